@@ -1,0 +1,208 @@
+//! The 28-byte frame header (SPEC §3).
+
+use crate::{
+    Reject,
+    constants::{
+        FRAME_BYTES_MAX, FRAME_BYTES_MIN, HEADER_BYTES, LENGTH_FIELD_BYTES, TAG_BYTES, U48_MAX, VERSION,
+    },
+};
+
+/// Who reads a frame: decides which kinds are expected (§3.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The receiver is a client.
+    Client,
+    /// The receiver is a server.
+    Server,
+}
+
+/// Which header fields a kind uses; the others must be 0 (§3.2.7).
+struct Uses {
+    kind: Kind,
+    receiver: Role,
+    flags: u8,
+    key_id: bool,
+    op: bool,
+    timestamp: bool,
+    payload: bool,
+}
+
+/// The kind of a frame, low nibble of byte 2 (§3.1). Kinds of later sections join with their section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// A request.
+    Req = 1,
+    /// The answer to one request.
+    Resp = 2,
+    /// An authenticated refusal of one request.
+    Err = 3,
+    /// The first message of a login.
+    Hello = 8,
+    /// The answer to a HELLO.
+    HelloR = 9,
+    /// A HELLO is to be repeated with a cookie, or later.
+    Retry = 10,
+    /// The server does not hold the key.
+    Lost = 15,
+}
+
+const KINDS: [Uses; 7] = {
+    use Kind::{Err, Hello, HelloR, Lost, Req, Resp, Retry};
+    use Role::{Client, Server};
+    const fn row(kind: Kind, receiver: Role, flags: u8, used: [bool; 4]) -> Uses {
+        Uses { kind, receiver, flags, key_id: used[0], op: used[1], timestamp: used[2], payload: used[3] }
+    }
+    // Used fields: key id and generation, op or status, timestamp, payload. The counter is used by all.
+    // `ack` and `last` join REQ's flags with §11.
+    [
+        row(Req, Server, Flags::SEALED, [true, true, true, true]),
+        row(Resp, Client, Flags::SEALED, [true, true, true, true]),
+        row(Err, Client, Flags::SEALED, [true, true, true, false]),
+        row(Hello, Server, 0, [false, true, false, true]),
+        row(HelloR, Client, 0, [false, false, false, true]),
+        row(Retry, Client, 0, [false, true, false, true]),
+        row(Lost, Client, 0, [true, false, true, false]),
+    ]
+};
+
+/// Flag bits, byte 3 (§3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// The payload is encrypted.
+    pub const SEALED: u8 = 0x01;
+    /// The sender accepts the offered generation (§11).
+    pub const ACK: u8 = 0x02;
+    /// The last frame of this generation (§11).
+    pub const LAST: u8 = 0x04;
+
+    /// Whether the payload is encrypted.
+    #[must_use]
+    pub const fn sealed(self) -> bool {
+        self.0 & Self::SEALED != 0
+    }
+}
+
+/// A frame header whose bounds hold: version 1, a kind for this role, permitted flags, unused fields 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// What the frame is.
+    pub kind: Kind,
+    /// Permitted flags.
+    pub flags: Flags,
+    /// Names the session; 0 in login frames.
+    pub key_id: u64,
+    /// Number of renewals so far.
+    pub generation: u16,
+    /// Op of a request, status of an answer.
+    pub op: u16,
+    /// Request count within the generation, 48 bits.
+    pub counter: u64,
+    /// Milliseconds on the server's timescale, 48 bits.
+    pub timestamp: u64,
+    /// Bytes of payload, 0 to 16384.
+    pub payload_bytes: usize,
+}
+
+impl Header {
+    /// Bytes of the whole frame, 44 to 16428.
+    #[must_use]
+    pub const fn frame_bytes(&self) -> usize {
+        HEADER_BYTES + self.payload_bytes + TAG_BYTES
+    }
+
+    /// Reads and judges the header of `frame`, which is one whole frame as the framer cut it.
+    ///
+    /// # Errors
+    /// `Length`, `Version`, `Kind`, `Flags` or `Field`, in this order (§3.2).
+    pub fn parse(frame: &[u8], role: Role) -> Result<Self, Reject> {
+        if frame.len() < FRAME_BYTES_MIN || frame.len() > FRAME_BYTES_MAX {
+            return Err(Reject::Length);
+        }
+        let (length, rest) = frame.split_at(LENGTH_FIELD_BYTES);
+        if usize::from(u16::from_be_bytes([length[0], length[1]])) != rest.len() {
+            return Err(Reject::Length);
+        }
+        let uses = judge_kind_and_flags(frame[2], frame[3], role)?;
+        let header = Self {
+            kind: uses.kind,
+            flags: Flags(frame[3]),
+            key_id: read_uint(&frame[4..12]),
+            generation: u16::from_be_bytes([frame[12], frame[13]]),
+            op: u16::from_be_bytes([frame[14], frame[15]]),
+            counter: read_uint(&frame[16..22]),
+            timestamp: read_uint(&frame[22..28]),
+            payload_bytes: frame.len() - FRAME_BYTES_MIN,
+        };
+        let unused_is_zero = (uses.key_id == (header.key_id != 0))
+            && (uses.key_id || header.generation == 0)
+            && (uses.op || header.op == 0)
+            && (uses.timestamp || header.timestamp == 0)
+            && (uses.payload || header.payload_bytes == 0);
+        if unused_is_zero { Ok(header) } else { Err(Reject::Field) }
+    }
+
+    /// The header's bytes. Counter and timestamp are cut to 48 bits by the callers' limits.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
+        debug_assert!(self.counter <= U48_MAX && self.timestamp <= U48_MAX);
+        let mut bytes = [0u8; HEADER_BYTES];
+        let length = self.frame_bytes() - LENGTH_FIELD_BYTES;
+        bytes[0..2].copy_from_slice(&(length as u16).to_be_bytes());
+        bytes[2] = VERSION << 4 | self.kind as u8;
+        bytes[3] = self.flags.0;
+        bytes[4..12].copy_from_slice(&self.key_id.to_be_bytes());
+        bytes[12..14].copy_from_slice(&self.generation.to_be_bytes());
+        bytes[14..16].copy_from_slice(&self.op.to_be_bytes());
+        bytes[16..22].copy_from_slice(&self.counter.to_be_bytes()[2..]);
+        bytes[22..28].copy_from_slice(&self.timestamp.to_be_bytes()[2..]);
+        bytes
+    }
+}
+
+/// Judges bytes 2 and 3 (§3.2.2 to §3.2.4), which a framer can do before the rest has arrived.
+///
+/// # Errors
+/// `Version`, `Kind` or `Flags`.
+pub(crate) fn judge_start(version_kind: u8, flags: u8, role: Role) -> Result<(), Reject> {
+    judge_kind_and_flags(version_kind, flags, role).map(|_| ())
+}
+
+fn judge_kind_and_flags(version_kind: u8, flags: u8, role: Role) -> Result<&'static Uses, Reject> {
+    if version_kind >> 4 != VERSION {
+        return Err(Reject::Version);
+    }
+    let kind = version_kind & 0x0f;
+    let uses = KINDS.iter().find(|row| row.kind as u8 == kind && row.receiver == role).ok_or(Reject::Kind)?;
+    if flags & !uses.flags != 0 { Err(Reject::Flags) } else { Ok(uses) }
+}
+
+fn read_uint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+/// The key id of a frame that is at least a header long.
+#[must_use]
+pub fn key_id_of(frame: &[u8]) -> u64 {
+    read_uint(&frame[4..12])
+}
+
+/// The shard byte of a key id (§3.1).
+#[must_use]
+pub const fn shard_of(key_id: u64) -> u8 {
+    (key_id >> 40) as u8
+}
+
+/// The node slot of a key id (§3.1).
+#[must_use]
+pub const fn node_slot_of(key_id: u64) -> u16 {
+    (key_id >> 48) as u16
+}
+
+/// A key id from its parts; `random` is cut to 40 bits, and 0 is avoided by the caller (§3.1).
+#[must_use]
+pub const fn key_id(node_slot: u16, shard: u8, random: u64) -> u64 {
+    (node_slot as u64) << 48 | (shard as u64) << 40 | random & 0xff_ffff_ffff
+}

@@ -1,0 +1,53 @@
+//! Login: Noise IK from nothing to a session on both sides (SPEC §10).
+
+mod initiator;
+mod mac1;
+mod noise;
+mod responder;
+
+pub use initiator::{Initiator, Offer};
+pub use mac1::{CookieSecret, Mac1};
+pub use responder::{Admitted, Responder};
+
+use x25519_dalek::{PublicKey, StaticSecret};
+
+use crate::{constants::KEY_BYTES, schedule, secret::Secret};
+
+/// A static X25519 key pair.
+#[derive(Debug)]
+pub struct Identity {
+    private: Secret,
+    public: [u8; KEY_BYTES],
+}
+
+impl Identity {
+    /// The pair of 32 random bytes.
+    #[must_use]
+    pub fn new(private: Secret) -> Self {
+        let public = PublicKey::from(&StaticSecret::from(*private.expose())).to_bytes();
+        Self { private, public }
+    }
+
+    /// The private key.
+    #[must_use]
+    pub const fn private(&self) -> &Secret {
+        &self.private
+    }
+
+    /// The public key.
+    #[must_use]
+    pub const fn public(&self) -> &[u8; KEY_BYTES] {
+        &self.public
+    }
+}
+
+/// `GS_0 = HKDF-Extract(h, k1 ‖ k2)` of a finished handshake (§10.3).
+fn generation_secret(handshake: &mut snow::HandshakeState) -> Secret {
+    let (mut k1, mut k2) = handshake.dangerously_get_raw_split();
+    let mut ikm = zeroize::Zeroizing::new([0u8; 2 * KEY_BYTES]);
+    ikm[..KEY_BYTES].copy_from_slice(&k1);
+    ikm[KEY_BYTES..].copy_from_slice(&k2);
+    zeroize::Zeroize::zeroize(&mut k1);
+    zeroize::Zeroize::zeroize(&mut k2);
+    schedule::extract(handshake.get_handshake_hash(), &*ikm)
+}

@@ -1,0 +1,157 @@
+//! The window of counters (SPEC §8), after RFC 6479: a ring of bits that never shifts.
+
+use alloc::{boxed::Box, vec};
+
+use crate::Reject;
+
+/// Which of the last W counters were accepted.
+///
+/// Invariants: bit `c mod W` tells of counter c for `top − W ≤ c < top`; W = 64 × words is a power of two.
+#[derive(Debug)]
+pub struct ReplayWindow {
+    top: u64,
+    words: Box<[u64]>,
+}
+
+impl ReplayWindow {
+    /// An empty window of `bits` counters, a power of two of at least 64 (by `Limits::validate`).
+    ///
+    /// # Panics
+    /// If `bits` is not one: limits are validated where they enter.
+    #[must_use]
+    pub fn new(bits: u16) -> Self {
+        assert!(bits.is_power_of_two() && bits >= 64, "window bits are validated");
+        Self { top: 0, words: vec![0; usize::from(bits) / 64].into_boxed_slice() }
+    }
+
+    /// One past the highest accepted counter.
+    #[must_use]
+    pub const fn top(&self) -> u64 {
+        self.top
+    }
+
+    /// Tests `counter` and, if it is fresh, records it (§8.1 to §8.4). `counter` is below 2^48.
+    ///
+    /// # Errors
+    /// `Replay` or `TooOld`; then nothing changed.
+    #[inline]
+    pub fn test_and_set(&mut self, counter: u64) -> Result<(), Reject> {
+        let bits = self.words.len() as u64 * 64;
+        if counter >= self.top {
+            self.clear_from(self.top, counter - self.top, bits);
+            self.top = counter + 1;
+        } else if self.top - counter > bits {
+            return Err(Reject::TooOld);
+        } else if self.word(counter) & bit(counter) != 0 {
+            return Err(Reject::Replay);
+        }
+        *self.word_mut(counter) |= bit(counter);
+        Ok(())
+    }
+
+    /// Forgets the `skipped` counters from `first` on, and the one after them, as the ring reaches them.
+    fn clear_from(&mut self, first: u64, skipped: u64, bits: u64) {
+        if skipped >= bits {
+            self.words.fill(0);
+            return;
+        }
+        let mut counter = first;
+        let end = first + skipped + 1;
+        while counter < end {
+            // Whole words where the run covers one, single bits at its ends.
+            if counter.is_multiple_of(64) && end - counter >= 64 {
+                *self.word_mut(counter) = 0;
+                counter += 64;
+            } else {
+                *self.word_mut(counter) &= !bit(counter);
+                counter += 1;
+            }
+        }
+    }
+
+    fn index(&self, counter: u64) -> usize {
+        (counter / 64) as usize & (self.words.len() - 1)
+    }
+
+    fn word(&self, counter: u64) -> u64 {
+        self.words[self.index(counter)]
+    }
+
+    fn word_mut(&mut self, counter: u64) -> &mut u64 {
+        let index = self.index(counter);
+        &mut self.words[index]
+    }
+}
+
+const fn bit(counter: u64) -> u64 {
+    1 << (counter % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{collections::BTreeSet, vec::Vec};
+    use proptest::prelude::*;
+
+    /// The sentences of §8, word for word, with unbounded memory.
+    #[derive(Default)]
+    struct Model {
+        top: u64,
+        accepted: BTreeSet<u64>,
+    }
+
+    impl Model {
+        fn test_and_set(&mut self, counter: u64, bits: u64) -> Result<(), Reject> {
+            if counter < self.top && self.top - counter > bits {
+                return Err(Reject::TooOld);
+            }
+            if !self.accepted.insert(counter) {
+                return Err(Reject::Replay);
+            }
+            self.top = self.top.max(counter + 1);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn edges_of_the_window_are_exact() {
+        for bits in [64u16, 128, 1024, 8192] {
+            let mut window = ReplayWindow::new(bits);
+            let w = u64::from(bits);
+            let top = 10 * w;
+            assert_eq!(window.test_and_set(top - 1), Ok(()));
+            assert_eq!(window.test_and_set(top - w - 1), Err(Reject::TooOld));
+            assert_eq!(window.test_and_set(top - w), Ok(()));
+            assert_eq!(window.test_and_set(top - w), Err(Reject::Replay));
+            assert_eq!(window.test_and_set(top - w + 1), Ok(()));
+            assert_eq!(window.test_and_set(top - 1), Err(Reject::Replay));
+            assert_eq!(window.test_and_set(top), Ok(()));
+            assert_eq!(window.test_and_set(top - w), Err(Reject::TooOld));
+            assert_eq!(window.test_and_set(top + (1 << 40)), Ok(()));
+            assert_eq!(window.test_and_set(top), Err(Reject::TooOld));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_model(
+            bits in prop::sample::select(alloc::vec![64u16, 128, 1024]),
+            steps in prop::collection::vec((0u8..4, 0u64..3000), 1..400),
+        ) {
+            let mut window = ReplayWindow::new(bits);
+            let mut model = Model::default();
+            let mut seen = Vec::new();
+            for (how, by) in steps {
+                let counter = match how {
+                    0 => model.top + by % 4,
+                    1 => model.top.saturating_sub(by % (u64::from(bits) + 3)),
+                    2 => model.top + by,
+                    _ => seen.get(by as usize % seen.len().max(1)).copied().unwrap_or(by),
+                };
+                seen.push(counter);
+                prop_assert_eq!(window.test_and_set(counter), model.test_and_set(counter, u64::from(bits)));
+                prop_assert_eq!(window.top(), model.top);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The key schedule: one generation secret to independent keys (SPEC §5.1).
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroize;
+
+use crate::{constants::KEY_BYTES, secret::Secret};
+
+/// `Label(key, label, context, 32)` of §1.
+#[must_use]
+pub fn label(key: &Secret, label: &str, context: &[u8]) -> Secret {
+    let mut out = Secret::new([0; KEY_BYTES]);
+    label_into(key.expose(), label, context, out.expose_mut());
+    out
+}
+
+/// `Label(key, label, context, out.len())` of §1, for any length HKDF can give.
+///
+/// # Panics
+/// If `out` is longer than 255 × 32 bytes, or a label or context longer than its length byte can say.
+pub fn label_into(key: &[u8; KEY_BYTES], label: &str, context: &[u8], out: &mut [u8]) {
+    const PREFIX: &[u8] = b"mvt1 ";
+    let length = (out.len() as u16).to_be_bytes();
+    let label_bytes = u8::try_from(PREFIX.len() + label.len()).expect("label fits its length byte");
+    let context_bytes = u8::try_from(context.len()).expect("context fits its length byte");
+    Hkdf::<Sha256>::from_prk(key)
+        .expect("a 32-byte key is a pseudorandom key of SHA-256")
+        .expand_multi_info(
+            &[&length, &[label_bytes], PREFIX, label.as_bytes(), &[context_bytes], context],
+            out,
+        )
+        .expect("output length is within HKDF's bound");
+}
+
+/// `HKDF-Extract(salt, ikm)`.
+#[must_use]
+pub fn extract(salt: &[u8], ikm: &[u8]) -> Secret {
+    let (mut prk, _) = Hkdf::<Sha256>::extract(Some(salt), ikm);
+    let secret = Secret::new(prk.into());
+    prk.as_mut_slice().zeroize();
+    secret
+}
+
+/// HMAC-SHA256 with a key that is not worth keeping as midstates.
+#[must_use]
+pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; KEY_BYTES] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
+/// The keys of one generation, straight from its secret.
+#[derive(Debug)]
+pub struct GenerationKeys {
+    /// RT_g, from which the next generation is extracted (§11).
+    pub ratchet: Secret,
+    /// RS_g, sealed into tickets (§12).
+    pub resume: Secret,
+    /// CTLc_g, control frames client to server (§11).
+    pub control_c2s: Secret,
+    /// CTLs_g, control frames server to client (§11).
+    pub control_s2c: Secret,
+    /// CK_0, start of the slot chain (§5.2).
+    pub request_chain: Secret,
+    /// CF_g, confirms the login (§10.2).
+    pub confirm: Secret,
+}
+
+impl GenerationKeys {
+    /// Derives the keys of `generation` and consumes, hence erases, its secret (§5.1.1).
+    #[must_use]
+    pub fn derive(generation_secret: Secret, key_id: u64, generation: u16) -> Self {
+        let mut context = [0u8; 10];
+        context[..8].copy_from_slice(&key_id.to_be_bytes());
+        context[8..].copy_from_slice(&generation.to_be_bytes());
+        let key = |name| label(&generation_secret, name, &context);
+        Self {
+            ratchet: key("ratchet"),
+            resume: key("resume"),
+            control_c2s: key("ctl c2s"),
+            control_s2c: key("ctl s2c"),
+            request_chain: key("request"),
+            confirm: key("confirm"),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! A 32-byte secret that wipes itself and does not print.
+
+use core::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::constants::KEY_BYTES;
+
+/// A symmetric or private key: wiped on drop, printed as `[redacted]`, neither `Clone` nor comparable.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Secret([u8; KEY_BYTES]);
+
+impl Secret {
+    /// Takes over `bytes`; the caller's copy is its own to wipe.
+    #[must_use]
+    pub const fn new(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for the primitive that needs them.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    /// For primitives that write their output in place.
+    pub(crate) fn expose_mut(&mut self) -> &mut [u8; KEY_BYTES] {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}

@@ -1,0 +1,252 @@
+//! The client's half of a session: seals requests, opens their answers (SPEC §7.1).
+
+use alloc::vec::Vec;
+
+use crate::{
+    Header, Limits, Reject, Suite,
+    constants::{CLOCK_CORRECTION_INTERVAL_MS, HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES},
+    header::Kind,
+    lost::LostKey,
+    reject::ErrReason,
+    secret::Secret,
+    slot::{SlotKey, SlotKeys},
+    suite::{RequestKey, Tag, payload_of, tag_of},
+};
+
+/// What a login grants, as the client keeps it.
+#[derive(Debug)]
+pub struct Granted {
+    /// Names the session.
+    pub key_id: u64,
+    /// The suite the server chose.
+    pub suite: Suite,
+    /// The limits of each generation.
+    pub limits: Limits,
+    /// T_0: server time when the session began, ms.
+    pub server_time_ms: u64,
+    /// CK_0.
+    pub request_chain: Secret,
+    /// Verifies a LOST of this session.
+    pub lost_key: LostKey,
+    /// For RESUME (§12); empty when the server gives none.
+    pub ticket: Vec<u8>,
+}
+
+/// Why a request cannot be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// A hard limit is reached (§7.1.3): a new session is needed.
+    #[error("the key of this session is used up")]
+    Exhausted,
+    /// The payload is over 16384 bytes.
+    #[error("payload is longer than 16384 bytes")]
+    PayloadTooLong,
+}
+
+/// A request that waits for its answer. Wiped on drop.
+#[derive(Debug)]
+pub struct Pending {
+    key: RequestKey,
+    header: [u8; HEADER_BYTES],
+    counter: u64,
+    tag: Tag,
+}
+
+impl Pending {
+    /// The request's counter, by which its answer finds it.
+    #[must_use]
+    pub const fn counter(&self) -> u64 {
+        self.counter
+    }
+}
+
+/// A verified answer to one request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer<'f> {
+    /// The server executed the request.
+    Response {
+        /// The service's status.
+        status: u16,
+        /// The service's payload.
+        payload: &'f [u8],
+    },
+    /// The server verified the request and refused it.
+    Refused(ErrReason),
+    /// The server does not hold the key any more: log in again (§9.3).
+    Lost,
+}
+
+/// The client's half of one session.
+#[derive(Debug)]
+pub struct ClientSession {
+    key_id: u64,
+    generation: u16,
+    suite: Suite,
+    limits: Limits,
+    slots: SlotKeys,
+    counter: u64,
+    /// Server time at local time 0: added to the caller's monotonic clock (§6.2).
+    clock_offset_ms: i64,
+    corrected_at_ms: Option<u64>,
+    lost_key: LostKey,
+    ticket: Vec<u8>,
+}
+
+impl ClientSession {
+    /// A session that was granted at `now_ms` of the caller's monotonic clock, which counts suspension.
+    #[must_use]
+    pub fn new(granted: Granted, now_ms: u64) -> Self {
+        Self {
+            key_id: granted.key_id,
+            generation: 0,
+            suite: granted.suite,
+            limits: granted.limits,
+            slots: SlotKeys::new(granted.request_chain, granted.server_time_ms),
+            counter: 0,
+            clock_offset_ms: granted.server_time_ms.cast_signed() - now_ms.cast_signed(),
+            corrected_at_ms: None,
+            lost_key: granted.lost_key,
+            ticket: granted.ticket,
+        }
+    }
+
+    /// Names the session.
+    #[must_use]
+    pub const fn key_id(&self) -> u64 {
+        self.key_id
+    }
+
+    /// The agreed suite.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Requests sealed so far.
+    #[must_use]
+    pub const fn counter(&self) -> u64 {
+        self.counter
+    }
+
+    /// The ticket for RESUME, empty when there is none (§12).
+    #[must_use]
+    pub fn ticket(&self) -> &[u8] {
+        &self.ticket
+    }
+
+    /// Server time at the caller's `now_ms` (§6.2).
+    #[must_use]
+    pub const fn server_time_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_add_signed(self.clock_offset_ms)
+    }
+
+    /// Whether a soft limit is reached and the session should be replaced (§2).
+    #[must_use]
+    pub fn renewal_is_due(&self, now_ms: u64) -> bool {
+        self.counter >= u64::from(self.limits.renew_after_requests)
+            || self.age_ms(now_ms) >= u64::from(self.limits.renew_after_ms)
+    }
+
+    /// Whether a hard limit is reached and nothing can be sealed any more (§7.1.3).
+    #[must_use]
+    pub fn is_exhausted(&self, now_ms: u64) -> bool {
+        self.counter >= u64::from(self.limits.reject_after_requests)
+            || self.age_ms(now_ms) >= u64::from(self.limits.reject_after_ms)
+    }
+
+    fn age_ms(&self, now_ms: u64) -> u64 {
+        self.server_time_ms(now_ms).saturating_sub(self.slots.origin_ms())
+    }
+
+    /// Seals a request under the next counter and appends it to `out`.
+    ///
+    /// # Errors
+    /// [`SealError`]; then nothing changed.
+    pub fn seal_request(
+        &mut self,
+        op: u16,
+        payload: &[u8],
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Pending, SealError> {
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(SealError::PayloadTooLong);
+        }
+        if self.is_exhausted(now_ms) {
+            return Err(SealError::Exhausted);
+        }
+        let timestamp = self.server_time_ms(now_ms);
+        self.slots.advance(timestamp);
+        let header = Header {
+            kind: Kind::Req,
+            flags: self.suite.flags(),
+            key_id: self.key_id,
+            generation: self.generation,
+            op,
+            counter: self.counter,
+            // A clock corrected backwards over a slot's edge stays in the slot whose key is still held.
+            timestamp,
+            payload_bytes: payload.len(),
+        };
+        let slot = self.slots.select(timestamp).unwrap_or(SlotKey::Current);
+        let key = RequestKey::derive(self.suite, self.slots.key(&slot), self.generation, self.counter);
+        self.counter += 1;
+
+        let header_bytes = header.to_bytes();
+        let start = out.len();
+        out.extend_from_slice(&header_bytes);
+        out.extend_from_slice(payload);
+        out.extend_from_slice(&[0; TAG_BYTES]);
+        key.seal(&mut out[start..], &[]);
+        let tag = tag_of(&out[start..]);
+        Ok(Pending { key, header: header_bytes, counter: header.counter, tag })
+    }
+
+    /// Opens `frame`, whose header was parsed, as the answer to `pending`, in place.
+    ///
+    /// # Errors
+    /// `BadTag` or `Field`: not an answer to this request; `pending` goes on waiting (§7.1.2).
+    pub fn open_answer<'f>(
+        &mut self,
+        pending: &Pending,
+        header: &Header,
+        frame: &'f mut [u8],
+        now_ms: u64,
+    ) -> Result<Answer<'f>, Reject> {
+        let names_the_request = header.key_id == self.key_id
+            && header.generation == self.generation
+            && header.counter == pending.counter;
+        if !names_the_request {
+            return Err(Reject::Field);
+        }
+        match header.kind {
+            Kind::Resp => {
+                pending.key.open(frame, &pending.tag)?;
+                Ok(Answer::Response { status: header.op, payload: payload_of(frame) })
+            }
+            Kind::Err => {
+                pending.key.open(frame, &pending.tag)?;
+                let reason = ErrReason::from_status(header.op).ok_or(Reject::Field)?;
+                if reason == ErrReason::Stale {
+                    self.correct_clock(header.timestamp, now_ms);
+                }
+                Ok(Answer::Refused(reason))
+            }
+            Kind::Lost => {
+                self.lost_key.verify(frame, &pending.header, &pending.tag)?;
+                Ok(Answer::Lost)
+            }
+            _ => Err(Reject::Kind),
+        }
+    }
+
+    /// §6.4: at most once in 10 s, and never before the origin of the generation.
+    fn correct_clock(&mut self, server_time_ms: u64, now_ms: u64) {
+        let too_soon =
+            self.corrected_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < CLOCK_CORRECTION_INTERVAL_MS);
+        if !too_soon && server_time_ms >= self.slots.origin_ms() {
+            self.clock_offset_ms = server_time_ms.cast_signed() - now_ms.cast_signed();
+            self.corrected_at_ms = Some(now_ms);
+        }
+    }
+}

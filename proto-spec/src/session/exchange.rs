@@ -1,0 +1,58 @@
+//! The server's side of one request that was verified: seals its one answer (SPEC §7.2, §7.3).
+
+use alloc::vec::Vec;
+
+use crate::{
+    Header, Suite,
+    constants::{HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES},
+    header::Kind,
+    reject::ErrReason,
+    suite::{RequestKey, Tag},
+};
+
+/// A verified request that waits for its answer. Sealing consumes it, so it is answered at most once (§7.2.5).
+#[derive(Debug)]
+#[must_use = "a verified request is answered"]
+pub struct Exchange {
+    pub(super) key: RequestKey,
+    pub(super) suite: Suite,
+    pub(super) key_id: u64,
+    pub(super) generation: u16,
+    pub(super) counter: u64,
+    pub(super) request_tag: Tag,
+}
+
+impl Exchange {
+    /// Appends the RESP with this status and payload to `out`; `now_ms` is server time.
+    ///
+    /// # Panics
+    /// If `payload` is longer than 16384 bytes: the service's bound is checked before.
+    pub fn respond(self, status: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) {
+        assert!(payload.len() <= PAYLOAD_BYTES_MAX, "an answer's payload is bounded before it is sealed");
+        self.seal(Kind::Resp, status, payload, now_ms, out);
+    }
+
+    /// Appends the ERR with this reason to `out` (§7.3).
+    pub fn refuse(self, reason: ErrReason, now_ms: u64, out: &mut Vec<u8>) {
+        self.seal(Kind::Err, reason as u16, &[], now_ms, out);
+    }
+
+    fn seal(self, kind: Kind, status: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) {
+        let header = Header {
+            kind,
+            flags: self.suite.flags(),
+            key_id: self.key_id,
+            generation: self.generation,
+            op: status,
+            counter: self.counter,
+            timestamp: now_ms,
+            payload_bytes: payload.len(),
+        };
+        let start = out.len();
+        out.extend_from_slice(&header.to_bytes());
+        out.extend_from_slice(payload);
+        out.extend_from_slice(&[0; TAG_BYTES]);
+        debug_assert_eq!(out.len() - start, HEADER_BYTES + payload.len() + TAG_BYTES);
+        self.key.seal(&mut out[start..], &self.request_tag);
+    }
+}

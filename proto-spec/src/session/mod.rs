@@ -1,0 +1,29 @@
+//! An established session: the server's half, the client's half, and the exchange between them (SPEC §7).
+
+mod client;
+mod exchange;
+mod outstanding;
+mod server;
+
+pub use client::{Answer, ClientSession, Granted, Pending, SealError};
+pub use exchange::Exchange;
+pub use outstanding::Outstanding;
+pub use server::{Authentic, Fresh, Refused, ServerSession};
+
+use crate::{
+    Reject,
+    constants::{FUTURE_BOUND_MS, PAST_BOUND_MS},
+};
+
+/// Whether a request's timestamp is in time at `now_ms` on the server's timescale (§6.3).
+///
+/// # Errors
+/// `Stale`.
+#[inline]
+pub const fn in_time(timestamp: u64, now_ms: u64) -> Result<(), Reject> {
+    if timestamp + PAST_BOUND_MS >= now_ms && timestamp <= now_ms + FUTURE_BOUND_MS {
+        Ok(())
+    } else {
+        Err(Reject::Stale)
+    }
+}

@@ -1,0 +1,124 @@
+//! Slots of time and their keys (SPEC §5.2).
+
+use mvt_lanes::HmacKey;
+use zeroize::Zeroize;
+
+use crate::{Reject, constants::SLOT_BITS, schedule::hmac, secret::Secret};
+
+/// Bytes of the input of a request key: `03 ‖ u16 generation ‖ u48 counter` (§5.3.1).
+pub const REQUEST_KEY_INPUT_BYTES: usize = 9;
+
+/// The input from which HMAC under a slot key makes K_req (§5.3.1).
+#[must_use]
+pub fn request_key_input(generation: u16, counter: u64) -> [u8; REQUEST_KEY_INPUT_BYTES] {
+    let (g, c) = (generation.to_be_bytes(), counter.to_be_bytes());
+    [3, g[0], g[1], c[2], c[3], c[4], c[5], c[6], c[7]]
+}
+
+/// Which held key a timestamp selects.
+#[derive(Debug)]
+pub enum SlotKey {
+    /// SK of the slot before the current one.
+    Previous,
+    /// SK of the current slot.
+    Current,
+    /// SK of the slot after it, derived for this frame only.
+    Next(HmacKey),
+}
+
+/// The slot keys of one generation at one receiver: previous, current, and the chain to the next.
+///
+/// Invariant: `chain` is CK of slot `index + 1`; no older CK exists any more.
+#[derive(Debug)]
+pub struct SlotKeys {
+    origin_ms: u64,
+    index: u32,
+    previous: Option<HmacKey>,
+    current: HmacKey,
+    chain: Secret,
+}
+
+impl SlotKeys {
+    /// Starts the chain at slot 0 with CK_0; `origin_ms` is T_g.
+    #[must_use]
+    pub fn new(chain: Secret, origin_ms: u64) -> Self {
+        let (current, chain) = step(&chain, 0);
+        Self { origin_ms, index: 0, previous: None, current, chain }
+    }
+
+    /// T_g on the server's timescale, ms.
+    #[must_use]
+    pub const fn origin_ms(&self) -> u64 {
+        self.origin_ms
+    }
+
+    /// Moves the current slot to the one of `now_ms`, the holder's own clock, erasing what it passes
+    /// (§5.2.1, §5.2.2). A clock before the current slot changes nothing.
+    pub fn advance(&mut self, now_ms: u64) {
+        let Ok(now_index) = slot_of(self.origin_ms, now_ms) else { return };
+        while self.index < now_index {
+            self.index += 1;
+            let (next, chain) = step(&self.chain, self.index);
+            self.previous = Some(core::mem::replace(&mut self.current, next));
+            self.chain = chain;
+        }
+    }
+
+    /// The held key for a frame's `timestamp` (§5.2.2). Changes nothing.
+    ///
+    /// # Errors
+    /// `NoSlot` when its slot is not previous, current or next.
+    #[inline]
+    pub fn select(&self, timestamp: u64) -> Result<SlotKey, Reject> {
+        let index = slot_of(self.origin_ms, timestamp)?;
+        if index == self.index {
+            Ok(SlotKey::Current)
+        } else if index + 1 == self.index && self.previous.is_some() {
+            Ok(SlotKey::Previous)
+        } else if index == self.index + 1 {
+            Ok(SlotKey::Next(slot_key(&self.chain, index)))
+        } else {
+            Err(Reject::NoSlot)
+        }
+    }
+
+    /// The key `slot` stands for.
+    #[must_use]
+    #[inline]
+    pub fn key<'a>(&'a self, slot: &'a SlotKey) -> &'a HmacKey {
+        match slot {
+            SlotKey::Current => &self.current,
+            SlotKey::Previous => self.previous.as_ref().unwrap_or(&self.current),
+            SlotKey::Next(key) => key,
+        }
+    }
+
+    /// The first instant at which a key would have to be erased, for a sweep, ms.
+    #[must_use]
+    pub const fn next_slot_ms(&self) -> u64 {
+        self.origin_ms + ((self.index as u64 + 1) << SLOT_BITS)
+    }
+}
+
+/// `j = (t − T_g) >> 16` (§5.2).
+///
+/// # Errors
+/// `NoSlot` for a time before the origin or beyond 2^32 slots.
+#[inline]
+pub fn slot_of(origin_ms: u64, timestamp: u64) -> Result<u32, Reject> {
+    let age = timestamp.checked_sub(origin_ms).ok_or(Reject::NoSlot)?;
+    // The last index is kept out so that "next" never wraps.
+    u32::try_from(age >> SLOT_BITS).ok().filter(|index| *index < u32::MAX).ok_or(Reject::NoSlot)
+}
+
+/// SK_j and CK_{j+1} of CK_j (§5.2).
+fn step(chain: &Secret, index: u32) -> (HmacKey, Secret) {
+    (slot_key(chain, index), Secret::new(hmac(chain.expose(), &[&[2]])))
+}
+
+fn slot_key(chain: &Secret, index: u32) -> HmacKey {
+    let mut bytes = hmac(chain.expose(), &[&[1], &index.to_be_bytes()]);
+    let key = HmacKey::new(&bytes);
+    bytes.zeroize();
+    key
+}
