@@ -1,1 +1,7 @@
-//! Skeleton.
+//! What the operating system gives the server. All OS-facing `unsafe` of the project lives here.
+
+pub mod affinity;
+pub mod clock;
+pub mod keystore;
+pub mod probe;
+pub mod socket;

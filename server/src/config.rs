@@ -1,0 +1,389 @@
+//! The configuration file: TOML, every key optional, unknown keys refused, every error located.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use mvt_proto::Limits;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::{limits::SHARDS_MAX, service::ServiceKind};
+
+const _: () = assert!(SHARDS_MAX == 256, "the bound of io.shards");
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The OS's reason.
+        source: std::io::Error,
+    },
+    /// The file is wrong at a place.
+    #[error("{path}:{line}:{column}: {text}")]
+    At {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// What is wrong.
+        text: String,
+    },
+    /// Values that are right one by one but not together.
+    #[error("{path}: {text}")]
+    Together {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        text: String,
+    },
+}
+
+/// The whole configuration; `Config::default()` is the embedded default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Who we are, and who may log in.
+    pub identity: IdentityFiles,
+    /// How bytes are moved.
+    pub io: Io,
+    /// Bounds.
+    pub limits: LimitsTable,
+    /// The login pool.
+    pub login: Login,
+    /// What is done with a verified request.
+    pub service: Service,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Address and port for raw TCP; port 0 lets the kernel choose.
+    pub tcp: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { tcp: SocketAddr::from(([127, 0, 0, 1], 7440)) }
+    }
+}
+
+/// `[identity]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityFiles {
+    /// The server's key file, made by `keygen`.
+    pub key_file: PathBuf,
+    /// The file of enrolled clients.
+    pub clients_file: PathBuf,
+    /// First 16 bits of the key ids this node makes; different on every node.
+    pub node_slot: u16,
+}
+
+impl Default for IdentityFiles {
+    fn default() -> Self {
+        Self { key_file: "server.key".into(), clients_file: "clients.mvt".into(), node_slot: 0 }
+    }
+}
+
+/// How bytes are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// io_uring if the host allows it, else epoll, saying so.
+    Auto,
+    /// io_uring by monoio, or fail.
+    Monoio,
+    /// epoll.
+    Epoll,
+}
+
+/// `[io]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Io {
+    /// How bytes are moved.
+    pub backend: Backend,
+    /// Shards, each one thread; 0 is one for each core this process may run on.
+    #[serde(deserialize_with = "between::<_, _, 0, 256>")]
+    pub shards: usize,
+    /// Cores to pin the shards to, in order; empty takes the first allowed ones.
+    pub cores: Vec<usize>,
+    /// Whether shards are pinned at all.
+    pub pin: bool,
+}
+
+impl Default for Io {
+    fn default() -> Self {
+        Self { backend: Backend::Auto, shards: 0, cores: Vec::new(), pin: true }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsTable {
+    /// Soft limit of a key, requests.
+    #[serde(deserialize_with = "between::<_, _, 1, 0xffff_ffff>")]
+    pub renew_after_requests: u32,
+    /// Hard limit of a key, requests.
+    #[serde(deserialize_with = "between::<_, _, 1, 0xffff_ffff>")]
+    pub reject_after_requests: u32,
+    /// Soft limit of a key, ms.
+    #[serde(deserialize_with = "between::<_, _, 1, 86_400_000>")]
+    pub renew_after_ms: u32,
+    /// Hard limit of a key, ms.
+    #[serde(deserialize_with = "between::<_, _, 1, 86_400_000>")]
+    pub reject_after_ms: u32,
+    /// Width of the replay window, a power of two.
+    #[serde(deserialize_with = "window")]
+    pub replay_window_bits: u16,
+    /// Sessions of the whole node.
+    #[serde(deserialize_with = "between::<_, _, 1, 1_000_000_000>")]
+    pub sessions_max: usize,
+    /// Connections of the whole node.
+    #[serde(deserialize_with = "between::<_, _, 1, 10_000_000>")]
+    pub connections_max: usize,
+    /// How long a verified connection may be silent, ms.
+    #[serde(deserialize_with = "between::<_, _, 1000, 86_400_000>")]
+    pub idle_ms: u64,
+}
+
+impl Default for LimitsTable {
+    fn default() -> Self {
+        let granted = Limits::DEFAULT;
+        Self {
+            renew_after_requests: granted.renew_after_requests,
+            reject_after_requests: granted.reject_after_requests,
+            renew_after_ms: granted.renew_after_ms,
+            reject_after_ms: granted.reject_after_ms,
+            replay_window_bits: granted.replay_window_bits,
+            sessions_max: 1_000_000,
+            connections_max: 100_000,
+            idle_ms: 900_000,
+        }
+    }
+}
+
+impl LimitsTable {
+    /// What a login grants.
+    #[must_use]
+    pub const fn granted(&self) -> Limits {
+        Limits {
+            renew_after_requests: self.renew_after_requests,
+            reject_after_requests: self.reject_after_requests,
+            renew_after_ms: self.renew_after_ms,
+            reject_after_ms: self.reject_after_ms,
+            replay_window_bits: self.replay_window_bits,
+        }
+    }
+}
+
+/// `[login]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Login {
+    /// Threads that do the key agreement.
+    #[serde(deserialize_with = "between::<_, _, 1, 64>")]
+    pub threads: usize,
+    /// HELLOs waiting for them; beyond half of it cookies are asked, beyond all of it clients are told to wait.
+    #[serde(deserialize_with = "between::<_, _, 1, 65_536>")]
+    pub queue: usize,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self { threads: 2, queue: 256 }
+    }
+}
+
+/// `[service]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Service {
+    /// `verdict` answers status 0 without payload, `echo` the request's op and payload.
+    pub kind: ServiceKind,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self { kind: ServiceKind::Verdict }
+    }
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Only what ends the process.
+    Error,
+    /// And what is not as it should be.
+    Warn,
+    /// And start, stop, and their figures.
+    Info,
+    /// And logins.
+    Debug,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How the log is written.
+    pub format: LogFormat,
+    /// How much is logged.
+    pub level: LogLevel,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: LogLevel::Info }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`; paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`], located.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let mut config = Self::parse(&text, path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in [&mut config.identity.key_file, &mut config.identity.clients_file] {
+            *file = folder.join(&*file);
+        }
+        Ok(config)
+    }
+
+    /// Reads the text of a file, `path` being its name in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError::At`] or [`ConfigError::Together`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+            ConfigError::At {
+                path: path.to_owned(),
+                line: before.matches('\n').count() + 1,
+                column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+                text: error.message().lines().collect::<Vec<_>>().join(" "),
+            }
+        })?;
+        config.check_together().map_err(|text| ConfigError::Together { path: path.to_owned(), text })?;
+        Ok(config)
+    }
+
+    fn check_together(&self) -> Result<(), String> {
+        let limits = &self.limits;
+        if limits.renew_after_requests > limits.reject_after_requests {
+            return Err("limits.renew_after_requests is above limits.reject_after_requests".into());
+        }
+        if limits.renew_after_ms > limits.reject_after_ms {
+            return Err("limits.renew_after_ms is above limits.reject_after_ms".into());
+        }
+        let cores = &self.io.cores;
+        if !cores.is_empty() && self.io.shards > cores.len() {
+            return Err("io.shards is above the number of io.cores".into());
+        }
+        if cores.iter().enumerate().any(|(index, core)| cores[..index].contains(core)) {
+            return Err("io.cores names a core twice".into());
+        }
+        let forbidden = mvt_sys::affinity::forbidden_of(cores);
+        if !forbidden.is_empty() {
+            return Err(format!("io.cores names cores this process may not run on: {forbidden:?}"));
+        }
+        Ok(())
+    }
+}
+
+/// An integer within bounds, as the type of the field.
+fn between<'de, D, T, const LOW: i64, const HIGH: i64>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<i64>,
+{
+    let value = i64::deserialize(deserializer)?;
+    let outside = || D::Error::custom(format_args!("{value} is not between {LOW} and {HIGH}"));
+    if !(LOW..=HIGH).contains(&value) {
+        return Err(outside());
+    }
+    T::try_from(value).map_err(|_| outside())
+}
+
+fn window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let bits: u16 = between::<_, _, 64, 8192>(deserializer)?;
+    if bits.is_power_of_two() {
+        Ok(bits)
+    } else {
+        Err(D::Error::custom(format_args!("{bits} is not a power of two")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Config::parse(text, Path::new("mvt.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_sample_file_names_every_key_with_its_default() {
+        let sample = include_str!("../mvt.toml");
+        let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+        let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
+        assert_eq!(uncommented, 21, "a key was added or removed: mvt.toml names them all");
+    }
+
+    #[test]
+    fn every_error_is_one_line_with_its_place() {
+        for (text, expected) in [
+            ("[listen]\ntcp = 7", "mvt.toml:2:7: "),
+            ("[listen]\ntcp = \"localhost\"", "mvt.toml:2:7: "),
+            ("[listen]\nudp = \"127.0.0.1:1\"", "mvt.toml:2:1: unknown field `udp`"),
+            ("[lisen]", "mvt.toml:1:2: unknown field `lisen`"),
+            ("[io]\nshards = 257", "mvt.toml:2:10: 257 is not between 0 and 256"),
+            ("[io]\nshards = -1", "mvt.toml:2:10: -1 is not between 0 and 256"),
+            ("[io]\nshards = \"two\"", "mvt.toml:2:10: "),
+            ("[io]\nbackend = \"kqueue\"", "mvt.toml:2:11: unknown variant `kqueue`"),
+            ("[io]\npin = true\npin = true", "mvt.toml:3:1: duplicate key"),
+            ("[limits]\nreplay_window_bits = 1000", "mvt.toml:2:22: 1000 is not a power of two"),
+            ("[limits]\nreplay_window_bits = 32", "mvt.toml:2:22: 32 is not between 64 and 8192"),
+            ("[limits]\nrenew_after_ms = 1.5", "mvt.toml:2:18: "),
+            ("[limits]\nrenew_after_ms = ", "mvt.toml:2:"),
+            ("[limits]\nrenew_after_ms = 900001", "mvt.toml: limits.renew_after_ms is above"),
+            ("[limits]\nrenew_after_requests = 3000000", "mvt.toml: limits.renew_after_requests is above"),
+            ("[io]\ncores = [0, 0]", "mvt.toml: io.cores names a core twice"),
+            ("[io]\ncores = [1000]", "mvt.toml: io.cores names cores this process may not run on: [1000]"),
+            ("[io]\ncores = [0]\nshards = 2", "mvt.toml: io.shards is above"),
+        ] {
+            let message = refusal(text);
+            assert!(message.starts_with(expected), "{text:?} gave {message:?}");
+            assert_eq!(message.lines().count(), 1, "{message}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What is counted, one cell per shard and event: written by its shard alone, read by anybody.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mvt_proto::Reject;
+
+macro_rules! events {
+    ($($field:ident, $text:literal;)*) => {
+        /// The counters of one shard. One row of the table each; rejects are counted by reason beside them.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $(#[doc = $text] pub $field: Counter,)*
+            rejects: [Counter; Reject::ALL.len()],
+        }
+
+        impl Counters {
+            /// Every event counter with its name.
+            pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+                [$((stringify!($field), self.$field.get())),*].into_iter()
+            }
+        }
+    };
+}
+
+events! {
+    verified, "Requests verified and executed.";
+    turns, "Turns of the shard.";
+    logins, "Logins granted.";
+    connections_opened, "Connections accepted.";
+    connections_refused, "Connections refused at the limit.";
+    connections_closed, "Connections closed, by either side.";
+    unverified_closed, "Connections closed after too many unverified requests.";
+    deadline_closed, "Connections closed at a deadline: half-open login, half a frame, a peer that does not read.";
+    reads_paused, "Times a connection was not read because its output stood at the watermark.";
+    sessions_opened, "Sessions made.";
+    sessions_erased, "Sessions erased at their deadline.";
+    sessions_refused, "Logins refused because the session table was full.";
+    forwarded, "Frames handed to the shard that owns their key.";
+    forward_dropped, "Frames dropped because the owning shard's mailbox was full.";
+    cookies_asked, "HELLOs answered with a cookie to bring.";
+}
+
+impl Counters {
+    /// Counts a refusal.
+    pub fn reject(&self, reject: Reject) {
+        self.rejects[reject as usize].add(1);
+    }
+
+    /// Every reason with its count.
+    pub fn rejects(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Reject::ALL.iter().map(|reject| (reject.name(), self.rejects[*reject as usize].get()))
+    }
+}
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `count`. Only the owning shard calls this, so a load and a store suffice.
+    #[inline]
+    pub fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// The value so far.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,287 @@
+//! The driver on monoio: io_uring, or epoll where that is forbidden. One task per direction of a connection, and one
+//! that turns the shard after all of them have read.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    rc::Rc,
+    time::Duration,
+};
+
+use ::monoio::{
+    IoUringDriver, LegacyDriver, RuntimeBuilder,
+    buf::IoBuf,
+    io::{
+        AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, CancelableAsyncWriteRent, Canceller,
+        OwnedReadHalf, OwnedWriteHalf, Splitable,
+    },
+    net::{TcpListener, TcpStream, UnixStream},
+};
+use hashbrown::HashMap;
+
+use crate::{
+    clock::ServerClock,
+    driver::{Mechanism, Seat, signal::Signal},
+    limits::{LINGER_MS, READ_BYTES, SWEEP_INTERVAL_MS},
+    shard::{ConnectionId, Shard, SweepHand},
+};
+
+/// Submission queue entries of a ring.
+const RING_ENTRIES: u32 = 4096;
+/// The first read of a connection asks for this much; a read that fills its buffer doubles it.
+const READ_BYTES_FIRST: usize = 4096;
+/// How long to wait when the process has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) fn drive(mechanism: Mechanism, seat: Seat) -> io::Result<()> {
+    match mechanism {
+        Mechanism::IoUring => {
+            let mut ring = io_uring_monoio::IoUring::builder();
+            ring.setup_single_issuer().setup_defer_taskrun().setup_submit_all();
+            RuntimeBuilder::<IoUringDriver>::new()
+                .with_entries(RING_ENTRIES)
+                .uring_builder(ring)
+                .enable_timer()
+                .build()?
+                .block_on(serve(seat))
+        }
+        Mechanism::Epoll => {
+            RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?.block_on(serve(seat))
+        }
+    }
+}
+
+/// What the tasks of one shard share.
+struct Station {
+    shard: RefCell<Shard>,
+    clock: ServerClock,
+    wires: RefCell<HashMap<ConnectionId, Rc<Wire>>>,
+    /// Something was ingested, or mail was read: turn the shard.
+    turn: Signal,
+}
+
+/// The two tasks of one connection, as the others see them.
+struct Wire {
+    /// There is output, or the connection is to be closed.
+    output: Signal,
+    /// Output was written: reading may go on.
+    drained: Signal,
+    /// Cuts off whatever is under way.
+    canceller: RefCell<Canceller>,
+    /// One of the two tasks has ended; the other one forgets the connection.
+    is_half: Cell<bool>,
+}
+
+async fn serve(seat: Seat) -> io::Result<()> {
+    let Seat { shard, listener, waiter, core: _, clock } = seat;
+    let station = Rc::new(Station {
+        shard: RefCell::new(shard),
+        clock,
+        wires: RefCell::default(),
+        turn: Signal::default(),
+    });
+    let listener = TcpListener::from_std(listener)?;
+    let waiter = UnixStream::from_std(waiter)?;
+    let accepting = Rc::new(RefCell::new(Canceller::new()));
+    let stopping = Rc::new(Signal::default());
+
+    ::monoio::spawn(accept(station.clone(), listener, accepting.clone()));
+    ::monoio::spawn(turn(station.clone()));
+    ::monoio::spawn(read_mail(station.clone(), waiter, stopping.clone()));
+    ::monoio::spawn(sweep(station.clone()));
+
+    stopping.wait().await;
+    cancel(&accepting);
+    station.shard.borrow_mut().close_all(station.clock.now_ms());
+    station.turn.set();
+    station.wake_dirty();
+    let tick = Duration::from_millis(SWEEP_INTERVAL_MS);
+    for _ in 0..2 * LINGER_MS / SWEEP_INTERVAL_MS {
+        if station.shard.borrow().connection_count() == 0 {
+            break;
+        }
+        ::monoio::time::sleep(tick).await;
+    }
+    Ok(())
+}
+
+fn cancel(canceller: &RefCell<Canceller>) {
+    let old = canceller.replace(Canceller::new());
+    canceller.replace(old.cancel());
+}
+
+impl Station {
+    /// Wakes the writers of connections with something to write.
+    fn wake_dirty(&self) {
+        loop {
+            let Some(id) = self.shard.borrow_mut().next_dirty() else { return };
+            if let Some(wire) = self.wires.borrow().get(&id) {
+                wire.output.set();
+            }
+        }
+    }
+
+    /// Called by each of the two tasks of a connection at its end.
+    fn end_of(&self, wire: &Wire, id: ConnectionId) {
+        wire.drained.set();
+        if wire.is_half.replace(true) {
+            self.wires.borrow_mut().remove(&id);
+            self.shard.borrow_mut().close(id);
+        }
+    }
+}
+
+async fn accept(station: Rc<Station>, listener: TcpListener, canceller: Rc<RefCell<Canceller>>) {
+    loop {
+        let handle = canceller.borrow().handle();
+        match listener.cancelable_accept(handle).await {
+            Ok((stream, peer)) => {
+                let now_ms = station.clock.now_ms();
+                let Some(id) = station.shard.borrow_mut().open(peer, now_ms) else { continue };
+                let wire = Rc::new(Wire {
+                    output: Signal::default(),
+                    drained: Signal::default(),
+                    canceller: RefCell::new(Canceller::new()),
+                    is_half: Cell::new(false),
+                });
+                station.wires.borrow_mut().insert(id, wire.clone());
+                let _ = stream.set_nodelay(true);
+                let (reader, writer) = stream.into_split();
+                ::monoio::spawn(write(station.clone(), wire.clone(), id, writer));
+                ::monoio::spawn(read(station.clone(), wire, id, reader));
+            }
+            Err(error) if is_cancelled(&error) => return,
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                ::monoio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_cancelled(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::CANCELED.raw_os_error())
+}
+
+/// Turns the shard once everything that was ready to be read has been read.
+async fn turn(station: Rc<Station>) {
+    loop {
+        station.turn.wait().await;
+        let now_ms = station.clock.now_ms();
+        station.shard.borrow_mut().turn(now_ms);
+        station.wake_dirty();
+    }
+}
+
+async fn read(station: Rc<Station>, wire: Rc<Wire>, id: ConnectionId, mut reader: OwnedReadHalf<TcpStream>) {
+    let mut buffer = vec![0u8; READ_BYTES_FIRST];
+    loop {
+        // At the watermark the peer must read first. A closing connection is read on, and what comes is dropped, so that
+        // the peer sees our last bytes and not a reset.
+        while !station.shard.borrow_mut().wants_read(id) && station.shard.borrow().is_open(id) {
+            wire.drained.wait().await;
+        }
+        let handle = wire.canceller.borrow().handle();
+        let (result, returned) = reader.cancelable_read(buffer, handle).await;
+        buffer = returned;
+        match result {
+            Ok(0) | Err(_) => break,
+            Ok(length) => {
+                let now_ms = station.clock.now_ms();
+                station.shard.borrow_mut().ingest(id, &buffer[..length], now_ms);
+                station.turn.set();
+                if length == buffer.len() && length < READ_BYTES {
+                    buffer = vec![0u8; 2 * length];
+                }
+            }
+        }
+    }
+    // What was read is still answered; then the writer ends too.
+    let now_ms = station.clock.now_ms();
+    station.shard.borrow_mut().hang_up(id, now_ms);
+    station.wake_dirty();
+    station.end_of(&wire, id);
+}
+
+async fn write(
+    station: Rc<Station>,
+    wire: Rc<Wire>,
+    id: ConnectionId,
+    mut writer: OwnedWriteHalf<TcpStream>,
+) {
+    let mut buffer = Vec::new();
+    loop {
+        let now_ms = station.clock.now_ms();
+        let is_last = station.shard.borrow_mut().take_output(id, &mut buffer, now_ms);
+        if buffer.is_empty() {
+            if is_last {
+                break;
+            }
+            wire.output.wait().await;
+            continue;
+        }
+        match write_all(&wire, &mut writer, buffer).await {
+            Some(returned) => buffer = returned,
+            None => break,
+        }
+        wire.drained.set();
+    }
+    // The reader goes on until the peer has heard of it, or the sweep cuts it off.
+    let _ = writer.shutdown().await;
+    let now_ms = station.clock.now_ms();
+    station.shard.borrow_mut().hang_up(id, now_ms);
+    station.end_of(&wire, id);
+}
+
+/// Writes all of `buffer` and gives it back empty; `None` when the connection is broken or cut off.
+async fn write_all(wire: &Wire, writer: &mut OwnedWriteHalf<TcpStream>, buffer: Vec<u8>) -> Option<Vec<u8>> {
+    let mut rest = buffer.slice(..);
+    loop {
+        let begin = rest.begin();
+        let handle = wire.canceller.borrow().handle();
+        let (result, returned) = writer.cancelable_write(rest, handle).await;
+        let mut buffer = returned.into_inner();
+        match result {
+            Ok(0) | Err(_) => return None,
+            Ok(length) if begin + length == buffer.len() => {
+                buffer.clear();
+                return Some(buffer);
+            }
+            Ok(length) => rest = buffer.slice(begin + length..),
+        }
+    }
+}
+
+async fn read_mail(station: Rc<Station>, mut waiter: UnixStream, stopping: Rc<Signal>) {
+    let mut buffer = vec![0u8; 64];
+    loop {
+        let (result, returned) = waiter.read(buffer).await;
+        buffer = returned;
+        if !matches!(result, Ok(1..)) {
+            return;
+        }
+        let now_ms = station.clock.now_ms();
+        if station.shard.borrow_mut().read_mail(now_ms) {
+            stopping.set();
+        }
+        station.wake_dirty();
+    }
+}
+
+async fn sweep(station: Rc<Station>) {
+    let mut hand = SweepHand::default();
+    loop {
+        ::monoio::time::sleep(Duration::from_millis(SWEEP_INTERVAL_MS)).await;
+        let now_ms = station.clock.now_ms();
+        let mut overdue = Vec::new();
+        station.shard.borrow_mut().sweep(&mut hand, now_ms, |id| overdue.push(id));
+        for id in overdue {
+            if let Some(wire) = station.wires.borrow().get(&id) {
+                cancel(&wire.canceller);
+                wire.output.set();
+                wire.drained.set();
+            }
+        }
+        station.wake_dirty();
+    }
+}

@@ -1,0 +1,90 @@
+//! What ends the process: the environment's fault or the operator's, each with its own exit status.
+
+use std::path::PathBuf;
+
+use mvt_proto::keyfile::KeyFileError;
+use mvt_sys::keystore::SecretFileError;
+
+use crate::{config::ConfigError, enrolment::EnrolmentError};
+
+/// A reason not to start, or not to go on. Printed once, on one line, by `main`.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The file of enrolled clients is wrong.
+    #[error("{0}")]
+    Enrolment(#[from] EnrolmentError),
+    /// A key file is no key file.
+    #[error("{path}: {source}")]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyFileError,
+    },
+    /// A key file must not be, or cannot be, read.
+    #[error("{path}: {source}")]
+    SecretFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: SecretFileError,
+    },
+    /// A file cannot be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The OS's reason.
+        source: std::io::Error,
+    },
+    /// The listening address cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The OS's reason.
+        source: std::io::Error,
+    },
+    /// The I/O backend the configuration insists on is not to be had.
+    #[error("io.backend = \"{backend}\" is not possible: {source}; {cure}")]
+    Backend {
+        /// As configured.
+        backend: &'static str,
+        /// The kernel's reason.
+        source: std::io::Error,
+        /// What to do.
+        cure: &'static str,
+    },
+    /// The OS gives no randomness: no key can be made.
+    #[error("no randomness from the operating system: {0}")]
+    Randomness(getrandom::Error),
+    /// Something else the OS refused at start.
+    #[error("{what}: {source}")]
+    Os {
+        /// What was tried.
+        what: &'static str,
+        /// The OS's reason.
+        source: std::io::Error,
+    },
+}
+
+impl Fatal {
+    /// The exit status: 2 the operator's input, 66 a missing input, 69 an address, 71 the OS, 73 an output, 77 permissions,
+    /// 78 the backend (after sysexits.h where it has a number).
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Config(ConfigError::Read { .. }) | Self::Enrolment(EnrolmentError::Read { .. }) => 66,
+            Self::SecretFile { source: SecretFileError::Io(_), .. } => 66,
+            Self::Config(_) | Self::Enrolment(_) | Self::KeyFile { .. } => 2,
+            Self::SecretFile { .. } => 77,
+            Self::Write { .. } => 73,
+            Self::Listen { .. } => 69,
+            Self::Backend { .. } => 78,
+            Self::Randomness(_) | Self::Os { .. } => 71,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Bounds the server keeps that nobody tunes, with what they follow from.
+
+use mvt_proto::constants::{FRAME_BYTES_MAX, FRAME_BYTES_MIN};
+
+/// Frames judged in one turn.
+pub const BATCH_FRAMES_MAX: usize = 1024;
+/// Bytes taken in for one turn.
+pub const BATCH_BYTES_MAX: usize = 512 * 1024;
+/// Bytes asked of a socket at once.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Output of one connection above which it is not read any more.
+pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
+/// Logins of one connection under way at once.
+pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
+/// Mail (login results, forwarded frames) waiting at one shard.
+pub const MAILBOX_COUNT_MAX: usize = 4096;
+/// Time between two sweeps over deadlines, ms.
+pub const SWEEP_INTERVAL_MS: u64 = 50;
+/// Sessions, and connections, looked at in one sweep.
+pub const SWEEP_COUNT_MAX: usize = 4096;
+/// How long a started frame, or output that nobody reads, may stand still, ms.
+pub const STALL_MS: u64 = 10_000;
+/// How long a closed connection may take to hear of it, ms.
+pub const LINGER_MS: u64 = 1_000;
+/// What a client is asked to wait when the login queue is full, ms.
+pub const BUSY_WAIT_MS: u32 = 250;
+/// Age at which the cookie secret is replaced, ms (SPEC §14.2).
+pub const COOKIE_SECRET_MS: u64 = 120_000;
+/// Sessions a shard may own: its number is a byte of the key id.
+pub const SHARDS_MAX: usize = 256;
+
+const _: () = assert!(BATCH_BYTES_MAX >= FRAME_BYTES_MAX + READ_BYTES);
+const _: () = assert!(READ_BYTES >= FRAME_BYTES_MAX);
+// A frame is answered with at most its own length, or by a service's bounded answer: one read past the mark stays small.
+const _: () = assert!(OUTPUT_BYTES_HIGH >= READ_BYTES && FRAME_BYTES_MIN > 0);

@@ -1,0 +1,79 @@
+//! What every shard and the login pool know of this node, made once at start.
+
+use arc_swap::ArcSwap;
+use mvt_proto::{
+    Limits, Suite,
+    keyfile::KeyFile,
+    login::{Identity, Mac1},
+    lost::LostKeys,
+    secret::Secret,
+    session::ServerSession,
+};
+
+use crate::{clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys};
+
+/// The node: its keys, its clients, its limits. Shared and unchanging but for the enrolment.
+#[derive(Debug)]
+pub struct Node {
+    /// Static key pair of the server.
+    pub identity: Identity,
+    /// Checks mac1.
+    pub mac1: Mac1,
+    /// Answers for keys that are not held.
+    pub lost_keys: LostKeys,
+    /// First 16 bits of our key ids.
+    pub node_slot: u16,
+    /// Number of shards, 1 to 256.
+    pub shard_count: usize,
+    /// Limits granted at login.
+    pub limits: Limits,
+    /// Sessions each shard may hold.
+    pub sessions_per_shard_max: usize,
+    /// Connections each shard may hold.
+    pub connections_per_shard_max: usize,
+    /// How long a verified connection may be silent, ms.
+    pub idle_ms: u64,
+    /// Server time.
+    pub clock: ServerClock,
+    /// Enrolled clients; replaced as a whole.
+    pub enrolment: ArcSwap<Enrolment>,
+}
+
+impl Node {
+    /// From validated configuration and files.
+    ///
+    /// # Errors
+    /// When the key file is a client's.
+    pub fn new(
+        config: &Config,
+        key_file: KeyFile,
+        enrolment: Enrolment,
+        shard_count: usize,
+    ) -> Result<Self, Fatal> {
+        let path = config.identity.key_file.clone();
+        let reset_secret = key_file.reset_secret().map_err(|source| Fatal::KeyFile { path, source })?;
+        let lost_keys = LostKeys::new(reset_secret, config.identity.node_slot);
+        Ok(Self {
+            mac1: Mac1::new(key_file.identity.public()),
+            lost_keys,
+            node_slot: config.identity.node_slot,
+            shard_count,
+            limits: config.limits.granted(),
+            sessions_per_shard_max: config.limits.sessions_max.div_ceil(shard_count),
+            connections_per_shard_max: config.limits.connections_max.div_ceil(shard_count),
+            idle_ms: config.limits.idle_ms,
+            clock: ServerClock::start(),
+            enrolment: ArcSwap::from_pointee(enrolment),
+            identity: key_file.identity,
+        })
+    }
+
+    /// A session nobody has the key of, against which frames of unknown key ids are verified (SPEC §9.2).
+    ///
+    /// # Errors
+    /// [`Fatal::Randomness`].
+    pub fn dummy_session(&self) -> Result<ServerSession, Fatal> {
+        let chain: Secret = keys::random_secret()?;
+        Ok(ServerSession::new(0, Suite::Hs256, self.limits, chain, self.clock.now_ms()))
+    }
+}

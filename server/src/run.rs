@@ -1,0 +1,234 @@
+//! Puts the parts together: files, node, pool, one thread per shard; and takes them apart again.
+
+use std::{
+    io::Write,
+    path::Path,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use crate::{
+    clock::ServerClock,
+    config::{Config, Log, LogFormat, LogLevel},
+    counters::Counters,
+    driver::{self, Mechanism, Seat},
+    enrolment::Enrolment,
+    fatal::Fatal,
+    handshakes::HandshakePool,
+    keys,
+    limits::SHARDS_MAX,
+    mailbox::{Mail, Mailbox},
+    node::Node,
+    shard::{Parts, Shard},
+};
+
+/// The configuration and every file it names, read and judged; nothing is started yet.
+pub struct Prepared {
+    config: Config,
+    node: Node,
+    shard_count: usize,
+}
+
+/// Reads the configuration at `path` (the defaults when there is none) and the files it names.
+///
+/// # Errors
+/// The first thing that is wrong, located.
+pub fn prepare(path: Option<&Path>) -> Result<Prepared, Fatal> {
+    let config = match path {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    let key_file = keys::read(&config.identity.key_file)?;
+    let enrolment = Enrolment::read(&config.identity.clients_file)?;
+    let shard_count = match config.io.shards {
+        0 if !config.io.cores.is_empty() => config.io.cores.len(),
+        0 => mvt_sys::affinity::allowed_cores().len().min(SHARDS_MAX),
+        count => count,
+    };
+    let node = Node::new(&config, key_file, enrolment, shard_count)?;
+    Ok(Prepared { config, node, shard_count })
+}
+
+impl Prepared {
+    /// Enrolled clients.
+    #[must_use]
+    pub fn client_count(&self) -> usize {
+        self.node.enrolment.load().len()
+    }
+
+    /// Shards that would run.
+    #[must_use]
+    pub const fn shard_count(&self) -> usize {
+        self.shard_count
+    }
+
+    /// Starts, says so on standard output, serves until SIGTERM or SIGINT, and stops.
+    ///
+    /// # Errors
+    /// What keeps the server from starting; then nothing was started.
+    pub fn serve(self) -> Result<(), Fatal> {
+        start_log(&self.config.log);
+        abort_on_panic();
+        let mut signals = Signals::new([SIGTERM, SIGINT])
+            .map_err(|source| Fatal::Os { what: "cannot wait for signals", source })?;
+        let running = Running::start(self)?;
+        for _ in signals.forever().take(1) {
+            tracing::info!("stopping");
+        }
+        running.stop();
+        Ok(())
+    }
+}
+
+/// A server whose shards run.
+pub struct Running {
+    shards: Vec<JoinHandle<()>>,
+    mailboxes: Arc<[Mailbox]>,
+    counters: Vec<Arc<Counters>>,
+}
+
+impl Running {
+    fn start(prepared: Prepared) -> Result<Self, Fatal> {
+        let Prepared { config, node, shard_count } = prepared;
+        let mechanism = Mechanism::choose(config.io.backend)?;
+        let wanted = config.listen.tcp;
+        let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
+            .map_err(|source| Fatal::Listen { address: wanted, source })?;
+        let address = listeners[0].local_addr().unwrap_or(wanted);
+        let (mailboxes, waiters) = mailboxes(shard_count)?;
+        let clock: ServerClock = node.clock;
+        let node = Arc::new(node);
+        let handshakes = Arc::new(HandshakePool::new(config.login.queue, clock.now_ms())?);
+        handshakes.start(config.login.threads, &node, &mailboxes)?;
+
+        let counters: Vec<Arc<Counters>> = (0..shard_count).map(|_| Arc::default()).collect();
+        let cores = cores(&config, shard_count);
+        let mut shards = Vec::new();
+        let (started, all_started) = mpsc::channel();
+        for (index, (listener, waiter)) in listeners.into_iter().zip(waiters).enumerate() {
+            let shard = Shard::new(Parts {
+                index,
+                node: node.clone(),
+                service: config.service.kind.build(),
+                counters: counters[index].clone(),
+                handshakes: handshakes.clone(),
+                mailboxes: mailboxes.clone(),
+            })?;
+            let seat = Seat { shard, listener, waiter, core: cores.get(index).copied(), clock };
+            shards.push(spawn(index, mechanism, seat, started.clone())?);
+        }
+        drop(started);
+        for _ in 0..shard_count {
+            // A shard that cannot start aborts the process: see `spawn`.
+            let _ = all_started.recv();
+        }
+        let backend = mechanism.name();
+        tracing::info!(%address, backend, shards = shard_count, clients = node.enrolment.load().len(), "serving");
+        let mut out = std::io::stdout();
+        let _ = writeln!(out, "ready tcp={address} backend={backend} shards={shard_count}");
+        let _ = out.flush();
+        Ok(Self { shards, mailboxes, counters })
+    }
+
+    fn stop(self) {
+        for mailbox in self.mailboxes.iter() {
+            let mut mail = Mail::Shutdown;
+            while let Err(returned) = mailbox.post(mail) {
+                mail = returned;
+                thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        for shard in self.shards {
+            let _ = shard.join();
+        }
+        for (index, counters) in self.counters.iter().enumerate() {
+            let counted = |rows: &mut dyn Iterator<Item = (&'static str, u64)>| {
+                let rows: Vec<String> = rows
+                    .filter(|(_, count)| *count > 0)
+                    .map(|(name, count)| format!("{name}={count}"))
+                    .collect();
+                rows.join(" ")
+            };
+            let events = counted(&mut counters.events());
+            let rejects = counted(&mut counters.rejects());
+            tracing::info!(shard = index, events, rejects, "counted");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+fn mailboxes(count: usize) -> Result<(Arc<[Mailbox]>, Vec<std::os::unix::net::UnixStream>), Fatal> {
+    let pairs: Result<Vec<_>, _> = (0..count).map(|_| Mailbox::new()).collect();
+    let pairs = pairs.map_err(|source| Fatal::Os { what: "cannot make a mailbox", source })?;
+    let (mailboxes, waiters): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    Ok((mailboxes.into(), waiters))
+}
+
+fn cores(config: &Config, shard_count: usize) -> Vec<usize> {
+    if !config.io.pin {
+        return Vec::new();
+    }
+    let cores =
+        if config.io.cores.is_empty() { mvt_sys::affinity::allowed_cores() } else { config.io.cores.clone() };
+    if shard_count > cores.len() {
+        tracing::warn!(
+            shards = shard_count,
+            cores = cores.len(),
+            "more shards than cores: the rest is not pinned"
+        );
+    }
+    cores
+}
+
+fn spawn(
+    index: usize,
+    mechanism: Mechanism,
+    seat: Seat,
+    started: mpsc::Sender<()>,
+) -> Result<JoinHandle<()>, Fatal> {
+    let serve = move || {
+        if let Some(core) = seat.core
+            && !mvt_sys::affinity::pin_to(core)
+        {
+            tracing::warn!(shard = index, core, "cannot be pinned");
+        }
+        drop(started);
+        if let Err(error) = driver::drive(mechanism, seat) {
+            // No half-dead server: a shard that cannot run takes all down.
+            tracing::error!(shard = index, %error, "the shard's driver failed");
+            std::process::abort();
+        }
+    };
+    thread::Builder::new()
+        .name(format!("mvt-shard-{index}"))
+        .spawn(serve)
+        .map_err(|source| Fatal::Os { what: "cannot start a shard's thread", source })
+}
+
+/// A bug in one thread must not leave a server that looks alive.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+fn start_log(log: &Log) {
+    let level = match log.level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => builder.with_ansi(false).with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,231 @@
+//! The engine: bytes of connections and `now` in; bytes for connections and deadlines out. No I/O.
+//!
+//! A turn: the driver [`Shard::ingest`]s what it read from any number of connections, which cuts frames into one batch;
+//! [`Shard::turn`] judges the batch in order and leaves the answers with each connection; the driver takes them
+//! from the connections [`Shard::next_dirty`] names.
+
+mod batch;
+mod connection;
+mod connections;
+mod forward;
+mod login;
+mod sessions;
+mod sweep;
+mod verify;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use mvt_proto::{Header, Kind, Reject, Role, framer, framer::Cut, session::ServerSession};
+
+pub use connection::ConnectionId;
+pub use sweep::SweepHand;
+
+use crate::{
+    counters::Counters, fatal::Fatal, handshakes::HandshakePool, limits::OUTPUT_BYTES_HIGH, mailbox::Mailbox,
+    node::Node, service::Service,
+};
+use batch::Batch;
+use connection::Connection;
+use connections::Connections;
+use sessions::Sessions;
+
+/// What a shard is made of.
+pub struct Parts {
+    /// Its number, the shard byte of its key ids.
+    pub index: usize,
+    /// What all shards know.
+    pub node: Arc<Node>,
+    /// Executes verified requests.
+    pub service: Box<dyn Service>,
+    /// Its counters.
+    pub counters: Arc<Counters>,
+    /// Does the slow work of logins.
+    pub handshakes: Arc<HandshakePool>,
+    /// The mailboxes of all shards, ours at our index.
+    pub mailboxes: Arc<[Mailbox]>,
+}
+
+/// One shard: the only owner of its sessions and connections.
+pub struct Shard {
+    index: usize,
+    node: Arc<Node>,
+    service: Box<dyn Service>,
+    counters: Arc<Counters>,
+    handshakes: Arc<HandshakePool>,
+    mailboxes: Arc<[Mailbox]>,
+    sessions: Sessions,
+    connections: Connections,
+    batch: Batch,
+    dummy: ServerSession,
+    answer: Vec<u8>,
+}
+
+impl Shard {
+    /// A shard without connections or sessions.
+    ///
+    /// # Errors
+    /// [`Fatal::Randomness`].
+    pub fn new(parts: Parts) -> Result<Self, Fatal> {
+        let Parts { index, node, service, counters, handshakes, mailboxes } = parts;
+        Ok(Self {
+            index,
+            dummy: node.dummy_session()?,
+            sessions: Sessions::new(node.sessions_per_shard_max),
+            connections: Connections::new(node.connections_per_shard_max),
+            batch: Batch::new(),
+            answer: Vec::new(),
+            node,
+            service,
+            counters,
+            handshakes,
+            mailboxes,
+        })
+    }
+
+    /// Takes in a new connection; `None` at the limit.
+    pub fn open(&mut self, peer: SocketAddr, now_ms: u64) -> Option<ConnectionId> {
+        let opened = self.connections.insert(Connection::new(peer, now_ms));
+        match opened {
+            Some(_) => self.counters.connections_opened.add(1),
+            None => self.counters.connections_refused.add(1),
+        }
+        opened
+    }
+
+    /// Forgets a connection. Results of work under way for it are dropped when they come.
+    pub fn close(&mut self, id: ConnectionId) {
+        if self.connections.remove(id) {
+            self.counters.connections_closed.add(1);
+        }
+    }
+
+    /// Cuts `bytes`, the next of the stream of connection `id`, into the batch of this turn; judges the batch first where it
+    /// is full. A malformed frame ends the connection after what came before it (SPEC §3.2.5).
+    pub fn ingest(&mut self, id: ConnectionId, mut bytes: &[u8], now_ms: u64) {
+        loop {
+            let Some(connection) = self.connections.get_mut(id) else { return };
+            if connection.is_closing() {
+                return;
+            }
+            let taken = match connection.cut(bytes, &mut self.batch, id, now_ms) {
+                Ok(taken) => taken,
+                Err(reject) => {
+                    self.counters.reject(reject);
+                    self.batch.close_after(id);
+                    return;
+                }
+            };
+            bytes = &bytes[taken..];
+            if bytes.is_empty() {
+                return;
+            }
+            self.turn(now_ms);
+        }
+    }
+
+    /// Judges the batch in the order received and leaves the answers with their connections (SPEC §7.2).
+    pub fn turn(&mut self, now_ms: u64) {
+        if self.batch.is_empty() {
+            return;
+        }
+        self.counters.turns.add(1);
+        let mut batch = std::mem::take(&mut self.batch);
+        for (id, frame) in batch.frames() {
+            if self.connections.get_mut(id).is_some_and(|connection| !connection.is_closing()) {
+                self.judge(id, frame, now_ms);
+            }
+        }
+        for id in batch.closing() {
+            self.end(id, now_ms);
+        }
+        batch.clear();
+        self.batch = batch;
+    }
+
+    fn judge(&mut self, id: ConnectionId, frame: &mut [u8], now_ms: u64) {
+        let judged = match Header::parse(frame, Role::Server) {
+            Ok(header) if header.kind == Kind::Req => {
+                self.request(id, &header, frame, now_ms);
+                Ok(())
+            }
+            Ok(_) => self.hello(id, frame, now_ms),
+            Err(reject) => Err(reject),
+        };
+        if let Err(reject) = judged {
+            self.counters.reject(reject);
+            self.end(id, now_ms);
+        }
+    }
+
+    /// Ends a connection from our side once its output is written.
+    fn end(&mut self, id: ConnectionId, now_ms: u64) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.close(now_ms);
+            self.connections.mark_dirty(id);
+        }
+    }
+
+    /// The peer sent its last byte, or the driver cannot write any more: what was received is answered, then it ends.
+    pub fn hang_up(&mut self, id: ConnectionId, now_ms: u64) {
+        self.turn(now_ms);
+        self.end(id, now_ms);
+    }
+
+    /// The next connection that has output, or is to be closed.
+    pub fn next_dirty(&mut self) -> Option<ConnectionId> {
+        self.connections.next_dirty()
+    }
+
+    /// Swaps the output of `id` with `spare`, an empty buffer; true when the connection is to be closed after it.
+    pub fn take_output(&mut self, id: ConnectionId, spare: &mut Vec<u8>, now_ms: u64) -> bool {
+        debug_assert!(spare.is_empty());
+        match self.connections.get_mut(id) {
+            Some(connection) => connection.take_output(spare, now_ms),
+            None => true,
+        }
+    }
+
+    /// Whether `id` may be read: not at the watermark, not closing.
+    pub fn wants_read(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        let wanted = connection.output_bytes() < OUTPUT_BYTES_HIGH;
+        if !wanted {
+            self.counters.reads_paused.add(1);
+        }
+        wanted
+    }
+
+    /// Whether the connection is still there and not closing.
+    #[must_use]
+    pub fn is_open(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|connection| !connection.is_closing())
+    }
+
+    /// Ends every connection, for shutdown: each closes after its output.
+    pub fn close_all(&mut self, now_ms: u64) {
+        self.turn(now_ms);
+        for id in self.connections.ids() {
+            self.end(id, now_ms);
+        }
+    }
+
+    /// Connections still there.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Sessions held.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+}
+
+/// Cuts the frame at the front of `bytes`: its length, 0 while it is not whole.
+fn whole_frame_bytes(bytes: &[u8]) -> Result<Result<usize, usize>, Reject> {
+    Ok(match framer::cut(bytes, Role::Server)? {
+        Cut::Frame(length) => Ok(length),
+        Cut::Need(length) => Err(length),
+    })
+}

@@ -1,0 +1,31 @@
+//! Deadlines: a bounded look around at every tick.
+
+use crate::{
+    limits::SWEEP_COUNT_MAX,
+    shard::{ConnectionId, Shard},
+};
+
+/// Where the next sweep over connections begins.
+#[derive(Debug, Default)]
+pub struct SweepHand(usize);
+
+impl Shard {
+    /// Erases sessions past their deadline and ends connections past theirs; `abort` is called for those that are to be
+    /// cut off at once because they had their time to close.
+    pub fn sweep(&mut self, hand: &mut SweepHand, now_ms: u64, mut abort: impl FnMut(ConnectionId)) {
+        let erased = self.sessions.sweep(SWEEP_COUNT_MAX, now_ms);
+        self.counters.sessions_erased.add(erased);
+        let places = self.connections.place_count();
+        for _ in 0..places.min(SWEEP_COUNT_MAX) {
+            hand.0 = (hand.0 + 1) % places;
+            let Some(id) = self.connections.id_at(hand.0) else { continue };
+            let Some(connection) = self.connections.get(id) else { continue };
+            if connection.is_lingering_too_long(now_ms) {
+                abort(id);
+            } else if !connection.is_closing() && connection.is_overdue(now_ms, self.node.idle_ms) {
+                self.counters.deadline_closed.add(1);
+                self.end(id, now_ms);
+            }
+        }
+    }
+}

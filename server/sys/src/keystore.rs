@@ -1,0 +1,72 @@
+//! Files that hold secrets: nobody but their owner may read them.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::Path,
+};
+
+/// Why a secret file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    /// The OS refused.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Others may read or write it.
+    #[error("mode {0:04o} lets others in; run `chmod 600` on it")]
+    Mode(u32),
+    /// It belongs to another user.
+    #[error("it belongs to user {0}, not to the user of this process")]
+    Owner(u32),
+    /// Not a file one would keep keys in.
+    #[error("it is not a regular file of at most {SECRET_FILE_BYTES_MAX} bytes")]
+    Kind,
+}
+
+/// A key file is small; anything larger is a mistake.
+pub const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Reads the file at `path` if it is a regular file of this user (or root) that nobody else can read.
+///
+/// # Errors
+/// [`SecretFileError`].
+pub fn read_secret(path: &Path) -> Result<String, SecretFileError> {
+    // O_NONBLOCK: a FIFO in place of the file must not hang the start.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > SECRET_FILE_BYTES_MAX {
+        return Err(SecretFileError::Kind);
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(SecretFileError::Mode(metadata.mode() & 0o7777));
+    }
+    let owner = metadata.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(SecretFileError::Owner(owner));
+    }
+    let mut text = String::with_capacity(metadata.len() as usize);
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Creates the file at `path` with mode 600 and writes `text`, synced to disk with its directory entry.
+///
+/// # Errors
+/// The OS's, also when the file exists: keys are never overwritten.
+pub fn create_secret(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    sync_directory_of(path)
+}
+
+/// Makes the directory entry of `path` durable.
+///
+/// # Errors
+/// The OS's.
+pub fn sync_directory_of(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}

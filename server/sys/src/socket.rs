@@ -1,0 +1,42 @@
+//! Listening sockets.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections the kernel holds for us before they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// `count` listening TCP sockets on `address` that share its port (`SO_REUSEPORT`), non-blocking, with `TCP_NODELAY`
+/// inherited by what they accept. Port 0 is chosen by the kernel once for all of them. All or none.
+///
+/// # Errors
+/// The OS's. A port that another process listens on is refused even if that process shares it.
+pub fn listen_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    // SO_REUSEPORT would let us join another server's port: ask for the port alone first.
+    let address = listener(address, false)?.local_addr()?;
+    (0..count).map(|_| listener(address, true)).collect()
+}
+
+fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    if shared {
+        socket.listen(LISTEN_BACKLOG)?;
+    } else {
+        // Bound alone: a listener of another process would have refused it; SO_REUSEADDR alone does not
+        // share with a listening socket.
+        socket.listen(1)?;
+    }
+    Ok(socket.into())
+}
