@@ -61,7 +61,8 @@ impl Client {
         let bytes = header.encode(front.len() + NOISE_1_BYTES + padding.len());
         let before = [bytes.as_slice(), front].concat();
         let prologue = prologue(&before, &self.channel_binding);
-        let mut noise = HandshakeState::initiator(&prologue, self.identity, self.ephemeral, self.server_public);
+        let mut noise =
+            HandshakeState::initiator(&prologue, self.identity, self.ephemeral, self.server_public);
         let message = noise.write(padding).expect("the server's key is a good one");
         (finish_hello(&self.server_public, &before, &message), noise)
     }

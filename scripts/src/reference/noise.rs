@@ -111,8 +111,7 @@ enum Token {
     Ss,
 }
 
-const IK: [&[Token]; 2] =
-    [&[Token::E, Token::Es, Token::S, Token::Ss], &[Token::E, Token::Ee, Token::Se]];
+const IK: [&[Token]; 2] = [&[Token::E, Token::Es, Token::S, Token::Ss], &[Token::E, Token::Ee, Token::Se]];
 
 /// Noise §5.3, for IK.
 #[derive(Debug, Clone)]

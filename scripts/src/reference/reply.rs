@@ -61,7 +61,8 @@ impl Reply {
         if bytes.len() < 52 {
             return Err(Reject::Field);
         }
-        let number = |from: usize, to: usize| bytes[from..to].iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
+        let number =
+            |from: usize, to: usize| bytes[from..to].iter().fold(0_u64, |n, b| n << 8 | u64::from(*b));
         let reply = Self {
             key_id: number(0, 8),
             suite: number(8, 10) as u16,

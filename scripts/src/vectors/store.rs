@@ -123,8 +123,11 @@ mod tests {
         fs::write(copy.path().join("zz_extra.json"), "{}").unwrap();
 
         let Err(StoreError::Differ(files)) = check(copy.path()) else { panic!("tampering went unseen") };
-        let expected =
-            [format!("{} (stale)", names[0]), format!("{} (missing)", names[1]), "zz_extra.json (extra)".into()];
+        let expected = [
+            format!("{} (stale)", names[0]),
+            format!("{} (missing)", names[1]),
+            "zz_extra.json (extra)".into(),
+        ];
         assert_eq!(files, expected);
 
         write(copy.path()).unwrap();

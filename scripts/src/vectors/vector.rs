@@ -88,8 +88,11 @@ impl Vector {
         let (area, _) = self.name.split_once('_').unwrap_or((self.name, ""));
         let mut cases = Vec::new();
         for (case, Case { comment, inputs, must }) in self.cases.iter().enumerate() {
-            let given = run(self.op, inputs)
-                .map_err(|source| VectorError::Input { name: self.name, case, source })?;
+            let given = run(self.op, inputs).map_err(|source| VectorError::Input {
+                name: self.name,
+                case,
+                source,
+            })?;
             let agrees = match must {
                 Must::Be(expected) => *expected == given,
                 Must::BeOk => given.get("ok").is_some(),
