@@ -41,7 +41,8 @@ fn set(frame: &[u8], at: usize, byte: u8) -> Vec<u8> {
 
 pub(super) fn vectors() -> Vec<Vector> {
     let mut all = lengths();
-    all.extend(versions_and_kinds());
+    all.extend(versions());
+    all.extend(kinds());
     all.extend(flags());
     all.extend(fields());
     all
@@ -85,7 +86,7 @@ fn lengths() -> Vec<Vector> {
     vec![bounds, need, largest]
 }
 
-fn versions_and_kinds() -> Vec<Vector> {
+fn versions() -> Vec<Vector> {
     let mut version =
         Vector::new("frame_version_unknown_is_refused", "§3.2.2", OP, "Every version but 1 is refused.");
     let mut unassigned = Vector::new(
@@ -105,7 +106,11 @@ fn versions_and_kinds() -> Vec<Vector> {
             unassigned = unassigned.reject(format!("kind {number}"), to(role, &frame), "kind");
         }
     }
-    let mut vectors = vec![version, unassigned];
+    vec![version, unassigned]
+}
+
+fn kinds() -> Vec<Vector> {
+    let mut vectors = Vec::new();
     let sides = [
         (
             "frame_kind_not_for_a_server_is_refused",

@@ -11,9 +11,10 @@ pub use inputs::{InputError, Inputs};
 use serde_json::{Value, json};
 
 type Outcome = Result<Value, InputError>;
+type Operation = (&'static str, fn(Inputs<'_>) -> Outcome);
 
 /// Every operation; `proto-spec/vectors/README.md` documents their fields.
-const OPERATIONS: [(&str, fn(Inputs<'_>) -> Outcome); 22] = [
+const OPERATIONS: [Operation; 22] = [
     ("header_parse", frames::header_parse),
     ("stream_cut", frames::stream_cut),
     ("label", keys::label),

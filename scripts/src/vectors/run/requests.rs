@@ -92,8 +92,14 @@ pub(super) fn session(inputs: Inputs<'_>) -> Outcome {
         window(&inputs)?,
     );
     let mut verdicts = Vec::new();
+    let mut now = inputs.number("origin")?;
     for event in inputs.objects("events")? {
-        let verdict = session.judge(event.number("at")?, &whole(&event, "frame")?);
+        let at: u64 = event.number("at")?;
+        if at < now {
+            return Err(InputError::Field("at"));
+        }
+        now = at;
+        let verdict = session.judge(now, &whole(&event, "frame")?);
         verdicts.push(verdict.map_or_else(|reason| reason.name(), |()| "accept"));
     }
     Ok(json!({ "verdicts": Value::from(verdicts) }))
