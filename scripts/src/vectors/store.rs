@@ -97,6 +97,7 @@ pub fn check(folder: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vectors::run;
 
     #[test]
     fn committed_vectors_are_as_the_reference_makes_them() {
@@ -106,6 +107,43 @@ mod tests {
     #[test]
     fn there_are_at_least_seventy_properties() {
         assert!(make().unwrap().len() >= 70);
+    }
+
+    #[test]
+    fn every_operation_has_a_vector_and_is_documented() {
+        let all = make().unwrap().into_values().collect::<String>();
+        let documented = fs::read_to_string(folder().join("README.md")).unwrap();
+        for name in run::names() {
+            assert!(all.contains(&format!("\"op\": \"{name}\"")), "no vector of {name}");
+            assert!(documented.contains(&format!("\n| {name} | ")), "{name} is not documented");
+        }
+    }
+
+    /// All of §15 but `busy`, which is a matter of load.
+    #[test]
+    fn every_reject_reason_has_a_vector() {
+        let all = make().unwrap().into_values().collect::<String>();
+        for reason in [
+            "length",
+            "version",
+            "kind",
+            "flags",
+            "field",
+            "unknown_key",
+            "no_slot",
+            "bad_tag",
+            "stale",
+            "replay",
+            "too_old",
+            "limit",
+            "mac1",
+            "noise",
+            "unknown_client",
+            "no_suite",
+        ] {
+            let (refusal, verdict) = (format!("\"reject\": \"{reason}\""), format!("          \"{reason}\""));
+            assert!(all.contains(&refusal) || all.contains(&verdict), "no vector of {reason}");
+        }
     }
 
     #[test]

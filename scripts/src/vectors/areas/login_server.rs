@@ -126,7 +126,7 @@ fn tampered() -> Vec<Vector> {
     for (region, at, bit) in [
         ("login id", 16, 7),
         ("login id", 21, 0),
-        ("suite, unknown before and after", 30, 4),
+        ("suite, made an unknown one", 30, 4),
         ("e", E, 0),
         ("e, the bit X25519 ignores", E + 31, 7),
         ("s", S, 0),

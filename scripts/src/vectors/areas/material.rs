@@ -61,7 +61,7 @@ pub(super) fn cut_end(frame: &[u8], count: usize) -> Vec<u8> {
 }
 
 /// Public keys of low order (RFC 7748 §6.1; a shared secret with one is all zero), the non-canonical among them.
-pub(super) const LOW_ORDER: [&str; 7] = [
+pub(super) const LOW_ORDER: [&str; 9] = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",
     "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
@@ -69,4 +69,6 @@ pub(super) const LOW_ORDER: [&str; 7] = [
     "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 ];

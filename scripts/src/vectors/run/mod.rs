@@ -39,6 +39,12 @@ const OPERATIONS: [Operation; 22] = [
     ("open_retry", logins::open_retry),
 ];
 
+/// The names of every operation.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
+}
+
 /// What the reference makes of a case.
 pub fn run(operation: &str, inputs: &Value) -> Outcome {
     let (_, run) =
