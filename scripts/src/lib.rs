@@ -1,0 +1,5 @@
+//! Tools of the workspace, behind `cargo x`.
+
+pub mod hex;
+pub mod reference;
+pub mod vectors;

@@ -1,0 +1,42 @@
+//! Every vector, area by area.
+
+mod answer;
+mod frame;
+mod key;
+mod login;
+mod login_client;
+mod login_server;
+mod lost;
+mod material;
+mod replay;
+mod request;
+mod retry;
+mod session;
+mod session_slot;
+mod stream;
+mod time;
+
+use super::vector::Vector;
+
+/// Every vector.
+pub(super) fn all() -> Vec<Vector> {
+    [
+        frame::vectors(),
+        stream::vectors(),
+        key::vectors(),
+        request::vectors(),
+        answer::vectors(),
+        replay::vectors(),
+        time::vectors(),
+        session::vectors(),
+        session_slot::vectors(),
+        lost::vectors(),
+        login::vectors(),
+        login_server::vectors(),
+        login_client::vectors(),
+        retry::vectors(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
