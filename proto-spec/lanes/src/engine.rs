@@ -107,8 +107,13 @@ impl Engine {
         const { assert!(PARTS <= 3, "a job has three parts") };
         self.derive(base_keys, inputs, out_keys);
         let count = out_keys.len();
-        assert_eq!((messages.len(), tags.len(), out_ok.len()), (count, count, count), "one of each for each key");
-        let parts_at = |index: usize| array::from_fn(|part| messages[index].get(part).copied().unwrap_or(&[]));
+        assert_eq!(
+            (messages.len(), tags.len(), out_ok.len()),
+            (count, count, count),
+            "one of each for each key"
+        );
+        let parts_at =
+            |index: usize| array::from_fn(|part| messages[index].get(part).copied().unwrap_or(&[]));
         let job_at = |index: usize| Job { key: &out_keys[index], parts: parts_at(index) };
         let sink = |index: usize, mac: &[u8; MAC_BYTES]| out_ok[index] = tag_holds(mac, &tags[index]);
         plan::mac(self.ladder, count, job_at, sink);

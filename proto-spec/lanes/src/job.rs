@@ -44,7 +44,9 @@ impl<'a> Job<'a> {
 
     /// Blocks the inner hash absorbs after the pad block: the message, 0x80, an 8-byte length.
     pub(crate) const fn block_count(&self) -> usize {
-        self.message_bytes() / BLOCK_BYTES + 1 + (self.message_bytes() % BLOCK_BYTES > BLOCK_BYTES - 9) as usize
+        self.message_bytes() / BLOCK_BYTES
+            + 1
+            + (self.message_bytes() % BLOCK_BYTES > BLOCK_BYTES - 9) as usize
     }
 
     /// Writes block `index` of the padded message (FIPS 180-4, 5.1.1), for a total that includes the pad block.

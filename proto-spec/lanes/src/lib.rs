@@ -5,17 +5,35 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-mod engine;
-mod plan;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "SIMD")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "SIMD")]
+mod avx2_word;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "SIMD")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "SIMD")]
+mod avx512_word;
 mod dispatch;
-mod rung;
+mod engine;
 mod group;
-mod portable;
-mod kernel;
 mod job;
-mod one;
+mod kernel;
 mod key;
+mod one;
 mod path;
+mod plan;
+mod portable;
+mod rung;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "SIMD")]
+mod shani;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "SIMD")]
+mod wide;
 
 pub use engine::{DERIVE_INPUT_BYTES_MAX, Engine};
 pub use job::Job;

@@ -1,22 +1,22 @@
 //! Group widths of an engine, widest first, with the rule for choosing one.
 
-#[cfg(any())]
-use crate::{avx2::Avx2, avx512::Avx512, shani::ShaNi};
 use crate::{HmacKey, MAC_BYTES, group, job::Job, portable::Portable};
+#[cfg(target_arch = "x86_64")]
+use crate::{avx2::Avx2, avx512::Avx512, shani::ShaNi};
 
 /// One kernel at one width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rung {
     Portable(Portable),
-    #[cfg(any())]
+    #[cfg(target_arch = "x86_64")]
     ShaNi1(ShaNi),
-    #[cfg(any())]
+    #[cfg(target_arch = "x86_64")]
     ShaNi2(ShaNi),
-    #[cfg(any())]
+    #[cfg(target_arch = "x86_64")]
     ShaNi4(ShaNi),
-    #[cfg(any())]
+    #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
-    #[cfg(any())]
+    #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
 }
 
@@ -24,15 +24,15 @@ impl Rung {
     const fn lanes(self) -> usize {
         match self {
             Self::Portable(_) => 1,
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi1(_) => 1,
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi2(_) => 2,
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi4(_) => 4,
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => 8,
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => 16,
         }
     }
@@ -47,15 +47,15 @@ impl Rung {
     ) {
         match self {
             Self::Portable(kernel) => group::mac::<1, _>(kernel, count, job_of, sink),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi1(kernel) => group::mac::<1, _>(kernel, count, job_of, sink),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi2(kernel) => group::mac::<2, _>(kernel, count, job_of, sink),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi4(kernel) => group::mac::<4, _>(kernel, count, job_of, sink),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernel) => group::mac::<8, _>(kernel, count, job_of, sink),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512(kernel) => group::mac::<16, _>(kernel, count, job_of, sink),
         }
     }
@@ -65,15 +65,15 @@ impl Rung {
     pub(crate) fn derive<'a>(self, job_of: impl Fn(usize) -> Job<'a>, out: &mut [HmacKey]) {
         match self {
             Self::Portable(kernel) => group::derive::<1, _>(kernel, job_of, out),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi1(kernel) => group::derive::<1, _>(kernel, job_of, out),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi2(kernel) => group::derive::<2, _>(kernel, job_of, out),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::ShaNi4(kernel) => group::derive::<4, _>(kernel, job_of, out),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernel) => group::derive::<8, _>(kernel, job_of, out),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512(kernel) => group::derive::<16, _>(kernel, job_of, out),
         }
     }
