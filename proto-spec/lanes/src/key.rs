@@ -40,6 +40,12 @@ impl HmacKey {
         state
     }
 
+    /// A place for a derived key: all zeros, the key of nothing.
+    #[must_use]
+    pub const fn blank() -> Self {
+        Self { inner: [0; 8], outer: [0; 8] }
+    }
+
     /// A second copy of the same key. Named, not `Clone`, so that copies of secrets can be found.
     #[must_use]
     pub fn duplicate(&self) -> Self {

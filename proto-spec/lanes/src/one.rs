@@ -65,7 +65,7 @@ fn finish(state: &mut [u32; 8], block: &mut [u8; BLOCK_BYTES], filled: usize, le
     compress(state, block);
 }
 
-fn write_words(state: &[u32; 8], out: &mut [u8]) {
+pub(crate) fn write_words(state: &[u32; 8], out: &mut [u8]) {
     for (word, bytes) in state.iter().zip(out.chunks_exact_mut(4)) {
         bytes.copy_from_slice(&word.to_be_bytes());
     }

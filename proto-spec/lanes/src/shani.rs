@@ -1,0 +1,214 @@
+//! One, two or four streams interleaved on the SHA extensions of x86.
+//!
+//! `sha256rnds2` waits four cycles for itself but can start every two: one stream leaves the unit half idle.
+
+use core::arch::x86_64::*;
+
+use zeroize::Zeroize;
+
+use crate::{HmacKey, MAC_BYTES, job::Block, kernel::Kernel, key::SHA256_IV, wide::K};
+
+cpufeatures::new!(detected, "sha", "sse4.1", "ssse3");
+
+/// Proof that this CPU has the SHA extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShaNi(());
+
+impl ShaNi {
+    pub(crate) fn new() -> Option<Self> {
+        detected::get().then_some(Self(()))
+    }
+}
+
+/// Chaining values in the order of the instructions: words f e b a, then h g d c, lowest first.
+#[derive(Clone, Zeroize)]
+#[repr(C, align(16))]
+pub(crate) struct Chain([[u32; 4]; 2]);
+
+/// Running inner and waiting outer chaining values of `N` streams.
+#[derive(Clone, Zeroize)]
+pub(crate) struct Streams<const N: usize> {
+    inner: [Chain; N],
+    outer: [Chain; N],
+}
+
+impl<const N: usize> Kernel<N> for ShaNi {
+    type States = Streams<N>;
+
+    fn load(self, keys: &[&HmacKey; N]) -> Streams<N> {
+        Streams { inner: keys.map(|key| Chain::of(&key.inner)), outer: keys.map(|key| Chain::of(&key.outer)) }
+    }
+
+    fn absorb(self, states: &mut Streams<N>, blocks: &[Block; N]) {
+        // SAFETY: a value of this type exists only where the SHA extensions were detected.
+        unsafe { absorb(&mut states.inner, blocks) }
+    }
+
+    fn restore(states: &mut Streams<N>, earlier: &Streams<N>, lane: usize) {
+        states.inner[lane] = earlier.inner[lane].clone();
+    }
+
+    fn finish(self, states: &mut Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) {
+        // SAFETY: a value of this type exists only where the SHA extensions were detected.
+        unsafe { finish(states, out) }
+    }
+
+    fn finish_key(self, states: &mut Streams<N>, out: &mut [HmacKey; N]) {
+        // SAFETY: a value of this type exists only where the SHA extensions were detected.
+        unsafe { finish_key(states, out) }
+    }
+}
+
+impl Chain {
+    const fn of(words: &[u32; 8]) -> Self {
+        let [a, b, c, d, e, f, g, h] = *words;
+        Self([[f, e, b, a], [h, g, d, c]])
+    }
+}
+
+/// The two state registers of one stream: `abef` and `cdgh`.
+type State = [__m128i; 2];
+
+#[target_feature(enable = "sha,sse4.1,ssse3")]
+fn absorb<const N: usize>(chains: &mut [Chain; N], blocks: &[Block; N]) {
+    let mut words = [[_mm_setzero_si128(); 4]; N];
+    for (words, block) in words.iter_mut().zip(blocks) {
+        for (word, bytes) in words.iter_mut().zip(block.0.as_chunks::<16>().0) {
+            // SAFETY: `bytes` is 16 bytes; no alignment is needed.
+            *word = swap_bytes(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
+        }
+    }
+    write_all(chains, compress(read_all(chains), words));
+}
+
+#[target_feature(enable = "sha,sse4.1,ssse3")]
+fn finish<const N: usize>(streams: &Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) {
+    for (state, out) in finish_words(streams).into_iter().zip(out) {
+        for (words, bytes) in state.into_iter().zip(out.as_chunks_mut::<16>().0) {
+            // SAFETY: `bytes` is 16 bytes; no alignment is needed.
+            unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), swap_bytes(words)) };
+        }
+    }
+}
+
+#[target_feature(enable = "sha,sse4.1,ssse3")]
+fn finish_key<const N: usize>(streams: &Streams<N>, out: &mut [HmacKey; N]) {
+    let keys = finish_words(streams);
+    let start = Chain::of(&SHA256_IV).read();
+    let midstates = [0x3636_3636, 0x5c5c_5c5c].map(|pad| {
+        let pad = _mm_set1_epi32(pad);
+        let words = keys.map(|[low, high]| [_mm_xor_si128(low, pad), _mm_xor_si128(high, pad), pad, pad]);
+        compress([start; N], words)
+    });
+    for (lane, key) in out.iter_mut().enumerate() {
+        write_words(&mut key.inner, midstates[0][lane]);
+        write_words(&mut key.outer, midstates[1][lane]);
+    }
+}
+
+/// The outer hash of every stream, as words a to d and e to h.
+#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[inline]
+fn finish_words<const N: usize>(streams: &Streams<N>) -> [State; N] {
+    // 0x80 after 32 bytes of message, then a length of 96 bytes in bits (FIPS 180-4, 5.1.1).
+    let (end, length) = (_mm_set_epi32(0, 0, 0, i32::MIN), _mm_set_epi32(768, 0, 0, 0));
+    let words = read_all(&streams.inner).map(|state| {
+        let [low, high] = in_order(state);
+        [low, high, end, length]
+    });
+    compress(read_all(&streams.outer), words).map(|state| in_order(state))
+}
+
+/// The compression function of SHA-256 in every stream.
+#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[inline]
+fn compress<const N: usize>(before: [State; N], mut words: [[__m128i; 4]; N]) -> [State; N] {
+    let mut states = before;
+    four_rounds::<N, 0, false>(&mut states, &mut words, &K[..16]);
+    four_rounds::<N, 1, false>(&mut states, &mut words, &K[..16]);
+    four_rounds::<N, 2, false>(&mut states, &mut words, &K[..16]);
+    four_rounds::<N, 3, false>(&mut states, &mut words, &K[..16]);
+    for constants in K[16..].chunks_exact(16) {
+        four_rounds::<N, 0, true>(&mut states, &mut words, constants);
+        four_rounds::<N, 1, true>(&mut states, &mut words, constants);
+        four_rounds::<N, 2, true>(&mut states, &mut words, constants);
+        four_rounds::<N, 3, true>(&mut states, &mut words, constants);
+    }
+    for (state, before) in states.iter_mut().zip(before) {
+        *state = [_mm_add_epi32(state[0], before[0]), _mm_add_epi32(state[1], before[1])];
+    }
+    states
+}
+
+/// Four rounds on window position `AT`; `SCHEDULE` makes its four words first.
+#[target_feature(enable = "sha,sse4.1,ssse3")]
+#[inline]
+fn four_rounds<const N: usize, const AT: usize, const SCHEDULE: bool>(
+    states: &mut [State; N],
+    words: &mut [[__m128i; 4]; N],
+    constants: &[u32],
+) {
+    let k = |at: usize| constants[AT * 4 + at].cast_signed();
+    let constants = _mm_set_epi32(k(3), k(2), k(1), k(0));
+    for ([abef, cdgh], words) in states.iter_mut().zip(words) {
+        if SCHEDULE {
+            let [w1, w2, w3] = [words[(AT + 1) % 4], words[(AT + 2) % 4], words[(AT + 3) % 4]];
+            let sum = _mm_add_epi32(_mm_sha256msg1_epu32(words[AT], w1), _mm_alignr_epi8::<4>(w3, w2));
+            words[AT] = _mm_sha256msg2_epu32(sum, w3);
+        }
+        let sum = _mm_add_epi32(words[AT], constants);
+        *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
+        *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0e>(sum));
+    }
+}
+
+/// From the order of the instructions to words a to d and e to h.
+#[target_feature(enable = "sse4.1,ssse3")]
+#[inline]
+fn in_order([abef, cdgh]: State) -> State {
+    let (feba, dchg) = (_mm_shuffle_epi32::<0x1b>(abef), _mm_shuffle_epi32::<0xb1>(cdgh));
+    [_mm_blend_epi16::<0xf0>(feba, dchg), _mm_alignr_epi8::<8>(dchg, feba)]
+}
+
+#[target_feature(enable = "ssse3")]
+#[inline]
+fn swap_bytes(words: __m128i) -> __m128i {
+    _mm_shuffle_epi8(words, _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203))
+}
+
+#[target_feature(enable = "sse4.1,ssse3")]
+#[inline]
+fn write_words(to: &mut [u32; 8], state: State) {
+    for (to, words) in to.as_chunks_mut::<4>().0.iter_mut().zip(in_order(state)) {
+        // SAFETY: `to` is 16 bytes; no alignment is needed.
+        unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), words) };
+    }
+}
+
+#[target_feature(enable = "sse4.1")]
+#[inline]
+fn read_all<const N: usize>(chains: &[Chain; N]) -> [State; N] {
+    let mut states = [[_mm_setzero_si128(); 2]; N];
+    for (state, chain) in states.iter_mut().zip(chains) {
+        *state = chain.read();
+    }
+    states
+}
+
+#[target_feature(enable = "sse4.1")]
+#[inline]
+fn write_all<const N: usize>(chains: &mut [Chain; N], states: [State; N]) {
+    for (Chain(words), state) in chains.iter_mut().zip(states) {
+        for (to, from) in words.iter_mut().zip(state) {
+            // SAFETY: `to` is 16 bytes; no alignment is needed.
+            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), from) };
+        }
+    }
+}
+
+impl Chain {
+    fn read(&self) -> State {
+        // SAFETY: SSE2 is part of x86-64 and each half is 16 bytes; no alignment is needed.
+        self.0.each_ref().map(|half| unsafe { _mm_loadu_si128(half.as_ptr().cast()) })
+    }
+}
