@@ -13,6 +13,9 @@ use crate::{
     suite::{RequestKey, Tag, payload_of, tag_of},
 };
 
+/// The timestamp in a header (§3.1).
+const ECHOED_TIMESTAMP: core::ops::Range<usize> = 22..28;
+
 /// What a login grants, as the client keeps it.
 #[derive(Debug)]
 pub struct Granted {
@@ -233,6 +236,10 @@ impl ClientSession {
                 Ok(Answer::Refused(reason))
             }
             Kind::Lost => {
+                // The tag covers the request's header, so the echo in this one is judged by itself (§3.2.7).
+                if frame[ECHOED_TIMESTAMP] != pending.header[ECHOED_TIMESTAMP] {
+                    return Err(Reject::Field);
+                }
                 self.lost_key.verify(frame, &pending.header, &pending.tag)?;
                 Ok(Answer::Lost)
             }
