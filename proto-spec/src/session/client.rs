@@ -187,10 +187,10 @@ impl ClientSession {
             generation: self.generation,
             op,
             counter: self.counter,
-            // A clock corrected backwards over a slot's edge stays in the slot whose key is still held.
             timestamp,
             payload_bytes: payload.len(),
         };
+        // A clock corrected backwards over a slot's edge finds the key of the slot before still held.
         let slot = self.slots.select(timestamp).unwrap_or(SlotKey::Current);
         let key = RequestKey::derive(self.suite, self.slots.key(&slot), self.generation, self.counter);
         self.counter += 1;
@@ -247,11 +247,12 @@ impl ClientSession {
         }
     }
 
-    /// §6.4: at most once in 10 s, and never before the origin of the generation.
+    /// §6.4: at most once in 10 s, and only to a time whose slot key is held: an answer held back for slots would
+    /// leave nothing to seal with.
     fn correct_clock(&mut self, server_time_ms: u64, now_ms: u64) {
         let too_soon =
             self.corrected_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < CLOCK_CORRECTION_INTERVAL_MS);
-        if !too_soon && server_time_ms >= self.slots.origin_ms() {
+        if !too_soon && self.slots.select(server_time_ms).is_ok() {
             self.clock_offset_ms = server_time_ms.cast_signed() - now_ms.cast_signed();
             self.corrected_at_ms = Some(now_ms);
         }
