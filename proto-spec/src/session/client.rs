@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     Header, Limits, Reject, Suite,
-    constants::{CLOCK_CORRECTION_INTERVAL_MS, HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES},
+    constants::{CLOCK_CORRECTION_INTERVAL_MS, HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES, U48_MAX},
     header::Kind,
     lost::LostKey,
     reject::ErrReason,
@@ -155,6 +155,7 @@ impl ClientSession {
     pub fn is_exhausted(&self, now_ms: u64) -> bool {
         self.counter >= u64::from(self.limits.reject_after_requests)
             || self.age_ms(now_ms) >= u64::from(self.limits.reject_after_ms)
+            || self.server_time_ms(now_ms) > U48_MAX
     }
 
     fn age_ms(&self, now_ms: u64) -> u64 {
