@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     Header, Limits, Reject, Suite,
-    constants::{CLOCK_CORRECTION_INTERVAL_MS, HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES},
+    constants::{CLOCK_CORRECTION_INTERVAL_MS, HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES, U48_MAX},
     header::Kind,
     lost::LostKey,
     reject::ErrReason,
@@ -12,6 +12,9 @@ use crate::{
     slot::{SlotKey, SlotKeys},
     suite::{RequestKey, Tag, payload_of, tag_of},
 };
+
+/// The timestamp in a header (§3.1).
+const ECHOED_TIMESTAMP: core::ops::Range<usize> = 22..28;
 
 /// What a login grants, as the client keeps it.
 #[derive(Debug)]
@@ -152,6 +155,7 @@ impl ClientSession {
     pub fn is_exhausted(&self, now_ms: u64) -> bool {
         self.counter >= u64::from(self.limits.reject_after_requests)
             || self.age_ms(now_ms) >= u64::from(self.limits.reject_after_ms)
+            || self.server_time_ms(now_ms) > U48_MAX
     }
 
     fn age_ms(&self, now_ms: u64) -> u64 {
@@ -184,10 +188,10 @@ impl ClientSession {
             generation: self.generation,
             op,
             counter: self.counter,
-            // A clock corrected backwards over a slot's edge stays in the slot whose key is still held.
             timestamp,
             payload_bytes: payload.len(),
         };
+        // A clock corrected backwards over a slot's edge finds the key of the slot before still held.
         let slot = self.slots.select(timestamp).unwrap_or(SlotKey::Current);
         let key = RequestKey::derive(self.suite, self.slots.key(&slot), self.generation, self.counter);
         self.counter += 1;
@@ -233,6 +237,10 @@ impl ClientSession {
                 Ok(Answer::Refused(reason))
             }
             Kind::Lost => {
+                // The tag covers the request's header, so the echo in this one is judged by itself (§3.2.7).
+                if frame[ECHOED_TIMESTAMP] != pending.header[ECHOED_TIMESTAMP] {
+                    return Err(Reject::Field);
+                }
                 self.lost_key.verify(frame, &pending.header, &pending.tag)?;
                 Ok(Answer::Lost)
             }
@@ -240,11 +248,12 @@ impl ClientSession {
         }
     }
 
-    /// §6.4: at most once in 10 s, and never before the origin of the generation.
+    /// §6.4: at most once in 10 s, and only to a time whose slot key is held: an answer held back for slots would
+    /// leave nothing to seal with.
     fn correct_clock(&mut self, server_time_ms: u64, now_ms: u64) {
         let too_soon =
             self.corrected_at_ms.is_some_and(|at| now_ms.saturating_sub(at) < CLOCK_CORRECTION_INTERVAL_MS);
-        if !too_soon && server_time_ms >= self.slots.origin_ms() {
+        if !too_soon && self.slots.select(server_time_ms).is_ok() {
             self.clock_offset_ms = server_time_ms.cast_signed() - now_ms.cast_signed();
             self.corrected_at_ms = Some(now_ms);
         }

@@ -99,8 +99,9 @@ impl ServerSession {
     /// When the session is to be erased: the hard limit, or 10 s while nobody has used it. Server time, ms.
     #[must_use]
     pub const fn deadline_ms(&self) -> u64 {
-        let age = if self.confirmed { self.limits.reject_after_ms as u64 } else { FIRST_USE_MS };
-        self.slots.origin_ms() + age
+        let hard_ms = self.limits.reject_after_ms as u64;
+        let first_use_is_due = !self.confirmed && FIRST_USE_MS < hard_ms;
+        self.slots.origin_ms() + if first_use_is_due { FIRST_USE_MS } else { hard_ms }
     }
 
     /// Moves the slot keys to `now_ms`, erasing those that passed (§5.2). For a sweep over idle sessions too.

@@ -1,20 +1,30 @@
 //! A client and a server that share nothing but bytes and virtual time.
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod noise;
+
 use mvt_proto::{
-    Header, Limits, Reject, Role, Suite,
+    Header, Kind, Limits, Reject, Role, Suite,
+    constants::{FRAME_BYTES_MIN, HEADER_BYTES, TAG_BYTES},
     frame::{grant::Grant, hello::Hello},
     login::{Admitted, Identity, Initiator, Mac1, Offer, Responder},
-    lost::LostKeys,
+    lost::{LostKey, LostKeys},
     secret::Secret,
-    session::{Answer, ClientSession, Exchange, Pending, Refused, ServerSession},
+    session::{Answer, ClientSession, Exchange, Granted, Pending, Refused, ServerSession},
+    slot::{SlotKey, SlotKeys},
+    suite::RequestKey,
 };
 
 /// Server time at which every pair logs in, ms.
 pub const ORIGIN_MS: u64 = 1_700_000_000_000;
 /// The client's monotonic clock at that moment, ms.
 pub const CLIENT_ORIGIN_MS: u64 = 5_000;
-pub const KEY_ID: u64 = 0x0001_02_0304050607;
+/// One slot, ms.
+pub const SLOT_MS: u64 = 1 << 16;
+pub const KEY_ID: u64 = 0x0001_0203_0405_0607;
+/// CK_0 of [`Pair::unequal`] and of [`sealed`].
+pub const CHAIN: u8 = 0xcc;
+pub const SUITES: [Suite; 2] = [Suite::Hs256, Suite::Gcm256];
 
 pub fn secret(fill: u8) -> Secret {
     Secret::new([fill; 32])
@@ -33,10 +43,13 @@ pub fn lost_keys() -> LostKeys {
 }
 
 pub fn hello(suites: &[Suite]) -> (Initiator, [u8; 512]) {
+    hello_with(suites, &[], 0xe1)
+}
+
+pub fn hello_with(suites: &[Suite], channel_binding: &[u8], ephemeral: u8) -> (Initiator, [u8; 512]) {
     let server = server_identity();
-    let offer =
-        Offer { server_public: server.public(), suites, login_id: 42, cookie: None, channel_binding: &[] };
-    Initiator::start(&client_identity(), &offer, secret(0xe1)).expect("a good server key")
+    let offer = Offer { server_public: server.public(), suites, login_id: 42, cookie: None, channel_binding };
+    Initiator::start(&client_identity(), &offer, secret(ephemeral)).expect("a good server key")
 }
 
 pub fn grant(suite: Suite, limits: Limits) -> Grant {
@@ -45,9 +58,42 @@ pub fn grant(suite: Suite, limits: Limits) -> Grant {
 }
 
 pub fn read_hello(frame: &[u8]) -> Result<Responder, Reject> {
+    read_hello_with(frame, &[], 0xe2)
+}
+
+pub fn read_hello_with(frame: &[u8], channel_binding: &[u8], ephemeral: u8) -> Result<Responder, Reject> {
     let server = server_identity();
     Mac1::new(server.public()).verify(frame)?;
-    Responder::read(&server, Hello::parse(frame)?, &[], secret(0xe2))
+    Responder::read(&server, Hello::parse(frame)?, channel_binding, secret(ephemeral))
+}
+
+/// The frame of `header` with this payload, sealed under CK_0 = [`CHAIN`] whatever a client would refuse to seal.
+pub fn sealed(suite: Suite, header: &Header, payload: &[u8]) -> Vec<u8> {
+    let slots = {
+        let mut slots = SlotKeys::new(secret(CHAIN), ORIGIN_MS);
+        slots.advance(header.timestamp);
+        slots
+    };
+    let key = RequestKey::derive(suite, slots.key(&SlotKey::Current), header.generation, header.counter);
+    let mut frame = header.to_bytes().to_vec();
+    frame.extend_from_slice(payload);
+    frame.extend_from_slice(&[0; TAG_BYTES]);
+    key.seal(&mut frame, &[]);
+    frame
+}
+
+/// The header of a request without payload, `at_ms` after login.
+pub fn request_header(suite: Suite, counter: u64, at_ms: u64) -> Header {
+    Header {
+        kind: Kind::Req,
+        flags: suite.flags(),
+        key_id: KEY_ID,
+        generation: 0,
+        op: 0,
+        counter,
+        timestamp: ORIGIN_MS + at_ms,
+        payload_bytes: 0,
+    }
 }
 
 /// Both halves of a session, logged in at [`ORIGIN_MS`].
@@ -66,6 +112,29 @@ impl Pair {
         Self { client, server: session }
     }
 
+    /// A pair with CK_0 = [`CHAIN`] whose halves hold different limits: a client that does not stop.
+    pub fn unequal(suite: Suite, client: Limits, server: Limits) -> Self {
+        let granted = Granted {
+            key_id: KEY_ID,
+            suite,
+            limits: client,
+            server_time_ms: ORIGIN_MS,
+            request_chain: secret(CHAIN),
+            lost_key: lost_keys().lost_key(KEY_ID),
+            ticket: Vec::new(),
+        };
+        Self {
+            client: ClientSession::new(granted, CLIENT_ORIGIN_MS),
+            server: ServerSession::new(KEY_ID, suite, server, secret(CHAIN), ORIGIN_MS),
+        }
+    }
+
+    /// The session's first request, one ms after login: a session nobody used is forgotten.
+    pub fn confirm(&mut self) {
+        let (_, frame) = self.request(b"", 1);
+        assert_eq!(self.verdict(&frame, 1), "accept");
+    }
+
     /// A request sealed `at_ms` after login by the client's clock.
     pub fn request(&mut self, payload: &[u8], at_ms: u64) -> (Pending, Vec<u8>) {
         let mut frame = Vec::new();
@@ -79,7 +148,7 @@ impl Pair {
         let header = Header::parse(frame, Role::Server).map_err(Served::Unverified)?;
         let fresh = self.server.check(&header, ORIGIN_MS + at_ms);
         let authentic = self.server.open(fresh, frame).map_err(Served::Unverified)?;
-        self.server.commit(authentic).map_err(Served::Refused)
+        self.server.commit(authentic).map_err(|refused| Served::Refused(Box::new(refused)))
     }
 
     /// The name of the verdict on `frame`: `accept` or a reject.
@@ -89,6 +158,21 @@ impl Pair {
             Err(Served::Unverified(reject)) => reject.name(),
             Err(Served::Refused(refused)) => refused.reject.name(),
         }
+    }
+
+    /// The frame that answers `frame`: an ERR when it is verified and refused, a RESP when it is executed.
+    pub fn reply(&mut self, frame: &[u8], at_ms: u64) -> Vec<u8> {
+        let mut answer = Vec::new();
+        let now_ms = ORIGIN_MS + at_ms;
+        match self.serve(&mut frame.to_vec(), at_ms) {
+            Ok(exchange) => exchange.respond(0, b"done", now_ms, &mut answer),
+            Err(Served::Refused(refused)) => {
+                let reason = refused.reason();
+                refused.exchange.refuse(reason, now_ms, &mut answer);
+            }
+            Err(Served::Unverified(reject)) => panic!("not verified: {reject}"),
+        }
+        answer
     }
 
     pub fn answer<'f>(
@@ -102,8 +186,23 @@ impl Pair {
     }
 }
 
+/// Why a frame was not executed.
 #[derive(Debug)]
 pub enum Served {
     Unverified(Reject),
-    Refused(Refused),
+    Refused(Box<Refused>),
 }
+
+/// `frame` with one bit flipped.
+pub fn flipped(frame: &[u8], bit: usize) -> Vec<u8> {
+    let mut forged = frame.to_vec();
+    forged[bit / 8] ^= 1 << (bit % 8);
+    forged
+}
+
+/// The lost_key of the pair's session.
+pub fn lost_key() -> LostKey {
+    lost_keys().lost_key(KEY_ID)
+}
+
+const _: () = assert!(HEADER_BYTES + TAG_BYTES == FRAME_BYTES_MIN);
