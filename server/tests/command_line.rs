@@ -1,0 +1,75 @@
+//! The command line: every mistake has its own exit status and says where it is.
+
+mod support;
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use support::{Server, mvt_server};
+
+#[test]
+fn keys_are_private_and_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(mvt_server(folder.path(), &["keygen", "server.key"]).status.success());
+    let path = folder.path().join("server.key");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = fs::read(&path).unwrap();
+    assert_eq!(mvt_server(folder.path(), &["keygen", "server.key"]).status.code(), Some(73));
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn every_mistake_has_its_exit_status_and_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let check = |config: &str| {
+        fs::write(path.join("mvt.toml"), config).unwrap();
+        let output = mvt_server(path, &["check-config", "--config", "mvt.toml"]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.lines().count() <= 1, "one line: {text}");
+        (output.status.code().unwrap(), text)
+    };
+    assert!(matches!(check(""), (66, text) if text.contains("server.key")));
+    mvt_server(path, &["keygen", "server.key"]);
+    assert!(matches!(check(""), (66, text) if text.contains("clients.mvt")));
+    fs::write(path.join("clients.mvt"), "alice\n").unwrap();
+    assert!(matches!(check(""), (2, text) if text.contains("clients.mvt:1: expected `client-id")));
+    fs::write(path.join("clients.mvt"), "").unwrap();
+    assert_eq!(check("").0, 0);
+    assert!(
+        matches!(check("\n[io]\nshard = 1"), (2, text) if text.contains("mvt.toml:3:1: unknown field `shard`"))
+    );
+    fs::set_permissions(path.join("server.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(check(""), (77, text) if text.contains("chmod 600")));
+    fs::set_permissions(path.join("server.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(path.join("server.key"), "nonsense\n").unwrap();
+    assert!(matches!(check(""), (2, text) if text.contains("server.key: line 1")));
+    fs::remove_file(path.join("server.key")).unwrap();
+    mvt_server(path, &["keygen", "--client", "server.key"]);
+    assert!(matches!(check(""), (2, text) if text.contains("mvt-reset-secret")));
+    assert_eq!(mvt_server(path, &["check-config", "--config", "none.toml"]).status.code(), Some(66));
+    assert_eq!(mvt_server(path, &["no-such-command"]).status.code(), Some(2));
+}
+
+#[test]
+fn enrolling_checks_the_line_and_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let key = String::from_utf8(mvt_server(path, &["keygen", "--client", "a.key"]).stdout).unwrap();
+    let enroll = |id: &str, key: &str| mvt_server(path, &["enroll", "clients.mvt", id, key]).status.code();
+    assert_eq!(enroll("a b", key.trim()), Some(2));
+    assert_eq!(enroll("alice", "short"), Some(2));
+    assert_eq!(enroll("alice", key.trim()), Some(0));
+    assert_eq!(enroll("bob", key.trim()), Some(2));
+    assert_eq!(fs::read_to_string(path.join("clients.mvt")).unwrap(), format!("alice {}\n", key.trim()));
+}
+
+#[test]
+fn a_port_in_use_is_refused_before_anything_starts() {
+    let server = Server::start("");
+    fs::write(server.path("again.toml"), format!("listen.tcp = \"{}\"", server.address)).unwrap();
+    let folder = server.path("again.toml").parent().unwrap().to_owned();
+    let output = mvt_server(&folder, &["run", "--config", "again.toml"]);
+    assert_eq!(output.status.code(), Some(69));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot listen on"));
+    assert!(output.stdout.is_empty());
+}

@@ -1,0 +1,225 @@
+//! A real server process on a loopback port, and a client that can also misbehave.
+#![allow(dead_code)] // each test binary uses its part
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use mvt_proto::{
+    Header, Reject, Role, Suite,
+    framer::{self, Cut},
+    keyfile::{self, KeyFile},
+    login::{Initiator, Offer},
+    secret::Secret,
+    session::{Answer, ClientSession, Pending},
+};
+use tempfile::TempDir;
+
+/// How long a test waits for bytes that must come.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn mvt_server(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mvt-server"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the server's binary starts")
+}
+
+/// A server process with one enrolled client, stopped when dropped.
+pub struct Server {
+    folder: TempDir,
+    process: Child,
+    pub address: SocketAddr,
+    pub public_key: [u8; 32],
+    pub backend: String,
+}
+
+impl Server {
+    /// Starts with this configuration beside `listen.tcp` on a free port.
+    pub fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path();
+        let made = mvt_server(path, &["keygen", "server.key"]);
+        let text = String::from_utf8(made.stdout).expect("text");
+        let public_key = keyfile::key_from_text(text.trim()).expect("keygen prints the public key");
+        let client = mvt_server(path, &["keygen", "--client", "client.key"]);
+        let client = String::from_utf8(client.stdout).expect("text");
+        assert!(mvt_server(path, &["enroll", "clients.mvt", "tester", client.trim()]).status.success());
+        fs::write(path.join("mvt.toml"), format!("listen.tcp = \"127.0.0.1:0\"\n{config}")).expect("written");
+
+        let (process, line) = spawn(path);
+        let (address, backend) = read_ready(&line, path);
+        Self { address, public_key, backend, process, folder }
+    }
+
+    /// Kills the process and starts another on the same files: same keys, no memory.
+    pub fn restart(mut self) -> Self {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("ended");
+        let (process, line) = spawn(self.folder.path());
+        let (address, backend) = read_ready(&line, self.folder.path());
+        self.process = process;
+        self.address = address;
+        self.backend = backend;
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn client_keys(&self) -> KeyFile {
+        KeyFile::parse(&fs::read_to_string(self.path("client.key")).expect("made")).expect("a key file")
+    }
+
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.address)
+    }
+
+    /// Logs in on a new connection.
+    pub fn login(&self, suite: Suite) -> (Wire, ClientSession) {
+        let mut wire = self.connect();
+        let session = self.login_on(&mut wire, suite);
+        (wire, session)
+    }
+
+    pub fn login_on(&self, wire: &mut Wire, suite: Suite) -> ClientSession {
+        let (initiator, hello) = self.hello(&self.client_keys(), suite);
+        wire.send(&hello);
+        let frame = wire.frame().expect("a HELLO_R");
+        initiator.finish(&frame, mvt_sys::clock::boottime_ms()).expect("an honest HELLO_R")
+    }
+
+    pub fn hello(&self, keys: &KeyFile, suite: Suite) -> (Initiator, [u8; 512]) {
+        let offer = Offer {
+            server_public: &self.public_key,
+            suites: &[suite],
+            login_id: 7,
+            cookie: None,
+            channel_binding: &[],
+        };
+        Initiator::start(&keys.identity, &offer, random()).expect("a good server key")
+    }
+
+    /// Asks the server to stop and gives its log, which ends with what it counted.
+    pub fn stop(mut self) -> String {
+        let id = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("signalled");
+        assert!(self.process.wait().expect("ended").success(), "the server stops without an error");
+        fs::read_to_string(self.path("log")).expect("a log")
+    }
+}
+
+fn spawn(path: &Path) -> (Child, String) {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_mvt-server"))
+        .args(["run", "--config", "mvt.toml"])
+        .current_dir(path)
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(path.join("log")).expect("a log"))
+        .spawn()
+        .expect("the server starts");
+    let mut line = String::new();
+    let stdout = process.stdout.take().expect("piped");
+    BufReader::new(stdout).read_line(&mut line).expect("the ready line");
+    (process, line)
+}
+
+fn read_ready(line: &str, path: &Path) -> (SocketAddr, String) {
+    let word = |name: &str| {
+        let found = line.split_whitespace().find_map(|word| word.strip_prefix(name));
+        found.unwrap_or_else(|| panic!("no {name} in {line:?}: {:?}", fs::read_to_string(path.join("log"))))
+    };
+    (word("tcp=").parse().expect("an address"), word("backend=").to_owned())
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub fn random() -> Secret {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("randomness");
+    Secret::new(bytes)
+}
+
+/// A connection of raw frames.
+pub struct Wire {
+    pub stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Wire {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+        stream.set_nodelay(true).expect("set");
+        Self { stream, received: Vec::new() }
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("sent");
+    }
+
+    /// The next frame; `None` when the server has closed.
+    pub fn frame(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Cut::Frame(length) = framer::cut(&self.received, Role::Client).expect("well formed") {
+                let rest = self.received.split_off(length);
+                return Some(std::mem::replace(&mut self.received, rest));
+            }
+            let mut buffer = [0; 65536];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(length) => self.received.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("no frame: {error}"),
+            }
+        }
+    }
+
+    /// Asserts that the server closes without another byte.
+    pub fn expect_close(&mut self) {
+        assert_eq!(self.frame().map(|frame| frame.len()), None, "the server says nothing and closes");
+    }
+
+    /// Sends one request.
+    pub fn request(&mut self, session: &mut ClientSession, payload: &[u8]) -> (Pending, Vec<u8>) {
+        let (pending, frame) = seal(session, payload);
+        self.send(&frame);
+        (pending, frame)
+    }
+
+    /// The verified answer to `pending`: the status, or the name of the refusal.
+    pub fn answer(&mut self, session: &mut ClientSession, pending: &Pending) -> Result<u16, String> {
+        let mut frame = self.frame().expect("an answer");
+        judge(session, pending, &mut frame)
+    }
+}
+
+pub fn seal(session: &mut ClientSession, payload: &[u8]) -> (Pending, Vec<u8>) {
+    let mut frame = Vec::new();
+    let now_ms = mvt_sys::clock::boottime_ms();
+    let pending = session.seal_request(5, payload, now_ms, &mut frame).expect("sealable");
+    (pending, frame)
+}
+
+/// What `frame` says about `pending`.
+pub fn judge(session: &mut ClientSession, pending: &Pending, frame: &mut [u8]) -> Result<u16, String> {
+    let header = Header::parse(frame, Role::Client).expect("well formed");
+    match session.open_answer(pending, &header, frame, mvt_sys::clock::boottime_ms()) {
+        Ok(Answer::Response { status, .. }) => Ok(status),
+        Ok(Answer::Refused(reason)) => Err(format!("{reason:?}")),
+        Ok(Answer::Lost) => Err("Lost".into()),
+        Err(Reject::BadTag) => Err("BadTag".into()),
+        Err(reject) => Err(format!("not an answer: {reject:?}")),
+    }
+}
