@@ -1,0 +1,126 @@
+//! A login on a connection, beside requests of an older session if there is one (SPEC §10, §14).
+
+use mvt_proto::{
+    Suite,
+    constants::{COOKIE_BYTES, KEY_BYTES},
+    frame::retry::Retry,
+    login::{Initiator, Offer},
+    secret::Secret,
+    session::ClientSession,
+};
+use zeroize::Zeroizing;
+
+use crate::{target::Target, trouble::Trouble};
+
+/// A login not finished in this time has failed, ms.
+pub const LOGIN_MS_MAX: u64 = 5_000;
+/// HELLOs of one login, first and after BUSY.
+pub const HELLO_COUNT_MAX: u32 = 20;
+/// Longest wait that a BUSY may ask for, ms.
+const BUSY_WAIT_MS_MAX: u64 = 1_000;
+
+/// A login that is not finished.
+#[derive(Debug)]
+pub(super) struct Login {
+    initiator: Initiator,
+    suite: Suite,
+    cookie: Option<[u8; COOKIE_BYTES]>,
+    hello_count: u32,
+    /// When to send the HELLO again after a BUSY.
+    hello_again_at_ms: Option<u64>,
+    deadline_ms: u64,
+}
+
+/// What a frame did to a login.
+#[derive(Debug)]
+pub(super) enum Step {
+    Waiting,
+    Granted(Box<ClientSession>),
+}
+
+impl Login {
+    /// Appends a HELLO to `out`.
+    pub(super) fn start(
+        target: &Target,
+        suite: Suite,
+        login_id: u64,
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Trouble> {
+        let initiator = hello(target, suite, login_id, None, out)?;
+        let deadline_ms = now_ms + LOGIN_MS_MAX;
+        Ok(Self { initiator, suite, cookie: None, hello_count: 1, hello_again_at_ms: None, deadline_ms })
+    }
+
+    /// Reads a HELLO_R. An error ends the login.
+    pub(super) fn finish(self, frame: &[u8], now_ms: u64) -> Result<Step, Trouble> {
+        let session = self.initiator.finish(frame, now_ms).map_err(|_| Trouble::LoginRefused)?;
+        Ok(Step::Granted(Box::new(session)))
+    }
+
+    /// Reads a RETRY and follows it. One that was not made for this HELLO is ignored (§14).
+    pub(super) fn retry(
+        &mut self,
+        target: &Target,
+        frame: &[u8],
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Step, Trouble> {
+        match self.initiator.retry(frame) {
+            Err(_) => {}
+            // §14.3: at most one cookie for each login.
+            Ok(Retry::Cookie(_)) if self.cookie.is_some() => return Err(Trouble::LoginRefused),
+            Ok(Retry::Cookie(cookie)) => {
+                self.cookie = Some(cookie);
+                self.say_hello(target, out)?;
+            }
+            Ok(Retry::Busy(wait_ms)) => {
+                self.hello_again_at_ms = Some(now_ms + u64::from(wait_ms).clamp(1, BUSY_WAIT_MS_MAX));
+            }
+        }
+        Ok(Step::Waiting)
+    }
+
+    /// Sends the HELLO again when a BUSY is over; ends a login that takes too long.
+    pub(super) fn tick(&mut self, target: &Target, now_ms: u64, out: &mut Vec<u8>) -> Result<(), Trouble> {
+        if self.hello_again_at_ms.is_some_and(|at| now_ms >= at) {
+            self.hello_again_at_ms = None;
+            if self.hello_count >= HELLO_COUNT_MAX {
+                return Err(Trouble::LoginBusy);
+            }
+            // The server is busy, not silent: it gets the whole time again.
+            self.deadline_ms = now_ms + LOGIN_MS_MAX;
+            self.say_hello(target, out)?;
+        }
+        if now_ms >= self.deadline_ms { Err(Trouble::LoginTimeout) } else { Ok(()) }
+    }
+
+    fn say_hello(&mut self, target: &Target, out: &mut Vec<u8>) -> Result<(), Trouble> {
+        self.hello_count += 1;
+        let login_id = self.initiator.login_id();
+        self.initiator = hello(target, self.suite, login_id, self.cookie.as_ref(), out)?;
+        Ok(())
+    }
+}
+
+fn hello(
+    target: &Target,
+    suite: Suite,
+    login_id: u64,
+    cookie: Option<&[u8; COOKIE_BYTES]>,
+    out: &mut Vec<u8>,
+) -> Result<Initiator, Trouble> {
+    let mut ephemeral = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(&mut *ephemeral).map_err(|_| Trouble::Io)?;
+    let offer = Offer {
+        server_public: &target.server_public,
+        suites: &[suite],
+        login_id,
+        cookie,
+        channel_binding: &[],
+    };
+    let (initiator, frame) = Initiator::start(&target.identity, &offer, Secret::new(*ephemeral))
+        .map_err(|_| Trouble::LoginRefused)?;
+    out.extend_from_slice(&frame);
+    Ok(initiator)
+}

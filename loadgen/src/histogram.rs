@@ -1,0 +1,164 @@
+//! Latencies in nanoseconds, one histogram per worker, merged by adding.
+
+use base64ct::{Base64, Encoding};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Serializer, V2DeflateSerializer},
+};
+
+/// Longest latency told apart; longer ones count as this.
+pub const LATENCY_NS_MAX: u64 = 120_000_000_000;
+/// Significant decimal digits of a recorded value.
+pub const SIGNIFICANT_DIGITS: u8 = 3;
+/// Below this many samples the 99.9th percentile is decided by fewer than ten of them and is not given.
+pub const P999_SAMPLES_MIN: u64 = 10_000;
+
+/// Latencies of one worker or of a whole run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latencies(Histogram<u64>);
+
+/// Percentiles of one histogram, ns. A percentile without enough samples is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Summary {
+    /// The median.
+    pub p50: Option<u64>,
+    /// 90 % are at most this.
+    pub p90: Option<u64>,
+    /// 99 % are at most this.
+    pub p99: Option<u64>,
+    /// 99.9 % are at most this; `None` below [`P999_SAMPLES_MIN`].
+    pub p999: Option<u64>,
+    /// The longest.
+    pub max: Option<u64>,
+    /// The arithmetic mean.
+    pub mean: Option<f64>,
+    /// Samples.
+    pub count: u64,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        let empty = Histogram::new_with_bounds(1, LATENCY_NS_MAX, SIGNIFICANT_DIGITS);
+        Self(empty.expect("constant bounds that hdrhistogram accepts"))
+    }
+}
+
+impl Latencies {
+    /// Adds one latency.
+    #[inline]
+    pub fn record(&mut self, latency_ns: u64) {
+        self.0.saturating_record(latency_ns);
+    }
+
+    /// Adds every sample of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("histograms of one run have the same bounds");
+    }
+
+    /// Makes this the same as `other` without allocating.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.0.reset();
+        self.merge(other);
+    }
+
+    /// Samples.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Percentiles, maximum and mean.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let count = self.0.len();
+        let at = |quantile, samples_min| (count >= samples_min).then(|| self.0.value_at_quantile(quantile));
+        Summary {
+            p50: at(0.5, 1),
+            p90: at(0.9, 1),
+            p99: at(0.99, 1),
+            p999: at(0.999, P999_SAMPLES_MIN),
+            max: (count > 0).then(|| self.0.max()),
+            mean: (count > 0).then(|| self.0.mean()),
+            count,
+        }
+    }
+
+    /// Recorded values with their counts, ascending.
+    pub fn recorded(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()))
+    }
+
+    /// The compressed HdrHistogram V2 encoding in base64, as interval logs carry it.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(&self.0, &mut bytes).expect("writing to memory does not fail");
+        Base64::encode_string(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Deterministic values over seven decades.
+    fn samples(seed: u64, count: u64) -> impl Iterator<Item = u64> {
+        (0..count).scan(seed, |state, _| {
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            Some((*state >> 33) % 10u64.pow(1 + (*state >> 60) as u32 % 9) + 1)
+        })
+    }
+
+    fn of(values: impl Iterator<Item = u64>) -> Latencies {
+        let mut latencies = Latencies::default();
+        values.for_each(|value| latencies.record(value));
+        latencies
+    }
+
+    #[test]
+    fn a_merge_is_the_histogram_of_the_merged_samples() {
+        let mut merged = of(samples(1, 50_000));
+        merged.merge(&of(samples(2, 30_000)));
+        merged.merge(&Latencies::default());
+        let together = of(samples(1, 50_000).chain(samples(2, 30_000)));
+        assert_eq!(merged, together);
+        assert_eq!(merged.summary(), together.summary());
+        assert_eq!(merged.to_base64(), together.to_base64());
+    }
+
+    #[test]
+    fn a_percentile_without_samples_is_not_given() {
+        let none = Latencies::default().summary();
+        assert_eq!((none.p50, none.p99, none.p999, none.max, none.mean), (None, None, None, None, None));
+        let few = of(1..P999_SAMPLES_MIN).summary();
+        assert!(few.p99.is_some() && few.p999.is_none());
+        let enough = of(1..=P999_SAMPLES_MIN).summary();
+        assert_eq!(enough.p999, Some(9_991));
+    }
+
+    #[test]
+    fn a_value_keeps_three_digits_and_a_huge_one_counts_as_the_bound() {
+        let summary = of([123_456_789].into_iter()).summary();
+        let p50 = summary.p50.unwrap();
+        assert!(p50.abs_diff(123_456_789) < 123_456, "{p50}");
+        let huge = of([u64::MAX].into_iter()).summary();
+        assert!(huge.max.unwrap() >= LATENCY_NS_MAX);
+    }
+
+    #[test]
+    fn a_copy_equals_its_source() {
+        let source = of(samples(3, 1_000));
+        let mut copy = of(samples(4, 10));
+        copy.copy_from(&source);
+        assert_eq!(copy.summary(), source.summary());
+    }
+
+    #[test]
+    fn the_encoding_is_read_back_by_the_format_s_reader() {
+        let latencies = of(samples(5, 10_000));
+        let bytes = Base64::decode_vec(&latencies.to_base64()).unwrap();
+        let read: Histogram<u64> =
+            hdrhistogram::serialization::Deserializer::new().deserialize(&mut &bytes[..]).unwrap();
+        assert_eq!(read, latencies.0);
+    }
+}

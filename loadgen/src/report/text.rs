@@ -1,0 +1,153 @@
+//! The report as text for a terminal: ASCII frames, right-aligned numbers, units.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::report::{Bucket, Report, units};
+
+/// Characters of the longest bar.
+const BAR_CHARS: u64 = 48;
+
+/// `report` as text.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let mut out = String::with_capacity(4096);
+    heading(&mut out, report);
+    out.push_str(&counts(report));
+    out.push_str("\n\n");
+    out.push_str(&latencies(report));
+    out.push('\n');
+    bars(&mut out, &report.histogram.buckets);
+    notes(&mut out, report);
+    out
+}
+
+fn heading(out: &mut String, report: &Report) {
+    let work = &report.workload;
+    line(out, &format!("MVT load report   {}", work.server));
+    line(
+        out,
+        &format!(
+            "{} connections x {} in flight, {} thread{}, {} payload bytes, {}, {:.2} s measured after {:.2} s",
+            work.connections,
+            work.in_flight,
+            work.threads,
+            if work.threads == 1 { "" } else { "s" },
+            work.payload_bytes,
+            work.suite,
+            report.duration_s,
+            work.warmup_s,
+        ),
+    );
+    out.push('\n');
+}
+
+fn counts(report: &Report) -> String {
+    let mut rows: Vec<(String, String)> = vec![
+        ("verified".into(), units::grouped(report.verified)),
+        ("verified per second".into(), units::grouped(report.rate_per_s.round() as u64)),
+        ("failed verifications".into(), units::grouped(report.failed_verifications)),
+    ];
+    let named = |what: &'static str| {
+        move |(name, count): (&&str, &u64)| (format!("{what}: {name}"), units::grouped(*count))
+    };
+    rows.extend(report.rejected.iter().map(named("rejected")));
+    rows.push(("unanswered".into(), units::grouped(report.unanswered)));
+    if report.errors.is_empty() {
+        rows.push(("errors".into(), "0".into()));
+    }
+    rows.extend(report.errors.iter().map(named("error")));
+    rows.push(("logins".into(), units::grouped(report.logins)));
+    let cpu = |value: Option<f64>| {
+        value.map_or_else(|| "not measured".into(), |ns| format!("{} ns", units::grouped(ns.round() as u64)))
+    };
+    rows.push(("server CPU per request".into(), cpu(report.server_cpu_ns_per_request)));
+    rows.push(("generator CPU per request".into(), cpu(report.client_cpu_ns_per_request)));
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for (name, value) in rows {
+        table.add_row([name, value]);
+    }
+    align_numbers(&mut table, 1);
+    table.trim_fmt()
+}
+
+fn latencies(report: &Report) -> String {
+    let latency = &report.latency_ns;
+    let cell = |value: Option<u64>| value.map_or_else(|| "-".into(), units::microseconds);
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["latency", "p50", "p90", "p99", "p99.9", "max", "samples"]);
+    table.add_row([
+        String::new(),
+        cell(latency.p50),
+        cell(latency.p90),
+        cell(latency.p99),
+        cell(latency.p999),
+        cell(latency.max),
+        units::grouped(latency.count),
+    ]);
+    align_numbers(&mut table, 1);
+    table.to_string()
+}
+
+fn align_numbers(table: &mut Table, from: usize) {
+    for column in table.column_iter_mut().skip(from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+fn bars(out: &mut String, buckets: &[Bucket]) {
+    let total: u64 = buckets.iter().map(|bucket| bucket.count).sum();
+    let most = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0);
+    if total == 0 {
+        return;
+    }
+    out.push('\n');
+    for bucket in buckets {
+        // A bucket with a sample is never drawn empty.
+        let length = (bucket.count * BAR_CHARS).div_ceil(most);
+        let bar = "#".repeat(length as usize);
+        let percent = bucket.count as f64 * 100.0 / total as f64;
+        let range =
+            format!("{} - {}", units::round_bound(bucket.from_ns), units::round_bound(bucket.below_ns));
+        line(
+            out,
+            &format!("{range:>17}  {:>12}  {percent:7.3} %  {bar}", units::grouped(bucket.count))
+                .trim_end()
+                .to_owned(),
+        );
+    }
+}
+
+fn notes(out: &mut String, report: &Report) {
+    let machine = &report.environment;
+    out.push('\n');
+    line(out, report.workload.meaning);
+    if machine.co_located {
+        let how = if machine.loopback { "loopback" } else { "one machine" };
+        line(out, &format!("{how}, generator and server share this machine: they compete for its cores"));
+    }
+    if machine.generator_build == "debug" {
+        line(out, "debug build of the generator: not a measurement");
+    }
+    let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".into());
+    line(
+        out,
+        &format!(
+            "{}, {} cores, {} {}, governor {}, commit {}",
+            or_unknown(&machine.cpu_model),
+            machine.cores,
+            machine.system,
+            machine.kernel,
+            or_unknown(&machine.governor),
+            or_unknown(&machine.commit),
+        ),
+    );
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "{text}");
+}

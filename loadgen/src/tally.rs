@@ -1,0 +1,143 @@
+//! What a worker counted.
+//!
+//! Requests are counted by when they were *sent*: those sent in the measured interval, whenever their answer came.
+//! So `sent = verified + rejected + unanswered`, and a slow answer is not lost because the interval ended first.
+//! Failed verifications and errors count in every phase: a warm-up hides nothing.
+
+use std::collections::BTreeMap;
+
+use mvt_proto::reject::ErrReason;
+
+use crate::{histogram::Latencies, trouble::Trouble};
+
+/// Names of verified refusals: those of an ERR (SPEC §7.3) in the order of their status, then LOST (§9).
+pub const REFUSALS: [&str; 7] = ["stale", "replay", "limit", "renew", "revoked", "expired", "lost"];
+
+/// How a verified answer refused its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// An ERR.
+    Err(ErrReason),
+    /// The server lost the key.
+    Lost,
+}
+
+impl Refusal {
+    const fn index(self) -> usize {
+        match self {
+            Self::Err(reason) => reason as usize - 1,
+            Self::Lost => REFUSALS.len() - 1,
+        }
+    }
+
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        REFUSALS[self.index()]
+    }
+}
+
+/// Counters and latencies of one worker, or of all.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Requests sent in the measured interval.
+    pub sent: u64,
+    /// Those of them answered by a RESP whose tag held.
+    pub verified: u64,
+    /// Those of them that were never answered.
+    pub unanswered: u64,
+    /// RESPs that arrived in the measured interval: what CPU time is divided by.
+    pub verified_in_interval: u64,
+    /// Answers whose tag did not hold, in any phase.
+    pub failed_verifications: u64,
+    /// Logins that were granted, in any phase.
+    pub logins: u64,
+    /// Latencies of the verified.
+    pub latencies: Latencies,
+    refused: [u64; REFUSALS.len()],
+    troubles: [u64; Trouble::ALL.len()],
+}
+
+impl Tally {
+    /// Counts a verified refusal of a request sent in the measured interval.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.refused[refusal.index()] += 1;
+    }
+
+    /// Counts a trouble.
+    pub fn meet(&mut self, trouble: Trouble) {
+        self.troubles[trouble as usize] += 1;
+    }
+
+    /// All troubles.
+    #[must_use]
+    pub fn error_count(&self) -> u64 {
+        self.troubles.iter().sum()
+    }
+
+    /// All verified refusals.
+    #[must_use]
+    pub fn refused_count(&self) -> u64 {
+        self.refused.iter().sum()
+    }
+
+    /// Refusals that occurred, by name.
+    #[must_use]
+    pub fn rejected(&self) -> BTreeMap<&'static str, u64> {
+        REFUSALS.into_iter().zip(self.refused).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Troubles that occurred, by name.
+    #[must_use]
+    pub fn errors(&self) -> BTreeMap<&'static str, u64> {
+        let names = Trouble::ALL.iter().map(|(_, name)| *name);
+        names.zip(self.troubles).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Adds the counters and samples of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.verified += other.verified;
+        self.unanswered += other.unanswered;
+        self.verified_in_interval += other.verified_in_interval;
+        self.failed_verifications += other.failed_verifications;
+        self.logins += other.logins;
+        self.latencies.merge(&other.latencies);
+        self.refused.iter_mut().zip(other.refused).for_each(|(sum, count)| *sum += count);
+        self.troubles.iter_mut().zip(other.troubles).for_each(|(sum, count)| *sum += count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_own_name() {
+        use ErrReason::{Expired, Limit, Renew, Replay, Revoked, Stale};
+        let reasons = [Stale, Replay, Limit, Renew, Revoked, Expired].map(Refusal::Err);
+        let names: Vec<_> = reasons.into_iter().chain([Refusal::Lost]).map(Refusal::name).collect();
+        assert_eq!(names, REFUSALS);
+    }
+
+    #[test]
+    fn troubles_stand_in_the_table_at_their_number() {
+        for (index, (trouble, _)) in Trouble::ALL.iter().enumerate() {
+            assert_eq!(*trouble as usize, index);
+        }
+    }
+
+    #[test]
+    fn a_merge_adds_every_counter() {
+        let mut one = Tally { sent: 3, verified: 2, logins: 1, ..Tally::default() };
+        one.refuse(Refusal::Lost);
+        one.meet(Trouble::Closed);
+        one.latencies.record(7);
+        let mut sum = one.clone();
+        sum.merge(&one);
+        assert_eq!((sum.sent, sum.verified, sum.logins), (6, 4, 2));
+        assert_eq!(sum.rejected(), BTreeMap::from([("lost", 2)]));
+        assert_eq!(sum.errors(), BTreeMap::from([("closed", 2)]));
+        assert_eq!(sum.latencies.count(), 2);
+    }
+}

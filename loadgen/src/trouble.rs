@@ -1,0 +1,102 @@
+//! What can go wrong: with one connection (counted), or before a run has begun (ends it).
+
+use std::{io, net::SocketAddr};
+
+/// Why a connection ended, or what it met that must not happen. Counted in the report by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Trouble {
+    /// The server closed the connection.
+    Closed,
+    /// Requests were waiting and nothing was heard for [`crate::connection::SILENCE_NS_MAX`].
+    Timeout,
+    /// The socket failed.
+    Io,
+    /// Bytes that are no frame of a server (SPEC §3.2).
+    Malformed,
+    /// An answer to no request that waits (SPEC §7.1.2).
+    Unsolicited,
+    /// The server closed the connection during a login, or its HELLO_R did not verify.
+    LoginRefused,
+    /// A login was not answered in time.
+    LoginTimeout,
+    /// The server asked to wait more often than the generator does.
+    LoginBusy,
+}
+
+impl Trouble {
+    /// Every trouble with its name in reports.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Closed, "closed"),
+        (Self::Timeout, "timeout"),
+        (Self::Io, "io"),
+        (Self::Malformed, "malformed"),
+        (Self::Unsolicited, "unsolicited"),
+        (Self::LoginRefused, "login_refused"),
+        (Self::LoginTimeout, "login_timeout"),
+        (Self::LoginBusy, "login_busy"),
+    ];
+}
+
+/// Why a run did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No TCP connection.
+    #[error(
+        "cannot reach {server}: {source}\n  cure: is the server running, and is this the address it listens on?"
+    )]
+    Unreachable {
+        /// Whom.
+        server: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A server closes the connection in one way for all causes (SPEC §10.3.3), so all cures are named.
+    #[error(
+        "{server} refused the login (it closed the connection)\n  cure: is the public key of --key enrolled at \
+         the server? is --server-public-key the key of this server? does the server allow --suite for this client?"
+    )]
+    Refused {
+        /// Who.
+        server: SocketAddr,
+    },
+    /// No HELLO_R in time.
+    #[error("{server} accepted the connection but did not answer the login\n  cure: is it an MVT server?")]
+    Silent {
+        /// Who.
+        server: SocketAddr,
+    },
+    /// Too many RETRY BUSY.
+    #[error(
+        "{server} is too busy for logins\n  cure: fewer --connections, or a larger login queue at the server"
+    )]
+    Busy {
+        /// Who.
+        server: SocketAddr,
+    },
+    /// What came is not MVT.
+    #[error("{server} does not speak MVT version 1\n  cure: is this the port of an MVT server?")]
+    NotMvt {
+        /// Who.
+        server: SocketAddr,
+    },
+    /// A worker could not be set up.
+    #[error("cannot set up a worker: {0}")]
+    Worker(io::Error),
+    /// A CPU of `--pin` is not usable.
+    #[error("cannot pin a worker to CPU {0}\n  cure: name CPUs this process may run on")]
+    Pin(usize),
+}
+
+impl StartError {
+    /// What the trouble of a first login means to the user.
+    #[must_use]
+    pub fn of_login(trouble: Trouble, server: SocketAddr) -> Self {
+        match trouble {
+            Trouble::LoginTimeout | Trouble::Timeout => Self::Silent { server },
+            Trouble::LoginBusy => Self::Busy { server },
+            Trouble::Malformed | Trouble::Unsolicited => Self::NotMvt { server },
+            Trouble::Closed | Trouble::Io | Trouble::LoginRefused => Self::Refused { server },
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What a request costs the generator. A measurement, not a check:
+//! `cargo test --release -p mvt-loadgen --test cost -- --ignored --nocapture`.
+
+mod support;
+
+use std::time::Duration;
+
+use mvt_loadgen::{
+    report::{Report, text},
+    run::run,
+};
+use mvt_proto::Suite;
+use support::{plan, stand_in::honest};
+
+#[test]
+#[ignore = "a measurement of some seconds"]
+fn cost_of_a_request() {
+    for suite in [Suite::Gcm256, Suite::Hs256] {
+        let mut plan = plan(honest());
+        plan.workload.suite = suite;
+        plan.workload.connections = 8;
+        plan.workload.in_flight = 256;
+        plan.schedule = mvt_loadgen::schedule::Schedule::Closed { in_flight: 256 };
+        plan.extent.warmup = Duration::from_millis(500);
+        plan.extent.duration = Duration::from_secs(4);
+        let outcome = run(&plan).expect("the run begins");
+        assert!(outcome.is_clean(), "{:?}", outcome.tally);
+        println!("{}", text::render(&Report::new(&plan, &outcome)));
+    }
+}

@@ -1,0 +1,169 @@
+//! What a run counts when the server is honest, and when it is not.
+
+mod support;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use mvt_loadgen::{
+    run::{Outcome, run},
+    trouble::StartError,
+};
+use mvt_proto::{Limits, Suite};
+use support::{
+    plan,
+    stand_in::{self, Fault, honest},
+};
+
+fn outcome(fault: Fault) -> Outcome {
+    run(&plan(stand_in::serve(fault, Limits::DEFAULT))).expect("the run begins")
+}
+
+/// `sent = verified + Σ rejected + unanswered`.
+fn assert_adds_up(outcome: &Outcome) {
+    let tally = &outcome.tally;
+    let found = tally.verified + tally.refused_count() + tally.unanswered;
+    assert_eq!(tally.sent, found, "{tally:?}");
+    assert_eq!(tally.latencies.count(), tally.verified);
+}
+
+#[test]
+fn an_honest_server_s_answers_all_verify() {
+    for suite in [Suite::Hs256, Suite::Gcm256] {
+        for (threads, payload_bytes) in [(1, 0), (2, 20), (1, 16_384)] {
+            let mut plan = plan(honest());
+            plan.workload.suite = suite;
+            plan.workload.threads = threads;
+            plan.workload.payload = vec![5; payload_bytes];
+            let outcome = run(&plan).expect("the run begins");
+            assert!(outcome.is_clean(), "{:?}", outcome.tally);
+            assert_adds_up(&outcome);
+            assert_eq!((outcome.tally.unanswered, outcome.tally.refused_count()), (0, 0));
+            assert!(outcome.tally.verified > 30, "{:?}", outcome.tally);
+            assert!(outcome.client_cpu_ns > 0);
+        }
+    }
+}
+
+#[test]
+fn a_flipped_tag_is_counted_and_never_verified() {
+    let outcome = outcome(Fault::FlippedTag);
+    assert!(outcome.tally.failed_verifications > 0);
+    assert_eq!(outcome.tally.unanswered, outcome.tally.failed_verifications);
+    assert!(!outcome.is_clean());
+    assert_adds_up(&outcome);
+}
+
+#[test]
+fn a_closed_connection_is_an_error_and_what_waited_is_unanswered() {
+    let outcome = outcome(Fault::Closes);
+    assert_eq!(outcome.tally.errors(), BTreeMap::from([("closed", 2)]));
+    assert!(outcome.tally.verified >= 200 - 32 && outcome.tally.unanswered > 0);
+    assert!(outcome.interval_ns < 300_000_000, "the interval ends with the last connection");
+    assert!(!outcome.is_clean());
+    assert_adds_up(&outcome);
+}
+
+#[test]
+fn a_server_that_never_answers_leaves_everything_unanswered() {
+    let outcome = outcome(Fault::NeverAnswers);
+    assert_eq!((outcome.tally.sent, outcome.tally.unanswered), (32, 32));
+    assert!(!outcome.is_clean(), "nothing was verified");
+    assert_adds_up(&outcome);
+}
+
+#[test]
+fn a_server_that_falls_silent_for_long_is_a_timeout() {
+    let mut plan = plan(stand_in::serve(Fault::NeverAnswers, Limits::DEFAULT));
+    plan.extent.duration = Duration::from_secs(20);
+    let outcome = run(&plan).expect("the run begins");
+    assert_eq!(outcome.tally.errors(), BTreeMap::from([("timeout", 2)]));
+    assert!(outcome.interval_ns < 10_000_000_000, "it does not wait for the end of the interval");
+}
+
+#[test]
+fn a_verified_refusal_is_counted_by_name_and_the_loop_goes_on() {
+    for (fault, name) in [(Fault::StaleOnce, "stale"), (Fault::LostOnce, "lost")] {
+        let outcome = outcome(fault);
+        assert_eq!(outcome.tally.rejected(), BTreeMap::from([(name, 2)]));
+        assert!(outcome.is_clean(), "{:?}", outcome.tally);
+        assert!(outcome.tally.verified > 100);
+        assert_adds_up(&outcome);
+    }
+}
+
+#[test]
+fn a_second_answer_is_unsolicited() {
+    let outcome = outcome(Fault::AnswersTwice);
+    assert!(outcome.tally.errors()["unsolicited"] > 0);
+    assert_eq!((outcome.tally.failed_verifications, outcome.tally.unanswered), (0, 0));
+    assert_adds_up(&outcome);
+}
+
+#[test]
+fn answers_may_come_in_any_order() {
+    let outcome = outcome(Fault::Reversed);
+    assert!(outcome.is_clean(), "{:?}", outcome.tally);
+    assert_adds_up(&outcome);
+}
+
+#[test]
+fn a_cookie_and_a_busy_are_followed() {
+    let outcome = outcome(Fault::Retries);
+    assert!(outcome.is_clean(), "{:?}", outcome.tally);
+    assert_eq!(outcome.tally.logins, 2);
+}
+
+#[test]
+fn a_login_that_fails_ends_the_run_with_its_cause() {
+    for (fault, expected) in [
+        (Fault::RefusesLogin, "refused the login"),
+        (Fault::Http, "does not speak MVT"),
+        (Fault::SilentLogin, "did not answer the login"),
+    ] {
+        let error = run(&plan(stand_in::serve(fault, Limits::DEFAULT))).expect_err("no session");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let mut wrong_key = plan(honest());
+    wrong_key.target.server_public[5] ^= 1;
+    assert!(matches!(run(&wrong_key), Err(StartError::Refused { .. })));
+}
+
+#[test]
+fn bytes_that_are_no_frame_end_the_connection() {
+    let outcome = run(&plan(stand_in::serve(Fault::Garbage, Limits::DEFAULT)));
+    match outcome {
+        Ok(outcome) => assert_eq!(outcome.tally.errors(), BTreeMap::from([("malformed", 2)])),
+        Err(error) => assert!(matches!(error, StartError::NotMvt { .. }), "{error}"),
+    }
+}
+
+#[test]
+fn a_session_renews_by_login_and_loses_nothing() {
+    for (in_flight, renew_after_requests, reject_after_requests) in [(16, 100, 200), (64, 10, 20), (1, 1, 1)]
+    {
+        let limits = Limits { renew_after_requests, reject_after_requests, ..Limits::DEFAULT };
+        let mut plan = plan(stand_in::serve(Fault::None, limits));
+        plan.workload.in_flight = in_flight;
+        plan.schedule = mvt_loadgen::schedule::Schedule::Closed { in_flight };
+        let outcome = run(&plan).expect("the run begins");
+        assert!(outcome.is_clean(), "{:?}", outcome.tally);
+        assert_adds_up(&outcome);
+        let tally = &outcome.tally;
+        assert_eq!((tally.refused_count(), tally.unanswered), (0, 0));
+        assert!(tally.logins > 4, "{tally:?}");
+        assert!(tally.sent <= tally.logins * u64::from(reject_after_requests));
+    }
+}
+
+#[test]
+fn a_bound_on_requests_is_exact_and_ends_the_run() {
+    let mut plan = plan(honest());
+    plan.workload.threads = 2;
+    plan.extent.warmup = Duration::from_millis(50);
+    plan.extent.duration = Duration::from_secs(60);
+    plan.extent.requests = Some(1_001);
+    let outcome = run(&plan).expect("the run begins");
+    assert_eq!((outcome.tally.sent, outcome.tally.verified), (1_001, 1_001));
+    assert!(outcome.interval_ns < 30_000_000_000);
+    assert!(outcome.is_clean());
+}

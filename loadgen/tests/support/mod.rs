@@ -1,0 +1,81 @@
+//! What the tests share: a stand-in for the server with faults, plans against it, the binary.
+#![allow(dead_code)] // each test binary uses its part
+
+pub(crate) mod stand_in;
+
+use std::{net::SocketAddr, path::PathBuf, process::Output, time::Duration};
+
+use mvt_loadgen::{
+    run::{Extent, Plan},
+    schedule::Schedule,
+    target::Target,
+    workload::Workload,
+};
+use mvt_proto::{Suite, keyfile::KeyFile, keyfile::key_to_text, login::Identity, secret::Secret};
+
+pub(crate) fn server_identity() -> Identity {
+    Identity::new(Secret::new([0x51; 32]))
+}
+
+pub(crate) fn client_identity() -> Identity {
+    Identity::new(Secret::new([0xc1; 32]))
+}
+
+/// 2 connections x 16 in flight for 0.3 s, without a warm-up.
+pub(crate) fn plan(address: SocketAddr) -> Plan {
+    let in_flight = 16;
+    Plan {
+        target: Target { address, server_public: *server_identity().public(), identity: client_identity() },
+        workload: Workload {
+            connections: 2,
+            in_flight,
+            threads: 1,
+            payload: Workload::payload_of(20),
+            suite: Suite::Gcm256,
+        },
+        schedule: Schedule::Closed { in_flight },
+        extent: Extent { warmup: Duration::ZERO, duration: Duration::from_millis(300), requests: None },
+        pins: Vec::new(),
+        server_pid: None,
+        quiet: true,
+    }
+}
+
+/// The binary, with a key file that is removed with the value.
+pub(crate) struct Binary {
+    directory: tempfile::TempDir,
+}
+
+impl Binary {
+    pub(crate) fn new() -> Self {
+        let binary = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        let file = KeyFile { identity: client_identity(), reset_secret: None };
+        std::fs::write(binary.path("client.key"), file.to_text().as_bytes()).expect("written");
+        binary
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// `run` with the arguments every run needs, then `more`.
+    pub(crate) fn run(&self, address: SocketAddr, more: &[&str]) -> Output {
+        let server_public = key_to_text(server_identity().public());
+        let key = self.path("client.key");
+        let mut arguments = vec!["run", "--key", key.to_str().expect("a path of ASCII")];
+        let server = address.to_string();
+        arguments.extend(["--server", &server, "--server-public-key", &server_public]);
+        arguments.extend(more);
+        Self::call(&arguments)
+    }
+
+    pub(crate) fn call(arguments: &[&str]) -> Output {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mvt-loadgen"));
+        command.args(arguments).output().expect("the binary runs")
+    }
+}
+
+/// What a failed assertion on the binary shows.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -1,0 +1,246 @@
+//! A stand-in for the server: one thread per connection, std sockets, honest answers except for one fault.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use mvt_proto::{
+    Header, Kind, Limits, Role,
+    frame::{grant::Grant, hello::Hello, retry::Retry},
+    framer::{Cut, cut},
+    header::key_id_of,
+    login::{Admitted, Mac1, Responder},
+    lost::LostKey,
+    reject::ErrReason,
+    secret::Secret,
+    session::{Exchange, ServerSession},
+    suite::tag_of,
+};
+
+use super::{client_identity, server_identity};
+
+/// What the stand-in does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// Every 100th answer has a flipped tag bit.
+    FlippedTag,
+    /// Closes after 100 answers.
+    Closes,
+    /// Closes on HELLO.
+    RefusesLogin,
+    /// Reads HELLOs and says nothing.
+    SilentLogin,
+    /// The first HELLO is answered RETRY COOKIE, the second RETRY BUSY.
+    Retries,
+    /// Verifies requests and says nothing.
+    NeverAnswers,
+    /// The first request is answered ERR STALE.
+    StaleOnce,
+    /// The first request is answered with an authentic LOST.
+    LostOnce,
+    /// Every 100th answer is sent twice.
+    AnswersTwice,
+    /// Answers of a read are sent last first.
+    Reversed,
+    /// After the login, bytes that are no frame.
+    Garbage,
+    /// Speaks HTTP.
+    Http,
+}
+
+/// Listens until the test process ends.
+pub(crate) fn serve(fault: Fault, limits: Limits) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || Conversation::new(fault, limits).hold(stream));
+        }
+    });
+    address
+}
+
+/// An honest stand-in with the limits of SPEC §2.
+pub(crate) fn honest() -> SocketAddr {
+    serve(Fault::None, Limits::DEFAULT)
+}
+
+struct Conversation {
+    fault: Fault,
+    limits: Limits,
+    sessions: Vec<ServerSession>,
+    hello_count: u32,
+    answer_count: u64,
+    out: Vec<u8>,
+}
+
+/// Ends a conversation.
+struct Close;
+
+const LOST_KEY: [u8; 16] = [9; 16];
+
+impl Conversation {
+    fn new(fault: Fault, limits: Limits) -> Self {
+        Self { fault, limits, sessions: Vec::new(), hello_count: 0, answer_count: 0, out: Vec::new() }
+    }
+
+    fn hold(mut self, mut stream: TcpStream) {
+        stream.set_nodelay(true).expect("nodelay");
+        let mut inbox = vec![0; 256 * 1024];
+        let mut filled = 0;
+        loop {
+            let Ok(count @ 1..) = stream.read(&mut inbox[filled..]) else { return };
+            filled += count;
+            if self.fault == Fault::Http {
+                let _ = stream.write_all(
+                    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nServer: none at all\r\n\r\n",
+                );
+                return;
+            }
+            let mut start = 0;
+            let mut verdict = Ok(());
+            while let Ok(Cut::Frame(bytes)) = cut(&inbox[start..filled], Role::Server) {
+                verdict = self.frame(&mut inbox[start..start + bytes]);
+                start += bytes;
+                if verdict.is_err() {
+                    break;
+                }
+            }
+            inbox.copy_within(start..filled, 0);
+            filled -= start;
+            let sent = stream.write_all(&self.out);
+            self.out.clear();
+            if verdict.is_err() || sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &mut [u8]) -> Result<(), Close> {
+        let header = Header::parse(frame, Role::Server).map_err(|_| Close)?;
+        if header.kind == Kind::Hello { self.hello(frame) } else { self.request(&header, frame) }
+    }
+
+    fn hello(&mut self, frame: &[u8]) -> Result<(), Close> {
+        let identity = server_identity();
+        let mac1 = Mac1::new(identity.public());
+        mac1.verify(frame).map_err(|_| Close)?;
+        self.hello_count += 1;
+        match (self.fault, self.hello_count) {
+            (Fault::RefusesLogin, _) => return Err(Close),
+            (Fault::SilentLogin, _) => return Ok(()),
+            (Fault::Retries, 1) => {
+                self.out.extend(Retry::Cookie([7; 16]).to_frame(frame, &mac1));
+                return Ok(());
+            }
+            (Fault::Retries, 2) => {
+                self.out.extend(Retry::Busy(60).to_frame(frame, &mac1));
+                return Ok(());
+            }
+            _ => {}
+        }
+        let hello = Hello::parse(frame).map_err(|_| Close)?;
+        if self.fault == Fault::Retries {
+            assert_eq!(hello.cookie, Some(&[7; 16]), "the cookie is kept through a BUSY");
+        }
+        let responder = Responder::read(&identity, hello, &[], random_secret()).map_err(|_| Close)?;
+        if responder.client_public() != client_identity().public() {
+            return Err(Close);
+        }
+        let suite =
+            responder.choose_suite(&mvt_proto::Suite::ALL.map(|(suite, _)| suite)).map_err(|_| Close)?;
+        let grant = Grant {
+            key_id: 1 + getrandom::u64().expect("randomness") % (1 << 40),
+            suite,
+            server_time_ms: now_ms(),
+            limits: self.limits,
+            lost_key: LostKey::new(LOST_KEY),
+            ticket: Vec::new(),
+        };
+        let Admitted { hello_r, session } = responder.admit(&grant).map_err(|_| Close)?;
+        self.sessions.push(session);
+        self.out.extend(hello_r);
+        if self.fault == Fault::Garbage {
+            self.out.extend([0xff; 64]);
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, header: &Header, frame: &mut [u8]) -> Result<(), Close> {
+        let now_ms = now_ms();
+        let session = self.sessions.iter_mut().rfind(|it| it.key_id() == key_id_of(frame)).ok_or(Close)?;
+        let request_header: [u8; 28] = frame[..28].try_into().expect("28 bytes");
+        let fresh = session.check(header, now_ms);
+        let authentic = session.open(fresh, frame).map_err(|_| Close)?;
+        match session.commit(authentic) {
+            Ok(exchange) => self.answer(exchange, &request_header, &tag_of(frame), now_ms),
+            Err(refused) => {
+                let reason = refused.reason();
+                refused.exchange.refuse(reason, now_ms, &mut self.out);
+                Ok(())
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        exchange: Exchange,
+        request_header: &[u8],
+        request_tag: &[u8; 16],
+        now_ms: u64,
+    ) -> Result<(), Close> {
+        self.answer_count += 1;
+        let start = self.out.len();
+        match (self.fault, self.answer_count) {
+            (Fault::NeverAnswers, _) => return Ok(()),
+            (Fault::StaleOnce, 1) => exchange.refuse(ErrReason::Stale, now_ms, &mut self.out),
+            (Fault::LostOnce, 1) => self.out.extend(lost(request_header, request_tag)),
+            (Fault::Reversed, _) => {
+                let mut answer = Vec::new();
+                exchange.respond(0, &[], now_ms, &mut answer);
+                self.out.splice(..0, answer);
+            }
+            _ => exchange.respond(0, &[], now_ms, &mut self.out),
+        }
+        match self.fault {
+            Fault::FlippedTag if self.answer_count.is_multiple_of(100) => {
+                *self.out.last_mut().expect("a tag") ^= 1;
+            }
+            Fault::AnswersTwice if self.answer_count.is_multiple_of(100) => {
+                self.out.extend_from_within(start..)
+            }
+            Fault::Closes if self.answer_count >= 100 => return Err(Close),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// An authentic LOST for a request (SPEC §9), made of its text and no other code.
+fn lost(request_header: &[u8], request_tag: &[u8; 16]) -> Vec<u8> {
+    let mut frame = request_header.to_vec();
+    frame[..2].copy_from_slice(&42u16.to_be_bytes());
+    frame[2..4].copy_from_slice(&[0x1f, 0]);
+    frame[14..16].fill(0);
+    let tag = mvt_lanes::mac_parts(
+        &mvt_lanes::HmacKey::new(&LOST_KEY),
+        &[b"mvt1 lost", request_header, request_tag],
+    );
+    frame.extend_from_slice(&tag[..16]);
+    frame
+}
+
+fn random_secret() -> Secret {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("randomness");
+    Secret::new(bytes)
+}
+
+fn now_ms() -> u64 {
+    let since: Duration = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    since.as_millis() as u64
+}
