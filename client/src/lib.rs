@@ -1,1 +1,48 @@
-//! Skeleton.
+//! The MVT client: login, verified requests, renewal and recovery behind one call.
+//!
+//! ```no_run
+//! use mvt_client::{Client, Error, identity, server_key};
+//!
+//! let server = server_key("3rLzVx8s0sI7y5Hc3cCwS8Yw9mJk2pGf0aTq1uRb6nE=").expect("a public key");
+//! let identity = identity::load("client.key")?;
+//! let mut client = Client::connect("127.0.0.1:7600", &server, identity)?;
+//! match client.request(1, b"transfer 42") {
+//!     Ok(response) => println!("status {}, {} bytes", response.status, response.payload.len()),
+//!     Err(Error::OutcomeUnknown(cause)) => println!("may have been executed: {cause}"),
+//!     Err(error) => println!("was not executed: {error}"),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every request carries its own key and counter; its answer is verified before it is returned. The client renews its
+//! session on the same connection when a soft limit is near, and connects and logs in again when the connection or the
+//! server's key is gone. It never sends a request twice by itself, except after an authenticated STALE. What it cannot
+//! know it says: [`Error::OutcomeUnknown`] is kept apart from every error that means "not executed".
+//!
+//! Modules: [`config`] what a client is told; [`identity`] its key; [`error`] what can go wrong; `blocking` the client;
+//! `login`, `connection` and `clock` its parts.
+
+pub mod config;
+pub mod error;
+pub mod identity;
+
+#[cfg(feature = "blocking")]
+mod blocking;
+#[cfg(feature = "blocking")]
+mod clock;
+#[cfg(feature = "blocking")]
+mod connection;
+#[cfg(feature = "blocking")]
+mod login;
+
+#[cfg(feature = "blocking")]
+pub use blocking::{Client, Request, Response};
+pub use config::Config;
+pub use error::{Error, LoginError, Unknown};
+pub use mvt_proto::{Suite, login::Identity, reject::ErrReason};
+
+/// A server's public key from its base64 text; `None` for anything that is not 32 bytes.
+#[must_use]
+pub fn server_key(text: &str) -> Option<[u8; 32]> {
+    mvt_proto::keyfile::key_from_text(text.trim())
+}

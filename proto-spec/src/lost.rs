@@ -13,6 +13,9 @@ use crate::{
     suite::{Tag, tag_of},
 };
 
+/// The fields of the request's header that a LOST echoes: key id and generation, counter and timestamp (§3.2.7).
+const ECHOED: [core::ops::Range<usize>; 2] = [4..14, 16..28];
+
 /// The key that makes the LOST of one key id believable to its client: wiped on drop, not printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct LostKey([u8; TAG_BYTES]);
@@ -38,8 +41,12 @@ impl LostKey {
     /// Whether `frame`, a LOST, answers the request of this header and tag (§9.3).
     ///
     /// # Errors
-    /// `BadTag`: a decoy or a forgery.
+    /// `Field`: it does not echo the request. `BadTag`: a decoy or a forgery.
     pub fn verify(&self, frame: &[u8], request_header: &[u8], request_tag: &Tag) -> Result<(), Reject> {
+        // The tag covers the request's header, so the echo in this one is judged by itself (§3.2.7).
+        if ECHOED.into_iter().any(|field| frame[field.clone()] != request_header[field]) {
+            return Err(Reject::Field);
+        }
         let made = self.tag(request_header, request_tag);
         if made.ct_eq(&tag_of(frame)).into() { Ok(()) } else { Err(Reject::BadTag) }
     }

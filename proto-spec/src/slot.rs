@@ -73,9 +73,9 @@ impl SlotKeys {
         let index = slot_of(self.origin_ms, timestamp)?;
         if index == self.index {
             Ok(SlotKey::Current)
-        } else if index + 1 == self.index && self.previous.is_some() {
+        } else if index.checked_add(1) == Some(self.index) && self.previous.is_some() {
             Ok(SlotKey::Previous)
-        } else if index == self.index + 1 {
+        } else if Some(index) == self.index.checked_add(1) {
             Ok(SlotKey::Next(slot_key(&self.chain, index)))
         } else {
             Err(Reject::NoSlot)
@@ -107,8 +107,7 @@ impl SlotKeys {
 #[inline]
 pub fn slot_of(origin_ms: u64, timestamp: u64) -> Result<u32, Reject> {
     let age = timestamp.checked_sub(origin_ms).ok_or(Reject::NoSlot)?;
-    // The last index is kept out so that "next" never wraps.
-    u32::try_from(age >> SLOT_BITS).ok().filter(|index| *index < u32::MAX).ok_or(Reject::NoSlot)
+    u32::try_from(age >> SLOT_BITS).map_err(|_| Reject::NoSlot)
 }
 
 /// SK_j and CK_{j+1} of CK_j (§5.2).

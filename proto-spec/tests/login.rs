@@ -60,7 +60,7 @@ fn with_top_bit() -> Vec<[u8; 32]> {
 }
 
 fn forged_hello(ephemeral_public: [u8; 32], static_public: [u8; 32], lists: &[u8], padding: u8) -> Vec<u8> {
-    let parts = HelloParts { ephemeral_public, static_public, lists, padding };
+    let parts = HelloParts { ephemeral_public, static_public, lists, login_id: 42, padding };
     noise::hello(&server_identity(), &parts)
 }
 
@@ -433,8 +433,8 @@ fn a_grant_out_of_bounds_is_refused() {
         finish_with_grant(|grant| grant[offset..offset + bytes.len()].copy_from_slice(bytes))
     };
     assert_eq!(set(0, &[0; 8]), Err(Reject::Field), "key id 0");
-    assert_eq!(set(8, &[0, 1]), Err(Reject::NoSuite), "a suite not offered");
-    assert_eq!(set(8, &[0, 3]), Err(Reject::NoSuite), "a suite unknown");
+    assert_eq!(set(8, &[0, 1]), Err(Reject::Field), "a suite not offered");
+    assert_eq!(set(8, &[0, 3]), Err(Reject::Field), "a suite unknown");
     assert_eq!(set(16, &[0, 0x20, 0, 1]), Err(Reject::Field), "requests inverted");
     assert_eq!(set(16, &[0, 0x20, 0, 0]), Ok(()), "requests equal");
     assert_eq!(set(16, &[0; 4]), Err(Reject::Field), "no requests");

@@ -101,10 +101,13 @@ fn the_chain_of_a_later_slot_does_not_open_an_earlier_one() {
 }
 
 #[test]
-fn slots_end_before_their_number_would_wrap() {
+fn the_number_of_a_slot_never_wraps() {
     let last = u64::from(u32::MAX);
     assert_eq!(slot_of(0, (last << 16) - 1), Ok(u32::MAX - 1));
-    assert_eq!(slot_of(0, last << 16), Err(Reject::NoSlot));
+    assert_eq!(slot_of(0, (1 << 48) - 1), Ok(u32::MAX));
+    assert_eq!(slot_of(0, 1 << 48), Err(Reject::NoSlot));
+    let slots = SlotKeys::new(secret(CHAIN), 0);
+    assert_eq!(print_of(&slots, (1 << 48) - 1), Err(Reject::NoSlot), "not previous of slot 0");
     assert_eq!(slot_of(0, u64::MAX), Err(Reject::NoSlot));
     assert_eq!(slot_of(1, 0), Err(Reject::NoSlot));
 }

@@ -1,5 +1,14 @@
 //! Tools of the workspace, behind `cargo x`.
 
-pub mod hex;
-pub mod reference;
+pub mod ci;
+pub mod demo;
+pub mod test;
+
+pub mod stand;
+pub mod workspace;
+
 pub mod vectors;
+
+pub mod reference;
+
+pub mod hex;

@@ -1,11 +1,11 @@
 //! `cargo x`: a table of subcommands.
 
 use clap::{Parser, Subcommand};
-use mvt_scripts::vectors;
+use mvt_scripts::{ci, demo, test, vectors};
 
 /// Tools of the workspace.
 #[derive(Parser)]
-#[command(name = "mvt-scripts", version)]
+#[command(name = "cargo x", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -13,6 +13,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Server, load and latency report in one command, with throwaway keys on a loopback port.
+    Demo(demo::Arguments),
+    /// Run every test of the workspace.
+    Test,
+    /// All that must hold before a change lands: format, lints, vectors, a short demo, tests.
+    Ci(demo::Arguments),
     /// Write the vectors of `proto-spec/vectors` from the reference.
     Vectors {
         /// Write nothing; fail if a committed file is stale, missing or extra.
@@ -23,8 +29,10 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Vectors { check: true } => vectors::store::check(&vectors::store::folder())?,
-        Command::Vectors { check: false } => vectors::store::write(&vectors::store::folder())?,
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test => test::run(),
+        Command::Ci(arguments) => ci::run(&arguments),
+        Command::Vectors { check: true } => Ok(vectors::store::check(&vectors::store::folder())?),
+        Command::Vectors { check: false } => Ok(vectors::store::write(&vectors::store::folder())?),
     }
-    Ok(())
 }

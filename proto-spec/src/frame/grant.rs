@@ -54,11 +54,11 @@ impl Grant {
     /// Reads the plaintext of §10.2.
     ///
     /// # Errors
-    /// `Field` for a wrong length, key id 0 or limits out of bounds; `NoSuite` for a suite unknown here.
+    /// `Field` for a wrong length, key id 0, limits out of bounds or a suite unknown here.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Reject> {
         let mut reader = Reader::new(bytes);
         let key_id = reader.uint(8)?;
-        let suite = Suite::from_id(reader.uint(2)? as u16).ok_or(Reject::NoSuite)?;
+        let suite = Suite::from_id(reader.uint(2)? as u16).ok_or(Reject::Field)?;
         let server_time_ms = reader.uint(6)?;
         let limits = Limits {
             renew_after_requests: reader.uint(4)? as u32,

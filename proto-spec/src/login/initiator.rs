@@ -88,7 +88,7 @@ impl Initiator {
     /// Opens the HELLO_R; `now_ms` is the caller's monotonic clock.
     ///
     /// # Errors
-    /// `Kind`, `Field`, `Noise`, `NoSuite`, `BadTag` (§10.2): this login is over.
+    /// `Kind`, `Field`, `Noise`, `BadTag` (§10.2): this login is over.
     pub fn finish(mut self, frame: &[u8], now_ms: u64) -> Result<ClientSession, Reject> {
         let header = Header::parse(frame, Role::Client)?;
         if header.kind != Kind::HelloR {
@@ -104,7 +104,7 @@ impl Initiator {
         zeroize::Zeroize::zeroize(&mut plaintext);
         let grant = grant?;
         if !self.suites.contains(&grant.suite) {
-            return Err(Reject::NoSuite);
+            return Err(Reject::Field);
         }
         let secret = generation_secret(&mut self.handshake);
         let keys = GenerationKeys::derive(secret, grant.key_id, 0);

@@ -13,9 +13,6 @@ use crate::{
     suite::{RequestKey, Tag, payload_of, tag_of},
 };
 
-/// The timestamp in a header (§3.1).
-const ECHOED_TIMESTAMP: core::ops::Range<usize> = 22..28;
-
 /// What a login grants, as the client keeps it.
 #[derive(Debug)]
 pub struct Granted {
@@ -131,6 +128,12 @@ impl ClientSession {
         self.counter
     }
 
+    /// The limits of each generation, as granted.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The ticket for RESUME, empty when there is none (§12).
     #[must_use]
     pub fn ticket(&self) -> &[u8] {
@@ -237,10 +240,6 @@ impl ClientSession {
                 Ok(Answer::Refused(reason))
             }
             Kind::Lost => {
-                // The tag covers the request's header, so the echo in this one is judged by itself (§3.2.7).
-                if frame[ECHOED_TIMESTAMP] != pending.header[ECHOED_TIMESTAMP] {
-                    return Err(Reject::Field);
-                }
                 self.lost_key.verify(frame, &pending.header, &pending.tag)?;
                 Ok(Answer::Lost)
             }

@@ -170,6 +170,7 @@ impl ServerSession {
     ///
     /// # Errors
     /// [`Refused`]: `Stale`, `Limit`, `Replay` or `TooOld`, in this order; the window is then unchanged.
+    #[expect(clippy::result_large_err, reason = "both sides are an exchange, and neither is worth a heap")]
     #[inline]
     pub fn commit(&mut self, authentic: Authentic) -> Result<Exchange, Refused> {
         let Authentic { exchange, stale } = authentic;

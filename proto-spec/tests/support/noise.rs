@@ -81,6 +81,8 @@ pub struct HelloParts<'a> {
     pub static_public: Key,
     /// Cookie and suite list as they stand between header and Noise message.
     pub lists: &'a [u8],
+    /// The counter of the header.
+    pub login_id: u64,
     /// The Noise payload; cut or filled to make 512 bytes.
     pub padding: u8,
 }
@@ -90,7 +92,7 @@ pub const LISTS: &[u8] = &[0, 1, 0, 2];
 
 /// A HELLO with a right mac1 whose Noise message is right for a server that checks no point.
 pub fn hello(server: &Identity, parts: &HelloParts<'_>) -> Vec<u8> {
-    let mut frame = hello_header();
+    let mut frame = hello_header(parts.login_id);
     frame.extend_from_slice(parts.lists);
     let mut noise = Symmetric::new(&prologue(&frame), server.public());
     let private = server.private().expose();
@@ -112,12 +114,12 @@ pub fn sign(server: &Identity, frame: &mut Vec<u8>) {
     frame.extend_from_slice(&tag);
 }
 
-fn hello_header() -> Vec<u8> {
+fn hello_header(login_id: u64) -> Vec<u8> {
     let mut header = vec![0u8; HEADER_BYTES];
     header[..2].copy_from_slice(&(HELLO_BYTES as u16 - 2).to_be_bytes());
     header[2] = 0x18;
     header[15] = 1;
-    header[21] = 42;
+    header[16..22].copy_from_slice(&login_id.to_be_bytes()[2..]);
     header
 }
 

@@ -1,0 +1,77 @@
+//! What a client is told: where the server is, who it is, and how long to wait.
+
+use std::{
+    io,
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
+
+use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity};
+
+use crate::Error;
+
+/// Connecting and logging in may take this long.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A request, or a whole pipeline, may take this long.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// HELLOs sent for one login at most: after BUSY, or with a cookie.
+pub const HELLO_COUNT_MAX: u32 = 5;
+
+/// Settings of one client.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) server_public: [u8; KEY_BYTES],
+    pub(crate) identity: Identity,
+    pub(crate) suites: Vec<Suite>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults for the server at `address` with this public key. The name is resolved here, once.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when the address does not resolve.
+    pub fn new(
+        address: impl ToSocketAddrs,
+        server_public: &[u8; KEY_BYTES],
+        identity: Identity,
+    ) -> Result<Self, Error> {
+        let addresses: Vec<_> =
+            address.to_socket_addrs().map_err(|error| Error::Connect(error.kind()))?.collect();
+        if addresses.is_empty() {
+            return Err(Error::Connect(io::ErrorKind::NotFound));
+        }
+        Ok(Self {
+            addresses,
+            server_public: *server_public,
+            identity,
+            // GCM256 first: a raw TCP connection protects nothing by itself (SPEC 4.5).
+            suites: vec![Suite::Gcm256, Suite::Hs256],
+            connect_timeout: CONNECT_TIMEOUT,
+            request_timeout: REQUEST_TIMEOUT,
+        })
+    }
+
+    /// Offers exactly this suite.
+    #[must_use]
+    pub fn suite(mut self, suite: Suite) -> Self {
+        self.suites = vec![suite];
+        self
+    }
+
+    /// How long connecting and logging in may take, waits asked for by the server included. At least 1 ms.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long a request or a pipeline may take, a reconnection included. At least 1 ms.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+}

@@ -1,0 +1,131 @@
+//! A TCP connection that gives whole frames by a deadline.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Instant,
+};
+
+use mvt_proto::{
+    Header, Reject, Role,
+    constants::FRAME_BYTES_MAX,
+    framer::{Cut, cut},
+};
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    TimedOut,
+    Closed,
+    Io(io::ErrorKind),
+    Protocol(Reject),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                Self::Closed
+            }
+            kind => Self::Io(kind),
+        }
+    }
+}
+
+/// One connection. After an [`Ended`] it is not used again.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    /// Bytes received and not yet taken: `buffer[taken..filled]`.
+    buffer: Box<[u8]>,
+    taken: usize,
+    filled: usize,
+}
+
+impl Connection {
+    /// Connects to the first address that answers by `deadline`.
+    pub(crate) fn open(addresses: &[SocketAddr], deadline: Instant) -> Result<Self, io::ErrorKind> {
+        let mut last = io::ErrorKind::TimedOut;
+        for address in addresses {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let connected = TcpStream::connect_timeout(address, left)
+                .and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+            match connected {
+                Ok(stream) => {
+                    let buffer = vec![0; 2 * FRAME_BYTES_MAX].into_boxed_slice();
+                    return Ok(Self { stream, buffer, taken: 0, filled: 0 });
+                }
+                Err(error) => last = error.kind(),
+            }
+        }
+        Err(last)
+    }
+
+    /// Whether the peer has not closed it, as far as is known here; asked before a request is risked on an idle one.
+    pub(crate) fn is_open(&self) -> bool {
+        let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
+        let open = match peeked {
+            Ok(received) => received > 0,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        open && self.stream.set_nonblocking(false).is_ok()
+    }
+
+    /// Sends all of `bytes` by `deadline`.
+    pub(crate) fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Ended> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            self.stream.set_write_timeout(Some(left(deadline)?))?;
+            match self.stream.write(rest) {
+                Ok(0) => return Err(Ended::Closed),
+                Ok(sent) => rest = &rest[sent..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next frame, its header judged, by `deadline`.
+    pub(crate) fn receive(&mut self, deadline: Instant) -> Result<(Header, &mut [u8]), Ended> {
+        let frame_bytes = loop {
+            match cut(&self.buffer[self.taken..self.filled], Role::Client).map_err(Ended::Protocol)? {
+                Cut::Frame(bytes) => break bytes,
+                Cut::Need(_) => self.fill(deadline)?,
+            }
+        };
+        let frame = &mut self.buffer[self.taken..self.taken + frame_bytes];
+        self.taken += frame_bytes;
+        let header = Header::parse(frame, Role::Client).map_err(Ended::Protocol)?;
+        Ok((header, frame))
+    }
+
+    /// Reads once. The buffer holds two frames, so there is room behind less than one.
+    fn fill(&mut self, deadline: Instant) -> Result<(), Ended> {
+        self.buffer.copy_within(self.taken..self.filled, 0);
+        self.filled -= self.taken;
+        self.taken = 0;
+        loop {
+            self.stream.set_read_timeout(Some(left(deadline)?))?;
+            match self.stream.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => return Err(Ended::Closed),
+                Ok(received) => {
+                    self.filled += received;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The time left; a socket takes no timeout of zero.
+fn left(deadline: Instant) -> Result<std::time::Duration, Ended> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(Ended::TimedOut) } else { Ok(left) }
+}

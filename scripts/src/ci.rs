@@ -1,0 +1,29 @@
+//! `cargo x ci`: all that must hold before a change lands.
+
+use std::time::Instant;
+
+use crate::{demo, test, vectors, workspace::run_cargo};
+
+/// Style, lints, vectors, tests, and one real run.
+///
+/// # Errors
+/// The first step that fails.
+pub fn run(demo_arguments: &demo::Arguments) -> anyhow::Result<()> {
+    step("format", || Ok(run_cargo(&["fmt", "--all", "--check"])?))?;
+    step("lints", || {
+        let lints = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+        Ok(run_cargo(&lints)?)
+    })?;
+    step("vectors", || Ok(vectors::store::check(&vectors::store::folder())?))?;
+    step("demo", || demo::run(demo_arguments))?;
+    // Last, so that the tests' sum is the closing line.
+    step("tests", test::run)
+}
+
+fn step(name: &str, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    eprintln!("== {name}");
+    let started = Instant::now();
+    run().map_err(|error| error.context(format!("step {name}")))?;
+    eprintln!("== {name}: {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
