@@ -47,20 +47,16 @@ pub(crate) fn ladder(path: Path) -> Option<Ladder> {
 pub(crate) const PREFERENCE: [Path; 4] = [Path::Avx512, Path::ShaNi, Path::Avx2, Path::Portable];
 
 #[cfg(target_arch = "x86_64")]
-const fn narrow(kernel: ShaNi) -> [Step; 3] {
-    [
-        Step { rung: Rung::ShaNi4(kernel), lanes_min: 3 },
-        Step { rung: Rung::ShaNi2(kernel), lanes_min: 2 },
-        Step { rung: Rung::ShaNi1(kernel), lanes_min: 0 },
-    ]
+const fn narrow(kernel: ShaNi) -> [Step; 2] {
+    [Step { rung: Rung::ShaNi2(kernel), lanes_min: 2 }, Step { rung: Rung::ShaNi1(kernel), lanes_min: 0 }]
 }
 
 #[cfg(target_arch = "x86_64")]
 fn below(rung: Rung, lanes_min: u64, lanes_min_no_sha: u64) -> Ladder {
     match ShaNi::new() {
         Some(kernel) => {
-            let [four, two, one] = narrow(kernel);
-            Ladder::new(&[Step { rung, lanes_min }, four, two, one])
+            let [two, one] = narrow(kernel);
+            Ladder::new(&[Step { rung, lanes_min }, two, one])
         }
         None => Ladder::new(&[Step { rung, lanes_min: lanes_min_no_sha }, PORTABLE]),
     }
