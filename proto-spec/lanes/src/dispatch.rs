@@ -8,10 +8,11 @@ use crate::{
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2::Avx2, avx512::Avx512, shani::ShaNi};
 
-/// Lanes that must be busy before an AVX-512 group beats interleaved SHA-NI (16 x 12.7 ns against about 30 ns).
+/// Lanes that must be busy before an AVX-512 group beats interleaved SHA-NI: one step of all sixteen costs about
+/// as much as seven lane-steps there. From figures of two machines, not measured on one.
 #[cfg(target_arch = "x86_64")]
 const AVX512_LANES_MIN: u64 = 7;
-/// As above without SHA-NI: the portable lane is about six times as slow.
+/// As above without SHA-NI, against the software lane of `sha2`; an estimate.
 #[cfg(target_arch = "x86_64")]
 const AVX512_LANES_MIN_NO_SHA: u64 = 2;
 /// Lanes that must be busy before an AVX2 group beats what is below it.

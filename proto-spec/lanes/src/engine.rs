@@ -91,7 +91,9 @@ impl Engine {
     ///
     /// `out_keys[i]` is what [`Engine::derive`] makes of `base_keys[i]` and `inputs[i]`; `out_ok[i]` says
     /// whether `tags[i]` holds for the parts `messages[i]` under it. Six compressions for a message of at
-    /// most 55 bytes. Works through the batch in pieces so that derived keys are used while still in cache.
+    /// most 55 bytes. It is `derive` then `verify` without a place for jobs that borrow the new
+    /// keys, not a fused kernel: a derived key goes to memory for the answer anyway, and reading it back is a
+    /// few loads beside six compressions.
     ///
     /// # Panics
     /// If the lengths differ. Does not compile for `N` over [`DERIVE_INPUT_BYTES_MAX`].
