@@ -12,14 +12,15 @@ use crate::{avx2::Avx2, avx512::Avx512, shani::ShaNi};
 /// as much as seven lane-steps there. From figures of two machines, not measured on one.
 #[cfg(target_arch = "x86_64")]
 const AVX512_LANES_MIN: u64 = 7;
-/// As above without SHA-NI, against the software lane of `sha2`; an estimate.
+/// As above without SHA-NI: the software lane of `sha2` is slower than a whole wide step, even for one message.
 #[cfg(target_arch = "x86_64")]
-const AVX512_LANES_MIN_NO_SHA: u64 = 2;
-/// Lanes that must be busy before an AVX2 group beats what is below it.
+const AVX512_LANES_MIN_NO_SHA: u64 = 1;
+/// Where SHA-NI exists AVX2 is only ever forced, for tests and comparisons: this keeps it busy when it is.
 #[cfg(target_arch = "x86_64")]
 const AVX2_LANES_MIN: u64 = 7;
+/// Without SHA-NI a group of eight costs about as much as one software lane.
 #[cfg(target_arch = "x86_64")]
-const AVX2_LANES_MIN_NO_SHA: u64 = 3;
+const AVX2_LANES_MIN_NO_SHA: u64 = 2;
 
 const PORTABLE: Step = Step { rung: Rung::Portable(Portable), lanes_min: 0 };
 

@@ -4,7 +4,7 @@ use core::array;
 
 use subtle::ConstantTimeEq;
 
-use crate::{HmacKey, Job, MAC_BYTES, Path, TAG_BYTES, dispatch, plan, rung::Ladder};
+use crate::{HmacKey, Job, MAC_BYTES, Path, TAG_BYTES, dispatch, plan, rung::Ladder, self_check};
 
 /// Longest input of [`Engine::derive`]: what fits one block with its padding.
 pub const DERIVE_INPUT_BYTES_MAX: usize = 55;
@@ -21,10 +21,13 @@ pub struct Engine {
 
 impl Engine {
     /// The fastest path of this CPU: AVX-512, then SHA-NI, then AVX2, then portable.
+    ///
+    /// Each candidate first answers a known question in every lane and is passed over if it errs; that takes
+    /// microseconds, so call this at start-up, not for each batch.
     #[must_use]
     pub fn detect() -> Self {
-        let found = dispatch::PREFERENCE.into_iter().find_map(Self::forced);
-        found.expect("every CPU has the portable path")
+        let trusted = |path| Self::forced(path).filter(|&engine| self_check::holds(engine));
+        dispatch::PREFERENCE.into_iter().find_map(trusted).expect("the portable path agrees with itself")
     }
 
     /// The engine on `path`, or `None` if this CPU or its operating system lacks it.

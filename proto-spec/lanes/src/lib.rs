@@ -38,11 +38,13 @@
 //! | [`Path::Avx2`] | 8 | AVX2 | third |
 //! | [`Path::Portable`] | 1 | nothing; `sha2` finds ARM and x86 instructions itself | last |
 //!
-//! [`Engine::detect`] asks CPUID and the operating system once and takes the first of them. Interleaved
+//! [`Engine::detect`] asks CPUID and the operating system and takes the first path that passes a known-answer
+//! check in every lane. Interleaved
 //! SHA-NI stands above AVX2 because it was clearly faster where both were measured (Zen 3; bench `lanes`).
 //! A wide path gives groups that would leave most lanes idle to SHA-NI, or to the portable lane without it:
 //! six messages or fewer never ride sixteen lanes. AVX-512 stands first on figures from another machine;
-//! the build machine of this crate cannot run it, and the tests say so when they skip it.
+//! the build machine of this crate cannot run it, the tests say so when they skip it, and the check at
+//! start-up is what stands between a fault there and traffic.
 //!
 //! Messages of a batch may differ in length. Equal block counts share a group; a short message joins a
 //! longer group only where idle lanes cost less than a narrower group would.
@@ -81,6 +83,7 @@ mod path;
 mod plan;
 mod portable;
 mod rung;
+mod self_check;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "SIMD")]
 mod shani;
