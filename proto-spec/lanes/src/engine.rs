@@ -4,7 +4,7 @@ use core::array;
 
 use subtle::ConstantTimeEq;
 
-use crate::{HmacKey, Job, MAC_BYTES, Path, TAG_BYTES, dispatch, plan, rung::Ladder};
+use crate::{HmacKey, Job, MAC_BYTES, Path, TAG_BYTES, dispatch, plan, rung::Ladder, self_check};
 
 /// Longest input of [`Engine::derive`]: what fits one block with its padding.
 pub const DERIVE_INPUT_BYTES_MAX: usize = 55;
@@ -21,10 +21,13 @@ pub struct Engine {
 
 impl Engine {
     /// The fastest path of this CPU: AVX-512, then SHA-NI, then AVX2, then portable.
+    ///
+    /// Each candidate first answers a known question in every lane and is passed over if it errs; that takes
+    /// microseconds, so call this at start-up, not for each batch.
     #[must_use]
     pub fn detect() -> Self {
-        let found = dispatch::PREFERENCE.into_iter().find_map(Self::forced);
-        found.expect("every CPU has the portable path")
+        let trusted = |path| Self::forced(path).filter(|&engine| self_check::holds(engine));
+        dispatch::PREFERENCE.into_iter().find_map(trusted).expect("the portable path agrees with itself")
     }
 
     /// The engine on `path`, or `None` if this CPU or its operating system lacks it.
@@ -91,7 +94,9 @@ impl Engine {
     ///
     /// `out_keys[i]` is what [`Engine::derive`] makes of `base_keys[i]` and `inputs[i]`; `out_ok[i]` says
     /// whether `tags[i]` holds for the parts `messages[i]` under it. Six compressions for a message of at
-    /// most 55 bytes. Works through the batch in pieces so that derived keys are used while still in cache.
+    /// most 55 bytes. It is `derive` then `verify` without a place for jobs that borrow the new
+    /// keys, not a fused kernel: a derived key goes to memory for the answer anyway, and reading it back is a
+    /// few loads beside six compressions.
     ///
     /// # Panics
     /// If the lengths differ. Does not compile for `N` over [`DERIVE_INPUT_BYTES_MAX`].

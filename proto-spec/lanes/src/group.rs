@@ -14,9 +14,9 @@ pub(crate) fn mac<'a, const L: usize, K: Kernel<L>>(
     job_of: impl Fn(usize) -> Job<'a>,
     mut sink: impl FnMut(usize, &[u8; MAC_BYTES]),
 ) {
-    let jobs: [Job<'a>; L] = array::from_fn(|lane| job_of(lane.min(count - 1)));
-    let mut states = kernel.load(&array::from_fn(|lane| jobs[lane].key));
-    absorb(kernel, &mut states, &jobs[..count]);
+    let last = count - 1;
+    let mut states = kernel.load(&array::from_fn(|lane| job_of(lane.min(last)).key));
+    absorb(kernel, &mut states, count, &job_of);
     let mut macs = [[0; MAC_BYTES]; L];
     kernel.finish(&mut states, &mut macs);
     for (lane, mac) in macs.iter().take(count).enumerate() {
@@ -35,9 +35,9 @@ pub(crate) fn derive<'a, const L: usize, K: Kernel<L>>(
     out: &mut [HmacKey],
 ) {
     let count = out.len();
-    let jobs: [Job<'a>; L] = array::from_fn(|lane| job_of(lane.min(count - 1)));
-    let mut states = kernel.load(&array::from_fn(|lane| jobs[lane].key));
-    absorb(kernel, &mut states, &jobs[..count]);
+    let last = count - 1;
+    let mut states = kernel.load(&array::from_fn(|lane| job_of(lane.min(last)).key));
+    absorb(kernel, &mut states, count, &job_of);
     if let Ok(out) = <&mut [HmacKey; L]>::try_from(&mut *out) {
         kernel.finish_key(&mut states, out);
     } else {
@@ -52,26 +52,28 @@ pub(crate) fn derive<'a, const L: usize, K: Kernel<L>>(
 
 /// Absorbs every block of every job. A lane whose message has ended idles at its own state.
 #[inline(always)]
-fn absorb<const L: usize, K: Kernel<L>>(kernel: K, states: &mut K::States, jobs: &[Job<'_>]) {
+fn absorb<'a, const L: usize, K: Kernel<L>>(
+    kernel: K,
+    states: &mut K::States,
+    count: usize,
+    job_of: impl Fn(usize) -> Job<'a>,
+) {
     let mut blocks = [Block::ZERO; L];
-    let most = jobs.iter().map(Job::block_count).max().unwrap_or(0);
-    for index in 0..most {
-        let mut ended = false;
-        for (job, block) in jobs.iter().zip(&mut blocks) {
-            if index < job.block_count() {
-                job.write_block(index, block);
-            } else {
-                ended = true;
-            }
-        }
-        if !ended {
-            kernel.absorb(states, &blocks);
-            continue;
-        }
+    let mut most = 1;
+    for (lane, block) in blocks.iter_mut().enumerate().take(count) {
+        let job = job_of(lane);
+        most = most.max(job.block_count());
+        job.write_block(0, block);
+    }
+    kernel.absorb(states, &blocks);
+    for index in 1..most {
         let mut earlier = states.clone();
+        for (lane, block) in blocks.iter_mut().enumerate().take(count) {
+            job_of(lane).write_block(index, block);
+        }
         kernel.absorb(states, &blocks);
-        for (lane, job) in jobs.iter().enumerate() {
-            if index >= job.block_count() {
+        for lane in 0..count {
+            if index >= job_of(lane).block_count() {
                 K::restore(states, &earlier, lane);
             }
         }

@@ -50,7 +50,34 @@ impl<'a> Job<'a> {
     }
 
     /// Writes block `index` of the padded message (FIPS 180-4, 5.1.1), for a total that includes the pad block.
+    ///
+    /// Past the end it writes zeros.
+    #[inline(always)]
     pub(crate) fn write_block(&self, index: usize, block: &mut Block) {
+        if self.block_count() == 1 && index == 0 {
+            self.write_only_block(block);
+        } else {
+            self.write_any_block(index, block);
+        }
+    }
+
+    /// The hot case: the whole message and its padding fit one block.
+    #[inline(always)]
+    fn write_only_block(&self, block: &mut Block) {
+        block.0 = [0; BLOCK_BYTES];
+        let mut at = 0;
+        for part in &self.parts {
+            if !part.is_empty() {
+                copy_short(&mut block.0[at..at + part.len()], part);
+                at += part.len();
+            }
+        }
+        block.0[at] = 0x80;
+        let bits = (BLOCK_BYTES + at) as u64 * 8;
+        block.0[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
+    }
+
+    fn write_any_block(&self, index: usize, block: &mut Block) {
         let total = self.message_bytes();
         let start = index * BLOCK_BYTES;
         block.0.fill(0);

@@ -15,7 +15,6 @@ pub(crate) const SHA256_IV: [u32; 8] =
 ///
 /// Both values are SHA-256 chaining values as eight native-endian words.
 #[repr(C, align(64))]
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct HmacKey {
     pub(crate) inner: [u32; 8],
     pub(crate) outer: [u32; 8],
@@ -36,7 +35,7 @@ impl HmacKey {
         compress(&mut state.inner, &pad);
         pad.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
         compress(&mut state.outer, &pad);
-        pad.zeroize();
+        pad.as_mut_slice().zeroize();
         state
     }
 
@@ -52,6 +51,22 @@ impl HmacKey {
         Self { inner: self.inner, outer: self.outer }
     }
 }
+
+impl Zeroize for HmacKey {
+    fn zeroize(&mut self) {
+        // Whole slices: an array wipes element by element.
+        self.inner.as_mut_slice().zeroize();
+        self.outer.as_mut_slice().zeroize();
+    }
+}
+
+impl Drop for HmacKey {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for HmacKey {}
 
 impl fmt::Debug for HmacKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

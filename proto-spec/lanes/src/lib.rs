@@ -1,7 +1,62 @@
 //! HMAC-SHA256 over many independent messages at once.
 //!
-//! A key is kept as its two *midstates* (the SHA-256 chaining values after the inner and the outer
-//! pad block), so a short message costs two compressions. Nothing here knows MVT.
+//! A server that gives every request its own key cannot speed up one HMAC, but it has many in hand. This
+//! crate runs them side by side, each lane with its own key and its own message. Nothing here knows MVT.
+//!
+//! A key is kept as its two *midstates* (the SHA-256 chaining values after the inner and the outer pad
+//! block), so a message of at most 55 bytes costs two compressions, and a derived key four.
+//!
+//! ```
+//! use mvt_lanes::{Engine, HmacKey, Job};
+//!
+//! let engine = Engine::detect();
+//! let base = [HmacKey::new(b"key of the first session"), HmacKey::new(b"key of the second")];
+//!
+//! // A key for each request, from its counter.
+//! let mut request_keys = [HmacKey::blank(), HmacKey::blank()];
+//! engine.derive(&[&base[0], &base[1]], &[[0, 7], [0, 9]], &mut request_keys);
+//!
+//! // A tag under each, in the caller's order whatever the lengths.
+//! let jobs = [Job::new(&request_keys[0], b"GET /a"), Job::joined(&request_keys[1], b"PUT /b ", &[0x5a; 300])];
+//! let mut macs = [[0; 32]; 2];
+//! engine.mac(&jobs, &mut macs);
+//!
+//! // What arrives is checked against 128 bits of it, in constant time.
+//! let mut tags = macs.map(|mac| *mac.first_chunk::<16>().unwrap());
+//! tags[1][15] ^= 1;
+//! let mut ok = [false; 2];
+//! engine.verify(&jobs, &tags, &mut ok);
+//! assert_eq!(ok, [true, false]);
+//! ```
+//!
+//! # Paths
+//!
+//! | path | lanes | needs | chosen |
+//! |---|---|---|---|
+//! | [`Path::Avx512`] | 16 | AVX-512F, AVX2 | first |
+//! | [`Path::ShaNi`] | 2, interleaved | SHA, SSE4.1 | second |
+//! | [`Path::Avx2`] | 8 | AVX2 | third |
+//! | [`Path::Portable`] | 1 | nothing; `sha2` finds ARM and x86 instructions itself | last |
+//!
+//! [`Engine::detect`] asks CPUID and the operating system and takes the first path that passes a known-answer
+//! check in every lane. Interleaved
+//! SHA-NI stands above AVX2 because it was clearly faster where both were measured (Zen 3; bench `lanes`).
+//! A wide path gives groups that would leave most lanes idle to SHA-NI, or to the portable lane without it:
+//! six messages or fewer never ride sixteen lanes. AVX-512 stands first on figures from another machine;
+//! the build machine of this crate cannot run it, the tests say so when they skip it, and the check at
+//! start-up is what stands between a fault there and traffic.
+//!
+//! Messages of a batch may differ in length. Equal block counts share a group; a short message joins a
+//! longer group only where idle lanes cost less than a narrower group would.
+//!
+//! # What is promised
+//!
+//! * Time depends on lengths, counts and the path: never on keys, contents or tags.
+//! * No allocation; at most a few KiB of stack.
+//! * Wiped: every [`HmacKey`] on drop; chaining values and outputs in the engine's frames after each group.
+//!   Not wiped: message blocks (public), and what the compiler spilled from registers inside a compression;
+//!   that stack is overwritten by the next group, and a wipe of it would cost more than it protects.
+//! * `unsafe` is in the files of the instruction sets only. A kernel is a value that only detection can make.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -28,6 +83,7 @@ mod path;
 mod plan;
 mod portable;
 mod rung;
+mod self_check;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "SIMD")]
 mod shani;

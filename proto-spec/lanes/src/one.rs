@@ -47,9 +47,9 @@ pub fn mac_parts(key: &HmacKey, parts: &[&[u8]]) -> [u8; MAC_BYTES] {
     finish(&mut outer, &mut block, MAC_BYTES, (BLOCK_BYTES + MAC_BYTES) as u64);
     let mut out = [0u8; MAC_BYTES];
     write_words(&outer, &mut out);
-    state.zeroize();
-    outer.zeroize();
-    block.zeroize();
+    state.as_mut_slice().zeroize();
+    outer.as_mut_slice().zeroize();
+    block.as_mut_slice().zeroize();
     out
 }
 

@@ -7,7 +7,7 @@ use core::fmt;
 pub enum Path {
     /// The `sha2` crate, one lane; it uses the SHA instructions of x86 and ARM where it finds them.
     Portable,
-    /// The x86 SHA extensions, four independent lanes interleaved.
+    /// The x86 SHA extensions, two independent lanes interleaved.
     ShaNi,
     /// Eight lanes of 32 bits.
     Avx2,

@@ -12,10 +12,17 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portable;
 
-#[derive(Clone, Zeroize)]
+#[derive(Clone)]
 pub(crate) struct States {
     inner: [u32; 8],
     outer: [u32; 8],
+}
+
+impl Zeroize for States {
+    fn zeroize(&mut self) {
+        self.inner.as_mut_slice().zeroize();
+        self.outer.as_mut_slice().zeroize();
+    }
 }
 
 impl Kernel<1> for Portable {
@@ -40,13 +47,13 @@ impl Kernel<1> for Portable {
         block[BLOCK_BYTES - 8..].copy_from_slice(&((BLOCK_BYTES + MAC_BYTES) as u64 * 8).to_be_bytes());
         compress(&mut states.outer, &block);
         write_words(&states.outer, out);
-        block.zeroize();
+        block.as_mut_slice().zeroize();
     }
 
     fn finish_key(self, states: &mut States, [out]: &mut [HmacKey; 1]) {
         let mut key = [[0; MAC_BYTES]];
         self.finish(states, &mut key);
         *out = HmacKey::new(&key[0]);
-        key.zeroize();
+        key.as_flattened_mut().zeroize();
     }
 }

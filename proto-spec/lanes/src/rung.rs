@@ -13,8 +13,6 @@ pub(crate) enum Rung {
     #[cfg(target_arch = "x86_64")]
     ShaNi2(ShaNi),
     #[cfg(target_arch = "x86_64")]
-    ShaNi4(ShaNi),
-    #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
@@ -28,8 +26,6 @@ impl Rung {
             Self::ShaNi1(_) => 1,
             #[cfg(target_arch = "x86_64")]
             Self::ShaNi2(_) => 2,
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi4(_) => 4,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => 8,
             #[cfg(target_arch = "x86_64")]
@@ -52,8 +48,6 @@ impl Rung {
             #[cfg(target_arch = "x86_64")]
             Self::ShaNi2(kernel) => group::mac::<2, _>(kernel, count, job_of, sink),
             #[cfg(target_arch = "x86_64")]
-            Self::ShaNi4(kernel) => group::mac::<4, _>(kernel, count, job_of, sink),
-            #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernel) => group::mac::<8, _>(kernel, count, job_of, sink),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(kernel) => group::mac::<16, _>(kernel, count, job_of, sink),
@@ -69,8 +63,6 @@ impl Rung {
             Self::ShaNi1(kernel) => group::derive::<1, _>(kernel, job_of, out),
             #[cfg(target_arch = "x86_64")]
             Self::ShaNi2(kernel) => group::derive::<2, _>(kernel, job_of, out),
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi4(kernel) => group::derive::<4, _>(kernel, job_of, out),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(kernel) => group::derive::<8, _>(kernel, job_of, out),
             #[cfg(target_arch = "x86_64")]
@@ -94,7 +86,7 @@ pub(crate) struct Ladder {
 }
 
 impl Ladder {
-    const STEPS_MAX: usize = 4;
+    const STEPS_MAX: usize = 3;
 
     /// A ladder of `steps`; the last is repeated to fill the places.
     pub(crate) const fn new(steps: &[Step]) -> Self {

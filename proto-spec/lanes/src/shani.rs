@@ -1,6 +1,7 @@
-//! One, two or four streams interleaved on the SHA extensions of x86.
+//! One stream, or two interleaved, on the SHA extensions of x86.
 //!
-//! `sha256rnds2` waits four cycles for itself but can start every two: one stream leaves the unit half idle.
+//! `sha256rnds2` waits four cycles for itself but can start every two: one stream leaves the unit half idle,
+//! two fill it. Three or four run out of the sixteen registers and were slower.
 
 use core::arch::x86_64::*;
 
@@ -21,22 +22,31 @@ impl ShaNi {
 }
 
 /// Chaining values in the order of the instructions: words f e b a, then h g d c, lowest first.
-#[derive(Clone, Zeroize)]
-#[repr(C, align(16))]
-pub(crate) struct Chain([[u32; 4]; 2]);
+type Chain = [[u32; 4]; 2];
 
 /// Running inner and waiting outer chaining values of `N` streams.
-#[derive(Clone, Zeroize)]
+#[derive(Clone)]
+#[repr(C, align(16))]
 pub(crate) struct Streams<const N: usize> {
     inner: [Chain; N],
     outer: [Chain; N],
+}
+
+impl<const N: usize> Zeroize for Streams<N> {
+    fn zeroize(&mut self) {
+        self.inner.as_flattened_mut().as_flattened_mut().zeroize();
+        self.outer.as_flattened_mut().as_flattened_mut().zeroize();
+    }
 }
 
 impl<const N: usize> Kernel<N> for ShaNi {
     type States = Streams<N>;
 
     fn load(self, keys: &[&HmacKey; N]) -> Streams<N> {
-        Streams { inner: keys.map(|key| Chain::of(&key.inner)), outer: keys.map(|key| Chain::of(&key.outer)) }
+        let mut streams = Streams { inner: [[[0; 4]; 2]; N], outer: [[[0; 4]; 2]; N] };
+        // SAFETY: a value of this type exists only where the SHA extensions were detected.
+        unsafe { load(keys, &mut streams) };
+        streams
     }
 
     fn absorb(self, states: &mut Streams<N>, blocks: &[Block; N]) {
@@ -45,7 +55,7 @@ impl<const N: usize> Kernel<N> for ShaNi {
     }
 
     fn restore(states: &mut Streams<N>, earlier: &Streams<N>, lane: usize) {
-        states.inner[lane] = earlier.inner[lane].clone();
+        states.inner[lane] = earlier.inner[lane];
     }
 
     fn finish(self, states: &mut Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) {
@@ -59,15 +69,17 @@ impl<const N: usize> Kernel<N> for ShaNi {
     }
 }
 
-impl Chain {
-    const fn of(words: &[u32; 8]) -> Self {
-        let [a, b, c, d, e, f, g, h] = *words;
-        Self([[f, e, b, a], [h, g, d, c]])
-    }
-}
-
 /// The two state registers of one stream: `abef` and `cdgh`.
 type State = [__m128i; 2];
+
+#[target_feature(enable = "sse4.1,ssse3")]
+#[inline]
+fn load<const N: usize>(keys: &[&HmacKey; N], streams: &mut Streams<N>) {
+    for (lane, key) in keys.iter().enumerate() {
+        streams.inner[lane] = written(read_words(&key.inner));
+        streams.outer[lane] = written(read_words(&key.outer));
+    }
+}
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 fn absorb<const N: usize>(chains: &mut [Chain; N], blocks: &[Block; N]) {
@@ -94,7 +106,7 @@ fn finish<const N: usize>(streams: &Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 fn finish_key<const N: usize>(streams: &Streams<N>, out: &mut [HmacKey; N]) {
     let keys = finish_words(streams);
-    let start = Chain::of(&SHA256_IV).read();
+    let start = read_words(&SHA256_IV);
     let midstates = [0x3636_3636, 0x5c5c_5c5c].map(|pad| {
         let pad = _mm_set1_epi32(pad);
         let words = keys.map(|[low, high]| [_mm_xor_si128(low, pad), _mm_xor_si128(high, pad), pad, pad]);
@@ -170,6 +182,18 @@ fn in_order([abef, cdgh]: State) -> State {
     [_mm_blend_epi16::<0xf0>(feba, dchg), _mm_alignr_epi8::<8>(dchg, feba)]
 }
 
+/// From eight words in order to the order of the instructions.
+#[target_feature(enable = "sse4.1,ssse3")]
+#[inline]
+fn read_words(words: &[u32; 8]) -> State {
+    let (low, high) = words.split_at(4);
+    // SAFETY: each half is 16 bytes; no alignment is needed.
+    let (dcba, hgfe) =
+        unsafe { (_mm_loadu_si128(low.as_ptr().cast()), _mm_loadu_si128(high.as_ptr().cast())) };
+    let (cdab, efgh) = (_mm_shuffle_epi32::<0xb1>(dcba), _mm_shuffle_epi32::<0x1b>(hgfe));
+    [_mm_alignr_epi8::<8>(cdab, efgh), _mm_blend_epi16::<0xf0>(efgh, cdab)]
+}
+
 #[target_feature(enable = "ssse3")]
 #[inline]
 fn swap_bytes(words: __m128i) -> __m128i {
@@ -190,7 +214,7 @@ fn write_words(to: &mut [u32; 8], state: State) {
 fn read_all<const N: usize>(chains: &[Chain; N]) -> [State; N] {
     let mut states = [[_mm_setzero_si128(); 2]; N];
     for (state, chain) in states.iter_mut().zip(chains) {
-        *state = chain.read();
+        *state = read(chain);
     }
     states
 }
@@ -198,17 +222,25 @@ fn read_all<const N: usize>(chains: &[Chain; N]) -> [State; N] {
 #[target_feature(enable = "sse4.1")]
 #[inline]
 fn write_all<const N: usize>(chains: &mut [Chain; N], states: [State; N]) {
-    for (Chain(words), state) in chains.iter_mut().zip(states) {
-        for (to, from) in words.iter_mut().zip(state) {
-            // SAFETY: `to` is 16 bytes; no alignment is needed.
-            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), from) };
-        }
+    for (chain, state) in chains.iter_mut().zip(states) {
+        *chain = written(state);
     }
 }
 
-impl Chain {
-    fn read(&self) -> State {
-        // SAFETY: SSE2 is part of x86-64 and each half is 16 bytes; no alignment is needed.
-        self.0.each_ref().map(|half| unsafe { _mm_loadu_si128(half.as_ptr().cast()) })
+#[target_feature(enable = "sse2")]
+#[inline]
+fn written(state: State) -> Chain {
+    let mut chain = [[0; 4]; 2];
+    for (to, from) in chain.iter_mut().zip(state) {
+        // SAFETY: `to` is 16 bytes; no alignment is needed.
+        unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), from) };
     }
+    chain
+}
+
+#[target_feature(enable = "sse2")]
+#[inline]
+fn read(chain: &Chain) -> State {
+    // SAFETY: each half is 16 bytes; no alignment is needed.
+    chain.each_ref().map(|half| unsafe { _mm_loadu_si128(half.as_ptr().cast()) })
 }

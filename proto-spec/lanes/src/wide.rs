@@ -37,7 +37,7 @@ pub(crate) trait Word<const L: usize>: Copy {
 }
 
 /// Inner and outer chaining values of `L` lanes, word by word across the lanes.
-#[derive(Clone, Zeroize)]
+#[derive(Clone)]
 #[repr(C, align(64))]
 pub(crate) struct Lanes<const L: usize> {
     pub(crate) inner: [[u32; L]; 8],
@@ -51,6 +51,13 @@ impl<const L: usize> Lanes<L> {
         for (word, earlier) in self.inner.iter_mut().zip(&earlier.inner) {
             word[lane] = earlier[lane];
         }
+    }
+}
+
+impl<const L: usize> Zeroize for Lanes<L> {
+    fn zeroize(&mut self) {
+        self.inner.as_flattened_mut().zeroize();
+        self.outer.as_flattened_mut().zeroize();
     }
 }
 
