@@ -114,9 +114,7 @@ fn bars(out: &mut String, buckets: &[Bucket]) {
             format!("{} - {}", units::round_bound(bucket.from_ns), units::round_bound(bucket.below_ns));
         line(
             out,
-            &format!("{range:>17}  {:>12}  {percent:7.3} %  {bar}", units::grouped(bucket.count))
-                .trim_end()
-                .to_owned(),
+            format!("{range:>17}  {:>12}  {percent:7.3} %  {bar}", units::grouped(bucket.count)).trim_end(),
         );
     }
 }
@@ -124,6 +122,10 @@ fn bars(out: &mut String, buckets: &[Bucket]) {
 fn notes(out: &mut String, report: &Report) {
     let machine = &report.environment;
     out.push('\n');
+    line(
+        out,
+        "latency: from just before a request's write until the read of its answer, one clock reading a batch",
+    );
     line(out, report.workload.meaning);
     if machine.co_located {
         let how = if machine.loopback { "loopback" } else { "one machine" };
