@@ -26,14 +26,16 @@ pub fn render(report: &Report) -> String {
 fn heading(out: &mut String, report: &Report) {
     let work = &report.workload;
     line(out, &format!("MVT load report   {}", work.server));
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
     line(
         out,
         &format!(
-            "{} connections x {} in flight, {} thread{}, {} payload bytes, {}, {:.2} s measured after {:.2} s",
+            "{} connection{} x {} in flight, {} thread{}, {} payload bytes, {}, {:.2} s measured after {:.2} s",
             work.connections,
+            plural(work.connections),
             work.in_flight,
             work.threads,
-            if work.threads == 1 { "" } else { "s" },
+            plural(work.threads),
             work.payload_bytes,
             work.suite,
             report.duration_s,
