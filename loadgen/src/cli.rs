@@ -71,7 +71,13 @@ pub struct RunArguments {
     #[arg(long, help = "Worker threads [default: half of the cores, or one for each CPU of --pin]",
           value_parser = count(1, THREAD_COUNT_MAX))]
     pub threads: Option<u64>,
-    #[arg(long, value_name = "CPU,CPU", value_delimiter = ',', help = "CPUs to pin the workers to")]
+    #[arg(
+        long,
+        value_name = "CPU,CPU",
+        value_delimiter = ',',
+        help = "CPUs to pin the workers to",
+        value_parser = cpu
+    )]
     pub pin: Vec<usize>,
     #[arg(long, help = "Measured interval, like 10, 10s, 500ms, 2m [default: 10s]", value_parser = duration)]
     pub duration: Option<Duration>,
@@ -239,6 +245,11 @@ fn host_and_port(text: &str) -> Result<String, String> {
 fn public_key(text: &str) -> Result<PublicKey, String> {
     let key = keyfile::key_from_text(text);
     key.map(PublicKey).ok_or_else(|| "expected the base64 of 32 bytes, 44 characters".into())
+}
+
+/// The kernel's default mask has 1024 CPUs.
+fn cpu(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|cpu| *cpu < 1024).ok_or_else(|| "expected the number of a CPU".into())
 }
 
 fn suite(text: &str) -> Result<Suite, String> {

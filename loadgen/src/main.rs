@@ -7,7 +7,8 @@ use clap::Parser;
 use mvt_loadgen::{
     cli::{Cli, Command, PlanError, RunArguments},
     report::{Report, json, text},
-    run,
+    run::{self, Outcome},
+    trouble::StartError,
 };
 
 const UNCLEAN: u8 = 1;
@@ -34,10 +35,34 @@ fn run_once(arguments: RunArguments) -> Result<bool, (u8, String)> {
         let status = if matches!(error, PlanError::Resolve { .. }) { NO_SERVER } else { USAGE };
         (status, error.to_string())
     })?;
-    let outcome = run::run(&plan).map_err(|error| (NO_SERVER, error.to_string()))?;
+    let outcome = run::run(&plan).map_err(|error| (status_of(&error), error.to_string()))?;
     let report = Report::new(&plan, &outcome);
     write_report(&report, json_path.as_deref(), quiet).map_err(|message| (UNCLEAN, message))?;
+    if !outcome.is_clean() {
+        eprintln!("mvt-loadgen: {}", blame(&outcome));
+    }
     Ok(outcome.is_clean())
+}
+
+fn status_of(error: &StartError) -> u8 {
+    match error {
+        StartError::Pin(_) => USAGE,
+        StartError::Worker(_) => UNCLEAN,
+        _ => NO_SERVER,
+    }
+}
+
+fn blame(outcome: &Outcome) -> String {
+    let tally = &outcome.tally;
+    let mut causes = Vec::new();
+    if tally.failed_verifications > 0 {
+        causes.push(format!("{} answers did not verify", tally.failed_verifications));
+    }
+    causes.extend(tally.errors().iter().map(|(name, count)| format!("{count} errors of kind `{name}`")));
+    if tally.verified == 0 {
+        causes.push("no request was verified".into());
+    }
+    format!("the run was not clean: {}", causes.join(", "))
 }
 
 fn write_report(report: &Report, json_path: Option<&Path>, quiet: bool) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    panic,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
     time::Duration,
@@ -93,7 +94,9 @@ pub fn run(plan: &Plan) -> Result<Outcome, StartError> {
             let (start, phases) = mpsc::channel();
             let events = event_sender.clone();
             starts.push(start);
-            workers.push(scope.spawn(move || worker::work(&orders, &phases, &events)));
+            let thread = thread::Builder::new().name(format!("mvt-load-{index}"));
+            let worker = thread.spawn_scoped(scope, move || worker::work(&orders, &phases, &events));
+            workers.push(worker.map_err(StartError::Worker)?);
         }
         drop(event_sender);
         // On an error the senders in `starts` drop, and the waiting workers end.
@@ -103,7 +106,8 @@ pub fn run(plan: &Plan) -> Result<Outcome, StartError> {
         let mut tally = Tally::default();
         let mut client_cpu_ns = 0;
         for worker in workers {
-            if let Ok(Some(Harvest { tally: part, cpu_ns })) = worker.join() {
+            let harvest = worker.join().unwrap_or_else(|cause| panic::resume_unwind(cause));
+            if let Some(Harvest { tally: part, cpu_ns }) = harvest {
                 tally.merge(&part);
                 client_cpu_ns += cpu_ns;
             }

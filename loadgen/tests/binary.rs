@@ -94,6 +94,17 @@ fn the_text_says_what_the_numbers_mean() {
 fn a_flipped_tag_makes_the_run_fail() {
     let output = Binary::new().run(stand_in::serve(Fault::FlippedTag, Limits::DEFAULT), &SHORT);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("did not verify"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_worker_is_pinned_where_it_may_run_and_nowhere_else() {
+    let binary = Binary::new();
+    let pinned = binary.run(honest(), &[&SHORT[..], &["--pin", "0"]].concat());
+    assert_eq!(pinned.status.code(), Some(0), "{}", stderr(&pinned));
+    let missing = binary.run(honest(), &[&SHORT[..], &["--pin", "1023"]].concat());
+    assert_eq!(missing.status.code(), Some(2), "{}", stderr(&missing));
+    assert!(stderr(&missing).contains("CPU 1023"), "{}", stderr(&missing));
 }
 
 #[test]
@@ -134,6 +145,8 @@ fn bad_arguments_are_named_and_exit_with_2() {
         (&["--threads", "3", "--connections", "2"], "--threads"),
         (&["--pin", "0,1", "--threads", "1"], "--pin"),
         (&["--server-pid", "4294967295"], "--server-pid"),
+        (&["--pin", "5000"], "--pin"),
+        (&["--pin", "0,x"], "--pin"),
         (&["--what"], "--what"),
     ] {
         let output = binary.run(nowhere, more);

@@ -1,23 +1,26 @@
 //! One connection: login, requests, answers. A turn is at most one read and one write.
 //!
 //! Latency of a request runs from just before the write that carries it, read once for each batch, until the
-//! read that brings its answer returns, read once for each read. Signing and verifying are not part of it.
+//! read that brings its answer returns, read once for each read. Signing and verifying are not part of it. An
+//! answer that came while the worker was busy with other connections, or with a login, is seen when it is read.
 
 mod established;
 mod login;
+mod sessions;
 mod socket;
 
 pub use login::{HELLO_COUNT_MAX, LOGIN_MS_MAX};
+pub use sessions::DRAIN_NS_MAX;
 pub use socket::{READ_BYTES_MAX, WRITE_BYTES_MAX};
 
 use std::{io, net::IpAddr};
 
 use mio::{Registry, Token};
-use mvt_proto::{Header, Kind, Reject, Role};
+use mvt_proto::Reject;
 
 use self::{
-    established::{Arrival, Batch, Established},
-    login::{Login, Step},
+    established::{Arrival, Batch},
+    sessions::Sessions,
     socket::{Filled, Socket},
 };
 use crate::{
@@ -32,8 +35,6 @@ use crate::{
 
 /// With requests waiting, a connection on which nothing is heard for this long has failed, ns.
 pub const SILENCE_NS_MAX: u64 = 5_000_000_000;
-/// A session that still waits for answers this long after it was replaced is given up, ns.
-pub const DRAIN_NS_MAX: u64 = 1_000_000_000;
 
 /// What a turn needs from its worker.
 #[derive(Debug)]
@@ -62,16 +63,6 @@ pub struct Connection {
     heard_at_ns: u64,
 }
 
-/// The sessions of a connection: one for new requests, the one before while its answers are still to come.
-#[derive(Debug, Default)]
-struct Sessions {
-    login: Option<Login>,
-    login_count: u64,
-    current: Option<Established>,
-    draining: Option<Established>,
-    drain_until_ns: u64,
-}
-
 impl Connection {
     /// Connects, registers with `registry`, and sends a HELLO on its first turn.
     ///
@@ -93,14 +84,13 @@ impl Connection {
     /// Whether a login was granted.
     #[must_use]
     pub const fn is_established(&self) -> bool {
-        self.sessions.current.is_some()
+        self.sessions.is_established()
     }
 
     /// Requests that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let waiting = |session: &Option<Established>| session.as_ref().map_or(0, Established::waiting);
-        waiting(&self.sessions.current) + waiting(&self.sessions.draining)
+        self.sessions.waiting()
     }
 
     /// The kernel said there is something to read.
@@ -127,19 +117,14 @@ impl Connection {
     /// The trouble that ends this connection.
     pub fn tick(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
         let now_ns = turn.clock.now_ns();
-        if let Some(login) = &mut self.sessions.login {
-            login.tick(turn.target, clock::boot_ms(), &mut self.socket.outbox)?;
-        }
-        self.sessions.retire(now_ns, turn.tally);
+        self.sessions.tick(now_ns, turn, &mut self.socket.outbox)?;
         let silent = now_ns.saturating_sub(self.heard_at_ns) >= SILENCE_NS_MAX;
         if silent && self.waiting() > 0 { Err(Trouble::Timeout) } else { Ok(()) }
     }
 
     /// Gives up what still waits: the run or the connection is over.
     pub fn abandon(&mut self, tally: &mut Tally) {
-        for session in [&mut self.sessions.current, &mut self.sessions.draining].into_iter().flatten() {
-            session.abandon(tally);
-        }
+        self.sessions.abandon(tally);
     }
 
     fn receive(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
@@ -173,7 +158,7 @@ impl Connection {
     /// Seals what is due into the outbox: how many were, and how many that are.
     fn seal(&mut self, turn: &mut Turn<'_>) -> (usize, usize) {
         let waiting = self.waiting();
-        let Some(current) = self.sessions.current.as_mut().filter(|it| !it.is_spent()) else { return (0, 0) };
+        let Some(current) = self.sessions.sealable() else { return (0, 0) };
         let now_ns = turn.clock.now_ns();
         let measured = turn.phase == Phase::Measure;
         let mut due = turn.schedule.due(now_ns, waiting);
@@ -205,95 +190,6 @@ impl Connection {
 
     fn flush(&mut self) -> Result<(), Trouble> {
         self.socket.flush().map_err(|error| self.sessions.meaning_of(&error))
-    }
-}
-
-impl Sessions {
-    /// Starts a login when there is no session yet or a soft limit is reached. The session before last must have
-    /// drained, so that no answer is given up for a renewal.
-    fn renew(&mut self, turn: &Turn<'_>, outbox: &mut Vec<u8>) -> Result<(), Trouble> {
-        if self.login.is_some() || self.draining.is_some() || turn.phase == Phase::Drain {
-            return Ok(());
-        }
-        let now_ms = clock::boot_ms();
-        if self.current.as_ref().is_none_or(|current| current.renewal_is_due(now_ms)) {
-            let login_id = self.login_count;
-            self.login_count += 1;
-            self.login = Some(Login::start(turn.target, turn.workload.suite, login_id, now_ms, outbox)?);
-        }
-        Ok(())
-    }
-
-    fn accept(
-        &mut self,
-        frame: &mut [u8],
-        arrival: Arrival,
-        turn: &mut Turn<'_>,
-        outbox: &mut Vec<u8>,
-    ) -> Result<(), Trouble> {
-        let header = Header::parse(frame, Role::Client)?;
-        match header.kind {
-            Kind::HelloR | Kind::Retry => self.accept_login(&header, frame, arrival, turn, outbox),
-            _ => {
-                let by_key_id = |session: &&mut Established| session.key_id() == header.key_id;
-                let known = [&mut self.current, &mut self.draining].into_iter().flatten().find(by_key_id);
-                let found = known.is_some_and(|it| it.accept(&header, frame, arrival, turn.tally));
-                if !found {
-                    turn.tally.meet(Trouble::Unsolicited);
-                }
-                if self.draining.as_ref().is_some_and(|old| old.waiting() == 0) {
-                    self.draining = None;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn accept_login(
-        &mut self,
-        header: &Header,
-        frame: &[u8],
-        arrival: Arrival,
-        turn: &mut Turn<'_>,
-        outbox: &mut Vec<u8>,
-    ) -> Result<(), Trouble> {
-        let Some(mut login) = self.login.take() else { return Err(Trouble::Unsolicited) };
-        let step = if header.kind == Kind::HelloR {
-            login.finish(frame, arrival.boot_ms)?
-        } else {
-            let step = login.retry(turn.target, frame, arrival.boot_ms, outbox)?;
-            self.login = Some(login);
-            step
-        };
-        if let Step::Granted(session) = step {
-            turn.tally.logins += 1;
-            let old = self.current.replace(Established::new(*session));
-            self.draining = old.filter(|old| old.waiting() > 0);
-            self.drain_until_ns = arrival.at_ns + DRAIN_NS_MAX;
-        }
-        Ok(())
-    }
-
-    /// Gives up a replaced session whose answers do not come.
-    fn retire(&mut self, now_ns: u64, tally: &mut Tally) {
-        if now_ns >= self.drain_until_ns
-            && let Some(mut old) = self.draining.take()
-        {
-            old.abandon(tally);
-        }
-    }
-
-    /// A refused login is answered by closing (SPEC §10.3.3).
-    const fn meaning_of_close(&self) -> Trouble {
-        if self.login.is_some() { Trouble::LoginRefused } else { Trouble::Closed }
-    }
-
-    fn meaning_of(&self, error: &io::Error) -> Trouble {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-        match error.kind() {
-            BrokenPipe | ConnectionAborted | ConnectionReset => self.meaning_of_close(),
-            _ => Trouble::Io,
-        }
     }
 }
 

@@ -26,14 +26,16 @@ pub fn render(report: &Report) -> String {
 fn heading(out: &mut String, report: &Report) {
     let work = &report.workload;
     line(out, &format!("MVT load report   {}", work.server));
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
     line(
         out,
         &format!(
-            "{} connections x {} in flight, {} thread{}, {} payload bytes, {}, {:.2} s measured after {:.2} s",
+            "{} connection{} x {} in flight, {} thread{}, {} payload bytes, {}, {:.2} s measured after {:.2} s",
             work.connections,
+            plural(work.connections),
             work.in_flight,
             work.threads,
-            if work.threads == 1 { "" } else { "s" },
+            plural(work.threads),
             work.payload_bytes,
             work.suite,
             report.duration_s,
@@ -114,9 +116,7 @@ fn bars(out: &mut String, buckets: &[Bucket]) {
             format!("{} - {}", units::round_bound(bucket.from_ns), units::round_bound(bucket.below_ns));
         line(
             out,
-            &format!("{range:>17}  {:>12}  {percent:7.3} %  {bar}", units::grouped(bucket.count))
-                .trim_end()
-                .to_owned(),
+            format!("{range:>17}  {:>12}  {percent:7.3} %  {bar}", units::grouped(bucket.count)).trim_end(),
         );
     }
 }
@@ -124,6 +124,10 @@ fn bars(out: &mut String, buckets: &[Bucket]) {
 fn notes(out: &mut String, report: &Report) {
     let machine = &report.environment;
     out.push('\n');
+    line(
+        out,
+        "latency: from just before a request's write until the read of its answer, one clock reading a batch",
+    );
     line(out, report.workload.meaning);
     if machine.co_located {
         let how = if machine.loopback { "loopback" } else { "one machine" };
