@@ -39,7 +39,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let (server_cores, load_cores) = split_cores();
     let stand = Stand::start(&format!("io.cores = {server_cores:?}\n"))?;
-    eprintln!("server on {} by {}, cores {server_cores:?}; load on cores {load_cores:?}", stand.address, stand.backend);
+    eprintln!(
+        "server on {} by {}, cores {server_cores:?}; load on cores {load_cores:?}",
+        stand.address, stand.backend
+    );
 
     let report = tempfile::NamedTempFile::new().context("cannot make a file for the report")?;
     let pins: Vec<String> = load_cores.iter().map(usize::to_string).collect();
@@ -75,9 +78,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Every answer's tag held, and there were answers.
 fn check(report: &str) -> anyhow::Result<()> {
     let report: serde_json::Value = serde_json::from_str(report).context("the report is not JSON")?;
-    let count = |name: &str| {
-        report[name].as_u64().with_context(|| format!("the report has no {name}"))
-    };
+    let count = |name: &str| report[name].as_u64().with_context(|| format!("the report has no {name}"));
     ensure!(report["schema"] == "mvt.report/1", "the report is of another schema");
     let (verified, failed) = (count("verified")?, count("failed_verifications")?);
     ensure!(verified > 0, "nothing was verified");

@@ -91,8 +91,7 @@ impl Stand {
         let ready = word("tcp=").and_then(|text| text.parse().ok());
         let backend = word("backend=").unwrap_or_default().to_owned();
         // From here on dropping stops the process.
-        let mut stand =
-            Self { folder, process, address: ([127, 0, 0, 1], 0).into(), public_key, backend };
+        let mut stand = Self { folder, process, address: ([127, 0, 0, 1], 0).into(), public_key, backend };
         match ready {
             Some(address) => stand.address = address,
             None => return Err(StandError::NotReady { log: stand.log() }),
@@ -126,7 +125,11 @@ impl Stand {
         rustix::process::kill_process(id, rustix::process::Signal::TERM).map_err(|error| os(error.into()))?;
         let status = self.process.wait().map_err(os)?;
         let log = self.log();
-        if status.success() { Ok(log) } else { Err(StandError::Command { command: "run".into(), output: log }) }
+        if status.success() {
+            Ok(log)
+        } else {
+            Err(StandError::Command { command: "run".into(), output: log })
+        }
     }
 }
 

@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn closing_lines_add_up() {
         let mut sum = Sum::default();
-        sum.add("test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.1s");
+        sum.add(
+            "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.1s",
+        );
         sum.add("test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out");
         sum.add("test a ... ok");
         assert_eq!(sum, Sum { passed: 7, failed: 3, ignored: 1 });

@@ -41,11 +41,7 @@ pub fn cargo() -> Command {
 /// [`CargoError`].
 pub fn run_cargo(arguments: &[&str]) -> Result<(), CargoError> {
     let status = cargo().args(arguments).status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(CargoError::Failed { command: arguments.join(" "), status })
-    }
+    if status.success() { Ok(()) } else { Err(CargoError::Failed { command: arguments.join(" "), status }) }
 }
 
 /// The release binary `name` of this workspace.

@@ -47,23 +47,23 @@ use Zero::{Generation, KeyId, Op, Payload, Timestamp};
 
 const fn kind(number: u8, name: &'static str, to: &str, flags: u8, zero: &'static [Zero]) -> Kind {
     let to = to.as_bytes()[0];
-    Kind { number, name, to_server: to != b'c', to_client: to != b's', flags, zero }
+    Kind { number, name, to_server: to == b's', to_client: to == b'c', flags, zero }
 }
 
-/// Every assigned kind (§3.1, §3.2.4, §3.2.7); `to` is the s(erver), the c(lient) or b(oth).
+/// Every assigned kind (§3.1, §3.2.4, §3.2.7); `to` is the s(erver), the c(lient), or - while its section is not in force.
 pub const KINDS: [Kind; 13] = [
-    kind(0x1, "REQ", "s", SEALED | ACK | LAST, &[]),
+    kind(0x1, "REQ", "s", SEALED, &[]),
     kind(0x2, "RESP", "c", SEALED, &[]),
     kind(0x3, "ERR", "c", SEALED, &[Payload]),
-    kind(0x4, "CTL", "b", SEALED, &[]),
-    kind(0x5, "NOTIFY", "c", SEALED, &[]),
+    kind(0x4, "CTL", "-", SEALED, &[]),
+    kind(0x5, "NOTIFY", "-", SEALED, &[]),
     kind(0x8, "HELLO", "s", 0, &[KeyId, Generation, Timestamp]),
     kind(0x9, "HELLO_R", "c", 0, &[KeyId, Generation, Op, Timestamp]),
     kind(0xa, "RETRY", "c", 0, &[KeyId, Generation, Timestamp]),
-    kind(0xb, "RESUME", "s", 0, &[]),
-    kind(0xc, "RESUME_R", "c", 0, &[]),
-    kind(0xd, "RECOVER", "s", 0, &[]),
-    kind(0xe, "RECOVER_R", "c", 0, &[]),
+    kind(0xb, "RESUME", "-", 0, &[]),
+    kind(0xc, "RESUME_R", "-", 0, &[]),
+    kind(0xd, "RECOVER", "-", 0, &[]),
+    kind(0xe, "RECOVER_R", "-", 0, &[]),
     kind(0xf, "LOST", "c", 0, &[Op, Payload]),
 ];
 
