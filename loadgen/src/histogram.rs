@@ -1,5 +1,7 @@
 //! Latencies in nanoseconds, one histogram per worker, merged by adding.
 
+use std::fmt;
+
 use base64ct::{Base64, Encoding};
 use hdrhistogram::{
     Histogram,
@@ -14,7 +16,7 @@ pub const SIGNIFICANT_DIGITS: u8 = 3;
 pub const P999_SAMPLES_MIN: u64 = 10_000;
 
 /// Latencies of one worker or of a whole run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Latencies(Histogram<u64>);
 
 /// Percentiles of one histogram, ns. A percentile without enough samples is `None`.
@@ -34,6 +36,13 @@ pub struct Summary {
     pub mean: Option<f64>,
     /// Samples.
     pub count: u64,
+}
+
+impl fmt::Debug for Latencies {
+    /// The summary: the histogram itself has thousands of counters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Latencies").field(&self.summary()).finish()
+    }
 }
 
 impl Default for Latencies {

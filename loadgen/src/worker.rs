@@ -74,6 +74,32 @@ struct Worker<'a> {
     budget: u64,
     tally: Tally,
     ticked_at_ns: u64,
+    /// None until every connection is logged in.
+    phases: Option<Phases>,
+    cpu: CpuInterval,
+}
+
+/// CPU time of this thread at both ends of the measured interval, ns.
+#[derive(Debug, Default)]
+struct CpuInterval {
+    from_ns: Option<u64>,
+    until_ns: Option<u64>,
+}
+
+impl CpuInterval {
+    /// Reads the clock when `phase` begins or ends the interval; costs nothing otherwise.
+    fn note(&mut self, phase: Phase) {
+        match phase {
+            Phase::Starting | Phase::WarmUp => {}
+            Phase::Measure => _ = self.from_ns.get_or_insert_with(clock::thread_cpu_ns),
+            Phase::Drain => _ = self.until_ns.get_or_insert_with(clock::thread_cpu_ns),
+        }
+    }
+
+    /// 0 when the interval was never entered: every connection ended before it.
+    fn used_ns(&self) -> u64 {
+        self.from_ns.zip(self.until_ns).map_or(0, |(from, until)| until.saturating_sub(from))
+    }
 }
 
 /// Runs a worker to its end; `None` when the run did not begin.
@@ -113,8 +139,17 @@ impl<'a> Worker<'a> {
             connections.push(Some(opened.map_err(|source| StartError::Unreachable { server, source })?));
         }
         let ready = vec![true; count];
-        let tally = Tally::default();
-        Ok(Self { orders, poll, connections, ready, budget: orders.budget, tally, ticked_at_ns: 0 })
+        Ok(Self {
+            orders,
+            poll,
+            connections,
+            ready,
+            budget: orders.budget,
+            tally: Tally::default(),
+            ticked_at_ns: 0,
+            phases: None,
+            cpu: CpuInterval::default(),
+        })
     }
 
     /// Turns until every connection has a session; the first trouble ends the run.
@@ -122,7 +157,7 @@ impl<'a> Worker<'a> {
         let server = self.orders.target.address;
         let mut events = Events::with_capacity(EVENT_COUNT_MAX);
         while !self.connections.iter().flatten().all(Connection::is_established) {
-            let trouble = self.turns(Phase::Starting);
+            let trouble = self.turns();
             if let Some(trouble) = trouble {
                 return Err(StartError::of_login(trouble, server));
             }
@@ -136,43 +171,46 @@ impl<'a> Worker<'a> {
     fn run(&mut self, phases: &Phases, events: &Sender<Event>) -> u64 {
         let clock = self.orders.clock;
         let mut polled = Events::with_capacity(EVENT_COUNT_MAX);
-        let (mut cpu_from_ns, mut cpu_ns) = (None, None);
+        let mut told = false;
         self.ready.fill(true);
+        self.phases = Some(*phases);
         loop {
-            let mut now_ns = clock.now_ns();
-            let mut phase = phases.at(now_ns);
-            if phase == Phase::Measure {
-                cpu_from_ns.get_or_insert_with(clock::thread_cpu_ns);
-            }
-            if phase == Phase::Measure && self.budget == 0 && self.waiting() == 0 || self.all_ended() {
-                phase = Phase::Drain;
-            }
-            if phase == Phase::Drain {
-                if cpu_ns.is_none() {
-                    now_ns = now_ns.min(phases.measure_until_ns);
-                    cpu_ns = Some(clock::thread_cpu_ns() - cpu_from_ns.unwrap_or_else(clock::thread_cpu_ns));
-                    let _ = events.send(Event::IntervalOver(now_ns));
+            let now_ns = clock.now_ns();
+            if self.interval_is_over(phases.at(now_ns)) {
+                self.cpu.note(Phase::Drain);
+                if !told {
+                    told = true;
+                    let _ = events.send(Event::IntervalOver(now_ns.min(phases.measure_until_ns)));
                 }
                 if self.waiting() == 0 || now_ns >= phases.drain_until_ns {
                     break;
                 }
             }
-            self.turns(phase);
+            self.turns();
             self.orders.live.publish(&self.tally, clock.now_ns());
             let timeout_ns = phases.next_boundary_ns(now_ns).saturating_sub(clock.now_ns()).min(TICK_NS);
             if self.wait(&mut polled, timeout_ns).is_err() {
                 self.tally.meet(Trouble::Io);
+                if !told {
+                    let _ = events.send(Event::IntervalOver(now_ns.min(phases.measure_until_ns)));
+                }
                 break;
             }
         }
         for connection in self.connections.iter_mut().flatten() {
             connection.abandon(&mut self.tally);
         }
-        cpu_ns.unwrap_or(0)
+        self.cpu.used_ns()
+    }
+
+    /// By time, by the bound on requests, or because no connection is left.
+    fn interval_is_over(&self, phase: Phase) -> bool {
+        let all_sent = phase == Phase::Measure && self.budget == 0 && self.waiting() == 0;
+        phase == Phase::Drain || all_sent || self.connections.iter().all(Option::is_none)
     }
 
     /// One turn of every connection that has something to do; the last trouble that ended one.
-    fn turns(&mut self, phase: Phase) -> Option<Trouble> {
+    fn turns(&mut self) -> Option<Trouble> {
         let now_ns = self.orders.clock.now_ns();
         let tick = now_ns.saturating_sub(self.ticked_at_ns) >= TICK_NS;
         if tick {
@@ -181,7 +219,7 @@ impl<'a> Worker<'a> {
         let mut last = None;
         let mut turn = Turn {
             clock: self.orders.clock,
-            phase,
+            phase: Phase::Starting,
             target: self.orders.target,
             workload: self.orders.workload,
             schedule: self.orders.schedule,
@@ -192,6 +230,11 @@ impl<'a> Worker<'a> {
             let Some(connection) = place else { continue };
             if !*ready && !tick {
                 continue;
+            }
+            // Read for each turn: with many connections one round of turns is long.
+            if let Some(phases) = &self.phases {
+                turn.phase = phases.at(turn.clock.now_ns());
+                self.cpu.note(turn.phase);
             }
             let ticked = if tick { connection.tick(&mut turn) } else { Ok(()) };
             match ticked.and_then(|()| connection.turn(&mut turn)) {
@@ -229,9 +272,5 @@ impl<'a> Worker<'a> {
 
     fn waiting(&self) -> usize {
         self.connections.iter().flatten().map(Connection::waiting).sum()
-    }
-
-    fn all_ended(&self) -> bool {
-        self.connections.iter().all(Option::is_none)
     }
 }

@@ -12,7 +12,8 @@ use support::{
     stderr,
 };
 
-const SHORT: [&str; 4] = ["--duration", "300ms", "--warmup", "50ms"];
+const SHORT: [&str; 8] =
+    ["--duration", "300ms", "--warmup", "20ms", "--connections", "2", "--in-flight", "16"];
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()

@@ -5,7 +5,8 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use mvt_loadgen::{
-    run::{Outcome, run},
+    report::Report,
+    run::{Outcome, Plan, run},
     trouble::StartError,
 };
 use mvt_proto::{Limits, Suite};
@@ -13,6 +14,13 @@ use support::{
     plan,
     stand_in::{self, Fault, honest},
 };
+
+/// Bounded by requests, so that a slow machine changes nothing but the time it takes.
+fn of_requests(count: u64, mut plan: Plan) -> Outcome {
+    plan.extent.requests = Some(count);
+    plan.extent.duration = Duration::from_secs(60);
+    run(&plan).expect("the run begins")
+}
 
 fn outcome(fault: Fault) -> Outcome {
     run(&plan(stand_in::serve(fault, Limits::DEFAULT))).expect("the run begins")
@@ -34,11 +42,10 @@ fn an_honest_server_s_answers_all_verify() {
             plan.workload.suite = suite;
             plan.workload.threads = threads;
             plan.workload.payload = vec![5; payload_bytes];
-            let outcome = run(&plan).expect("the run begins");
+            let outcome = of_requests(300, plan);
             assert!(outcome.is_clean(), "{:?}", outcome.tally);
             assert_adds_up(&outcome);
-            assert_eq!((outcome.tally.unanswered, outcome.tally.refused_count()), (0, 0));
-            assert!(outcome.tally.verified > 30, "{:?}", outcome.tally);
+            assert_eq!((outcome.tally.verified, outcome.tally.unanswered), (300, 0));
             assert!(outcome.client_cpu_ns > 0);
         }
     }
@@ -46,7 +53,9 @@ fn an_honest_server_s_answers_all_verify() {
 
 #[test]
 fn a_flipped_tag_is_counted_and_never_verified() {
-    let outcome = outcome(Fault::FlippedTag);
+    let mut plan = plan(stand_in::serve(Fault::FlippedTag, Limits::DEFAULT));
+    plan.extent.duration = Duration::from_secs(1);
+    let outcome = run(&plan).expect("the run begins");
     assert!(outcome.tally.failed_verifications > 0);
     assert_eq!(outcome.tally.unanswered, outcome.tally.failed_verifications);
     assert!(!outcome.is_clean());
@@ -61,6 +70,18 @@ fn a_closed_connection_is_an_error_and_what_waited_is_unanswered() {
     assert!(outcome.interval_ns < 300_000_000, "the interval ends with the last connection");
     assert!(!outcome.is_clean());
     assert_adds_up(&outcome);
+}
+
+#[test]
+fn a_run_whose_connections_end_in_the_warm_up_measures_nothing_and_says_so() {
+    let mut plan = plan(stand_in::serve(Fault::Closes, Limits::DEFAULT));
+    plan.extent.warmup = Duration::from_secs(20);
+    let outcome = run(&plan).expect("the run begins");
+    assert_eq!(outcome.tally.errors(), BTreeMap::from([("closed", 2)]));
+    assert_eq!((outcome.tally.sent, outcome.interval_ns, outcome.client_cpu_ns), (0, 0, 0));
+    assert!(!outcome.is_clean());
+    let report = Report::new(&plan, &outcome);
+    assert_eq!((report.rate_per_s, report.client_cpu_ns_per_request), (0.0, None));
 }
 
 #[test]
@@ -83,17 +104,17 @@ fn a_server_that_falls_silent_for_long_is_a_timeout() {
 #[test]
 fn a_verified_refusal_is_counted_by_name_and_the_loop_goes_on() {
     for (fault, name) in [(Fault::StaleOnce, "stale"), (Fault::LostOnce, "lost")] {
-        let outcome = outcome(fault);
+        let outcome = of_requests(1_000, plan(stand_in::serve(fault, Limits::DEFAULT)));
         assert_eq!(outcome.tally.rejected(), BTreeMap::from([(name, 2)]));
         assert!(outcome.is_clean(), "{:?}", outcome.tally);
-        assert!(outcome.tally.verified > 100);
+        assert_eq!(outcome.tally.verified, 998);
         assert_adds_up(&outcome);
     }
 }
 
 #[test]
 fn a_second_answer_is_unsolicited() {
-    let outcome = outcome(Fault::AnswersTwice);
+    let outcome = of_requests(1_000, plan(stand_in::serve(Fault::AnswersTwice, Limits::DEFAULT)));
     assert!(outcome.tally.errors()["unsolicited"] > 0);
     assert_eq!((outcome.tally.failed_verifications, outcome.tally.unanswered), (0, 0));
     assert_adds_up(&outcome);
@@ -145,13 +166,13 @@ fn a_session_renews_by_login_and_loses_nothing() {
         let mut plan = plan(stand_in::serve(Fault::None, limits));
         plan.workload.in_flight = in_flight;
         plan.schedule = mvt_loadgen::schedule::Schedule::Closed { in_flight };
-        let outcome = run(&plan).expect("the run begins");
+        let outcome = of_requests(2_000, plan);
         assert!(outcome.is_clean(), "{:?}", outcome.tally);
         assert_adds_up(&outcome);
         let tally = &outcome.tally;
         assert_eq!((tally.refused_count(), tally.unanswered), (0, 0));
-        assert!(tally.logins > 4, "{tally:?}");
-        assert!(tally.sent <= tally.logins * u64::from(reject_after_requests));
+        assert_eq!(tally.verified, 2_000);
+        assert!(tally.logins >= 2_000 / u64::from(reject_after_requests), "{tally:?}");
     }
 }
 
