@@ -19,6 +19,10 @@ pub const HELLO_COUNT_MAX: u32 = 5;
 
 /// Settings of one client.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "blocking"),
+    expect(dead_code, reason = "read by the clients, of which there is none")
+)]
 pub struct Config {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) server_public: [u8; KEY_BYTES],

@@ -155,6 +155,7 @@ impl State {
     }
 
     fn serve(&self, mut stream: TcpStream) -> Option<()> {
+        stream.set_nodelay(true).ok()?;
         let mut buffer = Vec::new();
         loop {
             match cut(&buffer, Role::Server).ok()? {
@@ -168,7 +169,7 @@ impl State {
                     answers.1.then_some(())?;
                 }
                 Cut::Need(_) => {
-                    let mut received = [0; 4096];
+                    let mut received = [0; 65_536];
                     let count = stream.read(&mut received).ok().filter(|count| *count > 0)?;
                     buffer.extend_from_slice(&received[..count]);
                 }
