@@ -1,11 +1,11 @@
-//! The MVT client: login, verified requests, renewal and recovery behind one call.
+//! The MVT client: login, verified requests and fresh keys behind one call.
 //!
 //! ```no_run
 //! use mvt_client::{Client, Error, identity, server_key};
 //!
 //! let server = server_key("3rLzVx8s0sI7y5Hc3cCwS8Yw9mJk2pGf0aTq1uRb6nE=").expect("a public key");
 //! let identity = identity::load("client.key")?;
-//! let mut client = Client::connect("127.0.0.1:7600", &server, identity)?;
+//! let mut client = Client::connect("127.0.0.1:7440", &server, identity)?;
 //! match client.request(1, b"transfer 42") {
 //!     Ok(response) => println!("status {}, {} bytes", response.status, response.payload.len()),
 //!     Err(Error::OutcomeUnknown(cause)) => println!("may have been executed: {cause}"),

@@ -66,7 +66,8 @@ fn unsafe_stays_in_its_two_crates() {
         .filter(|(_, text)| {
             text.lines().any(|line| {
                 let code = line.split("//").next().unwrap_or_default();
-                code.contains(&format!("{word}{{")) || code.contains(&format!("{word}fn"))
+                code.contains(&format!("{word}{{"))
+                    || code.contains(&format!("{word}fn"))
                     || code.contains(&format!("{word}impl"))
             })
         })
@@ -77,7 +78,8 @@ fn unsafe_stays_in_its_two_crates() {
 
 #[test]
 fn nothing_is_left_to_do_in_the_code() {
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimple", "mented!(")];
+    let marks =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("todo", "!("), concat!("unimple", "mented!(")];
     let faults: Vec<_> = sources()
         .filter(|(_, text)| marks.iter().any(|mark| text.contains(mark)))
         .map(|(path, _)| path)
@@ -89,8 +91,7 @@ fn nothing_is_left_to_do_in_the_code() {
 fn the_readme_is_short_and_its_links_lead_somewhere() {
     let readme = read(Path::new("README.md"));
     assert!(readme.lines().count() <= README_LINES_MAX);
-    let targets: Vec<&str> =
-        readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    let targets: Vec<&str> = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
     assert!(!targets.is_empty());
     for target in targets {
         let path = target.split('#').next().unwrap_or_default();
@@ -103,7 +104,9 @@ fn public_text_names_no_machine_path() {
     let marks = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/tmp/", "bash")];
     let faults: Vec<_> = files()
         .into_iter()
-        .filter(|path| path.extension().is_some_and(|end| ["md", "rs", "toml", "json", "txt"].iter().any(|e| end == *e)))
+        .filter(|path| {
+            path.extension().is_some_and(|end| ["md", "rs", "toml", "json", "txt"].iter().any(|e| end == *e))
+        })
         .filter(|path| marks.iter().any(|mark| read(path).contains(mark)))
         .collect();
     assert!(faults.is_empty(), "{faults:?}");
