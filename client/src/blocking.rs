@@ -283,7 +283,8 @@ impl Run<'_> {
         self.outstanding.remove(header.counter);
         self.in_flight_bytes -= sent.frame_bytes;
         match result {
-            // The clock is corrected by now (SPEC 6.4): once more, under a new counter.
+            // The clock is corrected by now (SPEC 6.4): once more, under a new counter. As long as a server judges time
+            // before replay (SPEC 7.2), an attacker who holds a copy back can get both frames executed.
             None => self.queue.push_back((sent.place, true)),
             Some(result) => self.results[sent.place] = Some(result),
         }

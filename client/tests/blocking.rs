@@ -230,7 +230,7 @@ fn what_is_no_server_is_not_waited_for() {
             thread::sleep(Duration::from_secs(1));
         }
     });
-    let refused = Client::connect(address, &client_identity().public().to_owned(), client_identity()).err();
+    let refused = Client::connect(address, client_identity().public(), client_identity()).err();
     assert!(matches!(refused, Some(Error::Login(LoginError::Answer(_)))), "{refused:?}");
 }
 
