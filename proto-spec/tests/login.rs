@@ -5,12 +5,13 @@ mod support;
 use mvt_proto::{
     Limits, Reject, Suite,
     constants::{HEADER_BYTES, HELLO_BYTES, HELLO_R_BYTES_MAX, TAG_BYTES, TICKET_BYTES_MAX, U48_MAX},
-    frame::{hello::Hello, retry::Retry},
-    login::{Admitted, CookieSecret, Identity, Initiator, Mac1, Offer},
+    frame::hello::Hello,
+    login::{Admitted, Identity, Initiator, Offer},
     session::Answer,
 };
 use support::{
-    CLIENT_ORIGIN_MS, KEY_ID, ORIGIN_MS, Pair, client_identity, flipped, grant, hello, hello_with, lost_key,
+    CLIENT_ORIGIN_MS, KEY_ID, ORIGIN_MS, Pair, client_identity, flipped, grant, hello, hello_with,
+    hello_with_cookie, lost_key,
     noise::{self, HelloParts, HelloRParts, LISTS},
     read_hello, read_hello_with, secret, server_identity,
 };
@@ -294,69 +295,6 @@ fn a_login_cannot_be_relayed_onto_another_connection() {
     let Admitted { hello_r, .. } = responder.admit(&grant(Suite::Gcm256, Limits::DEFAULT)).unwrap();
     assert_eq!(hello_with(GCM, &there, 0xe1).0.finish(&hello_r, 0).err(), Some(Reject::Noise));
     assert!(hello_with(GCM, &here, 0xe1).0.finish(&hello_r, 0).is_ok());
-}
-
-fn hello_with_cookie(login_id: u64, cookie: Option<[u8; 16]>) -> (Initiator, [u8; 512]) {
-    let server = server_identity();
-    let offer = Offer {
-        server_public: server.public(),
-        suites: GCM,
-        login_id,
-        cookie: cookie.as_ref(),
-        channel_binding: &[],
-    };
-    Initiator::start(&client_identity(), &offer, secret(0xe1)).unwrap()
-}
-
-#[test]
-fn a_cookie_is_bound_to_address_port_header_and_secret() {
-    let secret_now = CookieSecret::new(secret(0x60));
-    let address = [127, 0, 0, 1, 0x1f, 0x90];
-    let (_, first) = hello_with_cookie(42, None);
-    let hello = Hello::parse(&first).unwrap();
-    assert!(!secret_now.accepts(&hello, &address), "no cookie yet");
-    let cookie = secret_now.cookie(&hello, &address);
-
-    let (_, second) = hello_with_cookie(42, Some(cookie));
-    let hello = Hello::parse(&second).unwrap();
-    assert_eq!(hello.cookie, Some(&cookie));
-    assert!(secret_now.accepts(&hello, &address));
-    assert!(!secret_now.accepts(&hello, &[127, 0, 0, 2, 0x1f, 0x90]), "other address");
-    assert!(!secret_now.accepts(&hello, &[127, 0, 0, 1, 0x1f, 0x91]), "other port");
-    assert!(!secret_now.accepts(&hello, &address[..5]), "shorter address");
-    assert!(!CookieSecret::new(secret(0x61)).accepts(&hello, &address), "other secret");
-
-    let (_, other_login) = hello_with_cookie(43, Some(cookie));
-    assert!(!secret_now.accepts(&Hello::parse(&other_login).unwrap(), &address), "other header");
-    for bit in 0..128 {
-        let forged: [u8; 16] = flipped(&cookie, bit).try_into().unwrap();
-        let (_, frame) = hello_with_cookie(42, Some(forged));
-        assert!(!secret_now.accepts(&Hello::parse(&frame).unwrap(), &address), "bit {bit}");
-    }
-    assert!(read_hello(&second).is_ok(), "a HELLO with a cookie is a HELLO");
-}
-
-#[test]
-fn a_retry_is_believed_only_by_the_hello_it_answers() {
-    let mac1 = Mac1::new(server_identity().public());
-    for retry in [Retry::Cookie([7; 16]), Retry::Busy(1_500)] {
-        let (initiator, frame) = hello_with_cookie(42, None);
-        let answer = retry.to_frame(&frame, &mac1);
-        assert!(answer.len() <= frame.len());
-        assert_eq!(initiator.retry(&answer), Ok(retry));
-
-        let (same_id, _) = hello_with(GCM, &[], 0xe7);
-        assert_eq!(same_id.retry(&answer), Err(Reject::BadTag), "another HELLO of the same login id");
-        assert_eq!(hello_with_cookie(43, None).0.retry(&answer), Err(Reject::BadTag), "another login id");
-        let forged = retry.to_frame(&frame, &Mac1::new(&public_of(0x99)));
-        assert_eq!(initiator.retry(&forged), Err(Reject::BadTag), "by one who does not know the server");
-        for bit in 0..answer.len() * 8 {
-            assert!(initiator.retry(&flipped(&answer, bit)).is_err(), "bit {bit}");
-        }
-        // It goes on waiting: nothing of this has ended the login.
-        assert_eq!(initiator.retry(&answer), Ok(retry));
-        assert_eq!(initiator.finish(&answer, 0).err(), Some(Reject::Kind), "a RETRY is not a HELLO_R");
-    }
 }
 
 #[test]

@@ -52,6 +52,19 @@ pub fn hello_with(suites: &[Suite], channel_binding: &[u8], ephemeral: u8) -> (I
     Initiator::start(&client_identity(), &offer, secret(ephemeral)).expect("a good server key")
 }
 
+/// An honest HELLO with this login id and cookie.
+pub fn hello_with_cookie(login_id: u64, cookie: Option<[u8; 16]>) -> (Initiator, [u8; 512]) {
+    let server = server_identity();
+    let offer = Offer {
+        server_public: server.public(),
+        suites: &[Suite::Gcm256],
+        login_id,
+        cookie: cookie.as_ref(),
+        channel_binding: &[],
+    };
+    Initiator::start(&client_identity(), &offer, secret(0xe1)).unwrap()
+}
+
 pub fn grant(suite: Suite, limits: Limits) -> Grant {
     let lost_key = lost_keys().lost_key(KEY_ID);
     Grant { key_id: KEY_ID, suite, server_time_ms: ORIGIN_MS, limits, lost_key, ticket: Vec::new() }
