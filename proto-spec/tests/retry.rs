@@ -52,7 +52,7 @@ fn a_retry_is_believed_only_by_the_hello_it_answers() {
         assert_eq!(same_id.retry(&answer), Err(Reject::BadTag), "another HELLO of the same login id");
         assert_eq!(hello_with_cookie(43, None).0.retry(&answer), Err(Reject::BadTag), "another login id");
         let forged =
-            retry.to_frame(&frame, &Mac1::new(&*mvt_proto::login::Identity::new(secret(0x99)).public()));
+            retry.to_frame(&frame, &Mac1::new(mvt_proto::login::Identity::new(secret(0x99)).public()));
         assert_eq!(initiator.retry(&forged), Err(Reject::BadTag), "by one who does not know the server");
         for bit in 0..answer.len() * 8 {
             assert!(initiator.retry(&flipped(&answer, bit)).is_err(), "bit {bit}");
