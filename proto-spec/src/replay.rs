@@ -21,7 +21,7 @@ impl ReplayWindow {
     #[must_use]
     pub fn new(bits: u16) -> Self {
         assert!(bits.is_power_of_two() && bits >= 64, "window bits are validated");
-        Self { top: 0, words: vec![0; usize::from(bits) / 64].into_boxed_slice() }
+        Self { top: 0, words: vec![0; window_words(bits)].into_boxed_slice() }
     }
 
     /// One past the highest accepted counter.
@@ -36,50 +36,62 @@ impl ReplayWindow {
     /// `Replay` or `TooOld`; then nothing changed.
     #[inline]
     pub fn test_and_set(&mut self, counter: u64) -> Result<(), Reject> {
-        let bits = self.words.len() as u64 * 64;
-        if counter >= self.top {
-            self.clear_from(self.top, counter - self.top, bits);
-            self.top = counter + 1;
-        } else if self.top - counter > bits {
-            return Err(Reject::TooOld);
-        } else if self.word(counter) & bit(counter) != 0 {
-            return Err(Reject::Replay);
+        test_and_set(&mut self.top, &mut self.words, counter)
+    }
+}
+
+/// Words of a window of `bits` counters.
+#[must_use]
+pub const fn window_words(bits: u16) -> usize {
+    bits as usize / 64
+}
+
+/// The word of a window of `word_count` words that tells of `counter`.
+#[must_use]
+#[inline]
+pub const fn word_of(counter: u64, word_count: usize) -> usize {
+    (counter / 64) as usize & (word_count - 1)
+}
+
+/// [`ReplayWindow::test_and_set`] on a window kept elsewhere; the number of `words` is a power of two.
+///
+/// # Errors
+/// `Replay` or `TooOld`; then nothing changed.
+#[inline]
+pub(crate) fn test_and_set(top: &mut u64, words: &mut [u64], counter: u64) -> Result<(), Reject> {
+    let bits = words.len() as u64 * 64;
+    let word = word_of(counter, words.len());
+    if counter >= *top {
+        clear_from(words, *top, counter - *top);
+        *top = counter + 1;
+    } else if *top - counter > bits {
+        return Err(Reject::TooOld);
+    } else if words[word] & bit(counter) != 0 {
+        return Err(Reject::Replay);
+    }
+    words[word] |= bit(counter);
+    Ok(())
+}
+
+/// Forgets the `skipped` counters from `first` on, and the one after them, as the ring reaches them.
+#[inline]
+fn clear_from(words: &mut [u64], first: u64, skipped: u64) {
+    if skipped >= words.len() as u64 * 64 {
+        words.fill(0);
+        return;
+    }
+    let mut counter = first;
+    let end = first + skipped + 1;
+    while counter < end {
+        let word = word_of(counter, words.len());
+        // Whole words where the run covers one, single bits at its ends.
+        if counter.is_multiple_of(64) && end - counter >= 64 {
+            words[word] = 0;
+            counter += 64;
+        } else {
+            words[word] &= !bit(counter);
+            counter += 1;
         }
-        *self.word_mut(counter) |= bit(counter);
-        Ok(())
-    }
-
-    /// Forgets the `skipped` counters from `first` on, and the one after them, as the ring reaches them.
-    fn clear_from(&mut self, first: u64, skipped: u64, bits: u64) {
-        if skipped >= bits {
-            self.words.fill(0);
-            return;
-        }
-        let mut counter = first;
-        let end = first + skipped + 1;
-        while counter < end {
-            // Whole words where the run covers one, single bits at its ends.
-            if counter.is_multiple_of(64) && end - counter >= 64 {
-                *self.word_mut(counter) = 0;
-                counter += 64;
-            } else {
-                *self.word_mut(counter) &= !bit(counter);
-                counter += 1;
-            }
-        }
-    }
-
-    fn index(&self, counter: u64) -> usize {
-        (counter / 64) as usize & (self.words.len() - 1)
-    }
-
-    fn word(&self, counter: u64) -> u64 {
-        self.words[self.index(counter)]
-    }
-
-    fn word_mut(&mut self, counter: u64) -> &mut u64 {
-        let index = self.index(counter);
-        &mut self.words[index]
     }
 }
 

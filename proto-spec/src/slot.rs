@@ -26,24 +26,72 @@ pub enum SlotKey {
     Next(HmacKey),
 }
 
+/// Which held key a timestamp selects, without the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Previous,
+    Current,
+    Next,
+}
+
+impl Slot {
+    /// Where slot `asked` stands beside the current slot `held` (§5.2.2).
+    ///
+    /// # Errors
+    /// `NoSlot` when it is not previous, current or next.
+    #[inline]
+    pub(crate) const fn of(held: u32, asked: u32) -> Result<Self, Reject> {
+        // In 64 bits, where the neighbours of the last slot do not wrap.
+        let (held, asked) = (held as u64, asked as u64);
+        if asked == held {
+            Ok(Self::Current)
+        } else if asked + 1 == held {
+            Ok(Self::Previous)
+        } else if asked == held + 1 {
+            Ok(Self::Next)
+        } else {
+            Err(Reject::NoSlot)
+        }
+    }
+}
+
+/// SK of the current slot and of the one before it; all zero and unused where there was none before.
+#[derive(Debug)]
+pub(crate) struct HeldKeys {
+    pub(crate) current: HmacKey,
+    pub(crate) previous: HmacKey,
+}
+
+impl HeldKeys {
+    /// The keys at slot 0; `chain` is CK_0 and becomes CK_1.
+    pub(crate) fn new(chain: &mut Secret) -> Self {
+        let current = step(chain, 0);
+        Self { current, previous: HmacKey::blank() }
+    }
+
+    /// Moves to slot `index`, one past the current; `chain` is its CK and becomes the next one's.
+    pub(crate) fn step(&mut self, chain: &mut Secret, index: u32) {
+        self.previous = core::mem::replace(&mut self.current, step(chain, index));
+    }
+}
+
 /// The slot keys of one generation at one receiver: previous, current, and the chain to the next.
 ///
-/// Invariant: `chain` is CK of slot `index + 1`; no older CK exists any more.
+/// Invariant: `chain` is CK of slot `index + 1`; no older CK exists any more. At slot 0 there is no previous key.
 #[derive(Debug)]
 pub struct SlotKeys {
     origin_ms: u64,
     index: u32,
-    previous: Option<HmacKey>,
-    current: HmacKey,
+    keys: HeldKeys,
     chain: Secret,
 }
 
 impl SlotKeys {
     /// Starts the chain at slot 0 with CK_0; `origin_ms` is T_g.
     #[must_use]
-    pub fn new(chain: Secret, origin_ms: u64) -> Self {
-        let (current, chain) = step(&chain, 0);
-        Self { origin_ms, index: 0, previous: None, current, chain }
+    pub fn new(mut chain: Secret, origin_ms: u64) -> Self {
+        let keys = HeldKeys::new(&mut chain);
+        Self { origin_ms, index: 0, keys, chain }
     }
 
     /// T_g on the server's timescale, ms.
@@ -58,9 +106,7 @@ impl SlotKeys {
         let Ok(now_index) = slot_of(self.origin_ms, now_ms) else { return };
         while self.index < now_index {
             self.index += 1;
-            let (next, chain) = step(&self.chain, self.index);
-            self.previous = Some(core::mem::replace(&mut self.current, next));
-            self.chain = chain;
+            self.keys.step(&mut self.chain, self.index);
         }
     }
 
@@ -71,15 +117,11 @@ impl SlotKeys {
     #[inline]
     pub fn select(&self, timestamp: u64) -> Result<SlotKey, Reject> {
         let index = slot_of(self.origin_ms, timestamp)?;
-        if index == self.index {
-            Ok(SlotKey::Current)
-        } else if index.checked_add(1) == Some(self.index) && self.previous.is_some() {
-            Ok(SlotKey::Previous)
-        } else if Some(index) == self.index.checked_add(1) {
-            Ok(SlotKey::Next(slot_key(&self.chain, index)))
-        } else {
-            Err(Reject::NoSlot)
-        }
+        Ok(match Slot::of(self.index, index)? {
+            Slot::Previous => SlotKey::Previous,
+            Slot::Current => SlotKey::Current,
+            Slot::Next => SlotKey::Next(slot_key(&self.chain, index)),
+        })
     }
 
     /// The key `slot` stands for.
@@ -87,8 +129,8 @@ impl SlotKeys {
     #[inline]
     pub fn key<'a>(&'a self, slot: &'a SlotKey) -> &'a HmacKey {
         match slot {
-            SlotKey::Current => &self.current,
-            SlotKey::Previous => self.previous.as_ref().unwrap_or(&self.current),
+            SlotKey::Previous if self.index > 0 => &self.keys.previous,
+            SlotKey::Previous | SlotKey::Current => &self.keys.current,
             SlotKey::Next(key) => key,
         }
     }
@@ -110,12 +152,15 @@ pub fn slot_of(origin_ms: u64, timestamp: u64) -> Result<u32, Reject> {
     u32::try_from(age >> SLOT_BITS).map_err(|_| Reject::NoSlot)
 }
 
-/// SK_j and CK_{j+1} of CK_j (§5.2).
-fn step(chain: &Secret, index: u32) -> (HmacKey, Secret) {
-    (slot_key(chain, index), Secret::new(hmac(chain.expose(), &[&[2]])))
+/// SK_j of CK_j, which becomes CK_{j+1} (§5.2).
+fn step(chain: &mut Secret, index: u32) -> HmacKey {
+    let key = slot_key(chain, index);
+    *chain = Secret::new(hmac(chain.expose(), &[&[2]]));
+    key
 }
 
-fn slot_key(chain: &Secret, index: u32) -> HmacKey {
+/// SK_j of CK_j (§5.2).
+pub(crate) fn slot_key(chain: &Secret, index: u32) -> HmacKey {
     let mut bytes = hmac(chain.expose(), &[&[1], &index.to_be_bytes()]);
     let key = HmacKey::new(&bytes);
     bytes.zeroize();

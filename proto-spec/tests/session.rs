@@ -306,14 +306,31 @@ fn a_session_nobody_used_is_forgotten_after_ten_seconds() {
 }
 
 #[test]
-fn what_is_verified_and_refused_does_not_count_as_first_use() {
+fn a_recorded_counter_is_the_first_use_and_a_refused_one_is_not() {
     for (suite, mut pair) in known(Limits::DEFAULT) {
-        let stale = sealed(suite, &request_header(suite, 0, 60_000), &[]);
         let limit = sealed(suite, &request_header(suite, 1 << 21, 5), &[]);
-        assert_eq!(pair.verdict(&stale, 5), "stale");
         assert_eq!(pair.verdict(&limit, 5), "limit");
         assert!(!pair.server.is_confirmed());
         assert_eq!(pair.server.deadline_ms(), ORIGIN_MS + FIRST_USE_MS);
+        let stale = sealed(suite, &request_header(suite, 0, 60_000), &[]);
+        assert_eq!(pair.verdict(&stale, 5), "stale");
+        assert!(pair.server.is_confirmed());
+    }
+}
+
+#[test]
+fn what_was_answered_stale_is_never_executed() {
+    for (suite, mut pair) in known(Limits::DEFAULT) {
+        let ahead = sealed(suite, &request_header(suite, 0, 60_000), &[]);
+        assert_eq!(pair.verdict(&ahead, 5), "stale");
+        assert_eq!(pair.verdict(&ahead, 60_000), "replay");
+        let behind = sealed(suite, &request_header(suite, 1, 60_000), &[]);
+        assert_eq!(pair.verdict(&behind, 60_000), "accept");
+        assert_eq!(
+            pair.verdict(&behind, 60_000 + PAST_BOUND_MS + 1),
+            "replay",
+            "and not stale: it was executed"
+        );
     }
 }
 

@@ -4,17 +4,19 @@ use alloc::vec::Vec;
 
 use crate::{
     Header, Suite,
-    constants::{HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES},
+    constants::{PAYLOAD_BYTES_MAX, TAG_BYTES},
     header::Kind,
     reject::ErrReason,
     suite::{RequestKey, Tag},
 };
 
 /// A verified request that waits for its answer. Sealing consumes it, so it is answered at most once (§7.2.5).
+///
+/// `K` is where its request key is: the key itself, or its place in a batch.
 #[derive(Debug)]
 #[must_use = "a verified request is answered"]
-pub struct Exchange {
-    pub(super) key: RequestKey,
+pub struct Exchange<K = RequestKey> {
+    pub(super) key: K,
     pub(super) suite: Suite,
     pub(super) key_id: u64,
     pub(super) generation: u16,
@@ -38,6 +40,16 @@ impl Exchange {
     }
 
     fn seal(self, kind: Kind, status: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.write(kind, status, payload, now_ms, out);
+        self.key.seal(&mut out[start..], &self.request_tag);
+    }
+}
+
+impl<K> Exchange<K> {
+    /// Appends the answer with its payload in the clear and a tag of zeros, to be sealed.
+    #[inline]
+    pub(super) fn write(&self, kind: Kind, status: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) {
         let header = Header {
             kind,
             flags: self.suite.flags(),
@@ -48,11 +60,9 @@ impl Exchange {
             timestamp: now_ms,
             payload_bytes: payload.len(),
         };
-        let start = out.len();
+        out.reserve(header.frame_bytes());
         out.extend_from_slice(&header.to_bytes());
         out.extend_from_slice(payload);
         out.extend_from_slice(&[0; TAG_BYTES]);
-        debug_assert_eq!(out.len() - start, HEADER_BYTES + payload.len() + TAG_BYTES);
-        self.key.seal(&mut out[start..], &self.request_tag);
     }
 }

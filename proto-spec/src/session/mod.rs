@@ -1,14 +1,20 @@
 //! An established session: the server's half, the client's half, and the exchange between them (SPEC §7).
 
+mod batch;
 mod client;
 mod exchange;
 mod outstanding;
 mod server;
+mod state;
+mod steps;
 
+pub use batch::{BATCH_REQUESTS_MAX, Batch, Place};
 pub use client::{Answer, ClientSession, Granted, Pending, SealError};
 pub use exchange::Exchange;
 pub use outstanding::Outstanding;
-pub use server::{Authentic, Fresh, Refused, ServerSession};
+pub use server::ServerSession;
+pub use state::{STATE_BYTES_HOT, SessionState};
+pub use steps::{Authentic, Fresh, Refused};
 
 use crate::{
     Reject,

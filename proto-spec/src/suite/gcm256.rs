@@ -1,31 +1,112 @@
 //! GCM256: AES-256-GCM under the request key, header and binding as associated bytes (SPEC §4.1).
 
+use alloc::vec::Vec;
+
 use aes_gcm::{
     Aes256Gcm, KeyInit,
     aead::{AeadInOut, Nonce, Tag},
 };
+use mvt_lanes::{Engine, HmacKey, MAC_BYTES};
+use zeroize::Zeroize;
 
 use crate::{
     constants::{HEADER_BYTES, TAG_BYTES},
+    header::Flags,
     secret::Secret,
+    slot::REQUEST_KEY_INPUT_BYTES,
 };
 
+/// Lanes whose keys are derived at a time.
+const SOME: usize = 16;
+
 pub(super) fn seal(key: &Secret, frame: &mut [u8], bound_to: &[u8]) {
+    seal_with(&Aes256Gcm::new(key.expose().into()), frame, bound_to);
+}
+
+pub(super) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
+    open_with(&Aes256Gcm::new(key.expose().into()), frame, bound_to)
+}
+
+fn seal_with(cipher: &Aes256Gcm, frame: &mut [u8], bound_to: &[u8]) {
     let (header, payload, tag) = split(frame);
     let (associated, length) = associated(header, bound_to);
-    let made = Aes256Gcm::new(key.expose().into())
+    let made = cipher
         .encrypt_inout_detached(&nonce(header), &associated[..length], payload.into())
         .expect("a payload is far below GCM's bound");
     tag.copy_from_slice(&made);
 }
 
-pub(super) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
+fn open_with(cipher: &Aes256Gcm, frame: &mut [u8], bound_to: &[u8]) -> bool {
     let (header, payload, tag) = split(frame);
     let (associated, length) = associated(header, bound_to);
     let tag = Tag::<Aes256Gcm>::try_from(&*tag).expect("16 bytes");
-    Aes256Gcm::new(key.expose().into())
-        .decrypt_inout_detached(&nonce(header), &associated[..length], payload.into(), &tag)
-        .is_ok()
+    cipher.decrypt_inout_detached(&nonce(header), &associated[..length], payload.into(), &tag).is_ok()
+}
+
+/// Request keys of many frames, each scheduled once for the request and its answer, and whether its tag held.
+pub(crate) struct Lanes {
+    ciphers: Vec<Aes256Gcm>,
+    holds: Vec<bool>,
+}
+
+impl Lanes {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { ciphers: Vec::with_capacity(most), holds: Vec::with_capacity(most) }
+    }
+
+    /// Derives the keys of `count` requests; `request` gives slot key and key input.
+    pub(crate) fn derive<'a>(
+        &mut self,
+        engine: Engine,
+        count: usize,
+        request: impl Fn(usize) -> (&'a HmacKey, [u8; REQUEST_KEY_INPUT_BYTES]),
+    ) {
+        let mut at = 0;
+        while at < count {
+            let some = (count - at).min(SOME);
+            let mut slot_keys = [request(at).0; SOME];
+            let mut inputs = [[0; REQUEST_KEY_INPUT_BYTES]; SOME];
+            for lane in 0..some {
+                (slot_keys[lane], inputs[lane]) = request(at + lane);
+            }
+            let mut keys = [[0; MAC_BYTES]; SOME];
+            engine.derive_bytes(&slot_keys[..some], &inputs[..some], &mut keys[..some]);
+            self.ciphers.extend(keys[..some].iter().map(|key| Aes256Gcm::new(key.into())));
+            keys.as_flattened_mut().zeroize();
+            at += some;
+        }
+    }
+
+    /// Opens the request of a lane in place, in the order of lanes.
+    pub(crate) fn open(&mut self, lane: usize, frame: &mut [u8]) {
+        debug_assert_eq!(lane, self.holds.len());
+        // §4.2: the sealed flag of the other suite is a bad tag.
+        let flag_fits = Flags(frame[3]).sealed();
+        self.holds.push(open_with(&self.ciphers[lane], frame, &[]) & flag_fits);
+    }
+
+    /// Whether the tag of a lane held.
+    #[inline]
+    pub(crate) fn held(&self, lane: usize) -> bool {
+        self.holds[lane]
+    }
+
+    /// Seals the answer of a lane.
+    pub(crate) fn seal(&self, lane: usize, frame: &mut [u8], bound_to: &[u8]) {
+        seal_with(&self.ciphers[lane], frame, bound_to);
+    }
+
+    /// Wipes every key.
+    pub(crate) fn wipe(&mut self) {
+        self.ciphers.clear();
+        self.holds.clear();
+    }
+}
+
+impl core::fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Lanes").field("count", &self.holds.len()).finish_non_exhaustive()
+    }
 }
 
 /// Byte 2 ‖ byte 3 ‖ op or status ‖ u16 0 ‖ timestamp.

@@ -1,7 +1,7 @@
 //! The algorithms of a session (SPEC §4): one file each, one row here.
 
-mod gcm256;
-mod hs256;
+pub(crate) mod gcm256;
+pub(crate) mod hs256;
 
 use mvt_lanes::HmacKey;
 

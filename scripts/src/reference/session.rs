@@ -52,10 +52,11 @@ impl Session {
         }
         let k_req = self.request_key(header.counter, header.timestamp)?;
         open(self.suite, &k_req, frame, &[])?;
-        in_time(now, header.timestamp)?;
         if header.counter >= self.reject_after_requests {
             return Err(Reject::Limit);
         }
-        self.window.accept(header.counter)
+        // Recorded whether in time or not: what is answered STALE is never executed.
+        self.window.accept(header.counter)?;
+        in_time(now, header.timestamp)
     }
 }

@@ -1,15 +1,38 @@
 //! The frames of one turn, copied behind each other out of every connection's stream.
 
+use std::ops::Range;
+
 use crate::{
     limits::{BATCH_BYTES_MAX, BATCH_FRAMES_MAX},
     shard::ConnectionId,
 };
 
+/// Where a frame came from, and its answer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// One of our connections.
+    Here(ConnectionId),
+    /// A connection of another shard, which handed the frame to us because we own its key.
+    Forwarded {
+        /// The other shard.
+        from_shard: u16,
+        /// The connection there.
+        connection: ConnectionId,
+    },
+}
+
+#[derive(Debug)]
+struct Entry {
+    origin: Origin,
+    start: u32,
+    end: u32,
+}
+
 /// Whole frames of any number of connections, in the order received. Its memory is reused by every turn.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    bytes: Vec<u8>,
-    frames: Vec<(ConnectionId, u32)>,
+    pub(super) bytes: Vec<u8>,
+    entries: Vec<Entry>,
     closing: Vec<ConnectionId>,
 }
 
@@ -17,20 +40,20 @@ impl Batch {
     pub(super) fn new() -> Self {
         Self {
             bytes: Vec::with_capacity(BATCH_BYTES_MAX),
-            frames: Vec::with_capacity(BATCH_FRAMES_MAX),
+            entries: Vec::with_capacity(BATCH_FRAMES_MAX),
             closing: Vec::new(),
         }
     }
 
-    /// Adds the frame `head ‖ tail` of connection `id`; false when the batch is full.
-    pub(super) fn push(&mut self, id: ConnectionId, head: &[u8], tail: &[u8]) -> bool {
-        let length = head.len() + tail.len();
-        if self.frames.len() == BATCH_FRAMES_MAX || self.bytes.len() + length > BATCH_BYTES_MAX {
+    /// Adds a frame; false when the batch is full.
+    pub(super) fn push(&mut self, origin: Origin, frame: &[u8]) -> bool {
+        let start = self.bytes.len();
+        let end = start + frame.len();
+        if self.entries.len() == BATCH_FRAMES_MAX || end > BATCH_BYTES_MAX {
             return false;
         }
-        self.bytes.extend_from_slice(head);
-        self.bytes.extend_from_slice(tail);
-        self.frames.push((id, length as u32));
+        self.bytes.extend_from_slice(frame);
+        self.entries.push(Entry { origin, start: start as u32, end: end as u32 });
         true
     }
 
@@ -40,17 +63,24 @@ impl Batch {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.closing.is_empty()
+        self.entries.is_empty() && self.closing.is_empty()
     }
 
-    /// The frames in the order received.
-    pub(super) fn frames(&mut self) -> impl Iterator<Item = (ConnectionId, &mut [u8])> {
-        let mut rest = self.bytes.as_mut_slice();
-        self.frames.iter().map(move |(id, length)| {
-            let (frame, after) = std::mem::take(&mut rest).split_at_mut(*length as usize);
-            rest = after;
-            (*id, frame)
-        })
+    pub(super) fn frame_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn origin(&self, index: usize) -> Origin {
+        self.entries[index].origin
+    }
+
+    /// Where frame `index` is in `bytes`.
+    pub(super) fn span(&self, index: usize) -> Range<usize> {
+        self.entries[index].start as usize..self.entries[index].end as usize
+    }
+
+    pub(super) fn frame(&self, index: usize) -> &[u8] {
+        &self.bytes[self.span(index)]
     }
 
     /// The connections to end after them.
@@ -60,7 +90,7 @@ impl Batch {
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
-        self.frames.clear();
+        self.entries.clear();
         self.closing.clear();
     }
 }

@@ -6,7 +6,10 @@ use mvt_proto::{Reject, constants::FIRST_USE_MS};
 
 use crate::{
     limits::{LINGER_MS, STALL_MS},
-    shard::{batch::Batch, whole_frame_bytes},
+    shard::{
+        batch::{Batch, Origin},
+        whole_frame_bytes,
+    },
 };
 
 /// Names a connection of one shard; a place reused later has another generation.
@@ -69,7 +72,7 @@ impl Connection {
         while !self.carry.is_empty() {
             match whole_frame_bytes(&self.carry)? {
                 Ok(_) => {
-                    if !batch.push(id, &self.carry, &[]) {
+                    if !batch.push(Origin::Here(id), &self.carry) {
                         return Ok(taken);
                     }
                     self.carry.clear();
@@ -92,7 +95,7 @@ impl Connection {
             }
             match whole_frame_bytes(rest)? {
                 Ok(length) => {
-                    if !batch.push(id, &rest[..length], &[]) {
+                    if !batch.push(Origin::Here(id), &rest[..length]) {
                         return Ok(taken);
                     }
                     taken += length;
@@ -174,7 +177,7 @@ mod tests {
         for chunk in chunks {
             last = connection.cut(chunk, &mut batch, ID, 0);
         }
-        (batch.frames().map(|(_, frame)| frame.to_vec()).collect(), last)
+        ((0..batch.frame_count()).map(|index| batch.frame(index).to_vec()).collect(), last)
     }
 
     #[test]

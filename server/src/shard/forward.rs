@@ -1,13 +1,10 @@
 //! Requests whose key another shard owns, and mail from outside.
 
-use mvt_proto::{
-    Header, Role,
-    header::{node_slot_of, shard_of},
-};
+use mvt_proto::header::{node_slot_of, shard_of};
 
 use crate::{
     mailbox::Mail,
-    shard::{ConnectionId, Shard},
+    shard::{ConnectionId, Shard, batch::Origin},
 };
 
 impl Shard {
@@ -32,39 +29,41 @@ impl Shard {
         let mailboxes = self.mailboxes.clone();
         let mailbox = &mailboxes[self.index];
         mailbox.rearm();
-        let mut is_shutdown = false;
+        let (mut is_shutdown, mut has_forwarded) = (false, false);
         while let Some(mail) = mailbox.take() {
             match mail {
                 Mail::Admitted { connection, admitted } => self.admit(connection, *admitted, now_ms),
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
                 Mail::Forwarded { from_shard, connection, frame } => {
-                    self.serve_forwarded(from_shard, connection, frame, now_ms);
+                    let origin = Origin::Forwarded { from_shard: from_shard as u16, connection };
+                    // Judged with whatever else is there, after the last letter at the latest.
+                    if !self.batch.push(origin, &frame) {
+                        self.turn(now_ms);
+                        let has_room = self.batch.push(origin, &frame);
+                        debug_assert!(has_room, "an empty batch takes any frame");
+                    }
+                    has_forwarded = true;
                 }
                 Mail::Answered { connection, frame, verified } => {
                     if let Some(place) = self.connections.get_mut(connection) {
                         place.output.extend_from_slice(&frame);
                         self.note_answer(connection, verified, now_ms);
+                        self.connections.mark_dirty(connection);
                     }
                 }
                 Mail::Shutdown => is_shutdown = true,
             }
         }
+        if has_forwarded {
+            self.turn(now_ms);
+        }
         is_shutdown
     }
 
-    fn serve_forwarded(
-        &mut self,
-        from_shard: usize,
-        connection: ConnectionId,
-        mut frame: Box<[u8]>,
-        now_ms: u64,
-    ) {
-        // Parsed before it was forwarded; parsed again because the header does not travel.
-        let Ok(header) = Header::parse(&frame, Role::Server) else { return };
-        let mut answer = Vec::new();
-        let verified = self.answer_request(&header, &mut frame, now_ms, &mut answer);
+    /// The answer to a forwarded request goes back to the shard it arrived at.
+    pub(super) fn send_back(&self, shard: u16, connection: ConnectionId, answer: &[u8], verified: bool) {
         let mail = Mail::Answered { connection, frame: answer.into(), verified };
-        if self.mailboxes[from_shard].post(mail).is_err() {
+        if self.mailboxes[usize::from(shard)].post(mail).is_err() {
             self.counters.forward_dropped.add(1);
         }
     }

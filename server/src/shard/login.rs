@@ -9,7 +9,7 @@ use mvt_proto::{
 use crate::{
     handshakes::{Job, Load},
     limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX},
-    shard::{ConnectionId, Shard},
+    shard::{ConnectionId, Shard, batch::Origin},
 };
 
 impl Shard {
@@ -41,8 +41,9 @@ impl Shard {
                     Retry::Cookie(_) => self.counters.cookies_asked.add(1),
                     Retry::Busy(_) => self.counters.reject(Reject::Busy),
                 }
-                connection.output.extend_from_slice(&retry.to_frame(frame, &self.node.mac1));
-                self.connections.mark_dirty(id);
+                let start = self.answers.bytes.len();
+                self.answers.bytes.extend_from_slice(&retry.to_frame(frame, &self.node.mac1));
+                self.answers.note(Origin::Here(id), start, false);
             }
         }
         Ok(())

@@ -4,18 +4,26 @@
 //! [`Shard::turn`] judges the batch in order and leaves the answers with each connection; the driver takes them
 //! from the connections [`Shard::next_dirty`] names.
 
+mod answers;
 mod batch;
 mod connection;
 mod connections;
 mod forward;
+mod index;
 mod login;
-mod sessions;
+pub mod sessions;
 mod sweep;
+mod turn;
 mod verify;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use mvt_proto::{Header, Kind, Reject, Role, framer, framer::Cut, session::ServerSession};
+use mvt_lanes::Engine;
+use mvt_proto::{
+    Reject, Role, framer,
+    framer::Cut,
+    session::{self, SessionState},
+};
 
 pub use connection::ConnectionId;
 pub use sweep::SweepHand;
@@ -24,10 +32,13 @@ use crate::{
     counters::Counters, fatal::Fatal, handshakes::HandshakePool, limits::OUTPUT_BYTES_HIGH, mailbox::Mailbox,
     node::Node, service::Service,
 };
+use answers::Answers;
 use batch::Batch;
 use connection::Connection;
 use connections::Connections;
+use index::Place;
 use sessions::Sessions;
+use turn::What;
 
 /// What a shard is made of.
 pub struct Parts {
@@ -56,7 +67,13 @@ pub struct Shard {
     sessions: Sessions,
     connections: Connections,
     batch: Batch,
-    dummy: ServerSession,
+    /// Of the piece of the batch under way: what each frame is, the session of each request, request keys, answers.
+    rows: Vec<What>,
+    places: Vec<Option<Place>>,
+    lanes: session::Batch,
+    answers: Answers,
+    /// Frames of keys we do not hold are verified against it (SPEC §9.2).
+    dummy: SessionState,
     answer: Vec<u8>,
 }
 
@@ -66,13 +83,25 @@ impl Shard {
     /// # Errors
     /// [`Fatal::Randomness`].
     pub fn new(parts: Parts) -> Result<Self, Fatal> {
+        Self::with_engine(parts, Engine::detect())
+    }
+
+    /// The same, computing request keys and tags with `engine`.
+    ///
+    /// # Errors
+    /// [`Fatal::Randomness`].
+    pub fn with_engine(parts: Parts, engine: Engine) -> Result<Self, Fatal> {
         let Parts { index, node, service, counters, handshakes, mailboxes } = parts;
         Ok(Self {
             index,
-            dummy: node.dummy_session()?,
-            sessions: Sessions::new(node.sessions_per_shard_max),
+            dummy: node.dummy_session()?.into_parts().0,
+            sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits),
             connections: Connections::new(node.connections_per_shard_max),
             batch: Batch::new(),
+            rows: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
+            places: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
+            lanes: session::Batch::new(engine),
+            answers: Answers::default(),
             answer: Vec::new(),
             node,
             service,
@@ -120,40 +149,6 @@ impl Shard {
                 return;
             }
             self.turn(now_ms);
-        }
-    }
-
-    /// Judges the batch in the order received and leaves the answers with their connections (SPEC §7.2).
-    pub fn turn(&mut self, now_ms: u64) {
-        if self.batch.is_empty() {
-            return;
-        }
-        self.counters.turns.add(1);
-        let mut batch = std::mem::take(&mut self.batch);
-        for (id, frame) in batch.frames() {
-            if self.connections.get_mut(id).is_some_and(|connection| !connection.is_closing()) {
-                self.judge(id, frame, now_ms);
-            }
-        }
-        for id in batch.closing() {
-            self.end(id, now_ms);
-        }
-        batch.clear();
-        self.batch = batch;
-    }
-
-    fn judge(&mut self, id: ConnectionId, frame: &mut [u8], now_ms: u64) {
-        let judged = match Header::parse(frame, Role::Server) {
-            Ok(header) if header.kind == Kind::Req => {
-                self.request(id, &header, frame, now_ms);
-                Ok(())
-            }
-            Ok(_) => self.hello(id, frame, now_ms),
-            Err(reject) => Err(reject),
-        };
-        if let Err(reject) = judged {
-            self.counters.reject(reject);
-            self.end(id, now_ms);
         }
     }
 

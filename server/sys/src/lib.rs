@@ -3,5 +3,6 @@
 pub mod affinity;
 pub mod clock;
 pub mod keystore;
+pub mod memory;
 pub mod probe;
 pub mod socket;

@@ -178,13 +178,13 @@ fn limits() -> Vec<Vector> {
         },
     );
     let limit_order = both(
-        "session_limit_is_judged_after_tag_and_time",
+        "session_limit_is_judged_after_tag",
         "§7.2.3",
-        "Beyond the hard limit a bad tag is a bad tag and a stale frame stale.",
+        "Beyond the hard limit a bad tag is a bad tag, and a stale frame beyond it is beyond it.",
         64,
         |s| {
             s.forged(20, LIMIT, 20, "bad_tag")
-                .sent(40_000, LIMIT, 9_999, "stale")
+                .sent(40_000, LIMIT, 9_999, "limit")
                 .forged(40_001, LIMIT, 9_999, "bad_tag")
                 .sent(40_002, LIMIT, 40_000, "limit")
         },
@@ -196,15 +196,15 @@ fn time() -> Vec<Vector> {
     let past = both("session_past_bound", "§6.3", "30000 ms old is in time, 30001 ms stale.", 64, |s| {
         s.sent(30_020, 1, 20, "accept")
             .sent(30_021, 2, 20, "stale")
-            .sent(30_021, 2, 21, "accept")
-            .sent(60_000, 3, 29_999, "stale")
-            .sent(60_000, 3, 30_000, "accept")
+            .sent(30_021, 3, 21, "accept")
+            .sent(60_000, 4, 29_999, "stale")
+            .sent(60_000, 5, 30_000, "accept")
     });
     let future = both("session_future_bound", "§6.3", "5000 ms ahead is in time, 5001 ms stale.", 64, |s| {
         s.sent(20, 1, 5_020, "accept")
             .sent(20, 2, 5_021, "stale")
-            .sent(21, 2, 5_021, "accept")
-            .sent(21, 3, 60_000, "stale")
+            .sent(21, 3, 5_021, "accept")
+            .sent(21, 4, 60_000, "stale")
     });
     let verified = both(
         "session_stale_is_verified",
@@ -212,37 +212,39 @@ fn time() -> Vec<Vector> {
         "A frame out of time but inside a held slot is verified: stale if its tag holds, else a bad tag.",
         64,
         |s| {
-            s.sent(40_000, 1, 100, "stale")
-                .forged(40_000, 1, 100, "bad_tag")
-                .sent(40_000, 1, 40_000, "accept")
+            s.forged(40_000, 1, 100, "bad_tag")
+                .sent(40_000, 1, 100, "stale")
+                .forged(40_000, 2, 100, "bad_tag")
+                .sent(40_000, 2, 40_000, "accept")
         },
     );
-    let unset = both(
-        "session_stale_moves_no_window",
+    let recorded = both(
+        "session_stale_is_recorded",
         "§7.2.1",
-        "A stale frame neither uses its counter nor moves the window.",
+        "A stale frame uses its counter and moves the window: it is never executed, not even once it is in time.",
         64,
         |s| {
-            s.sent(40_000, 1, 100, "stale")
-                .sent(40_001, 4000, 100, "stale")
-                .sent(40_002, 1, 40_000, "accept")
-                .sent(40_003, 4000, 40_000, "accept")
+            s.sent(20, 1, 5_021, "stale")
+                .sent(5_000, 1, 5_021, "replay")
+                .sent(40_000, 4000, 100, "stale")
+                .sent(40_001, 3935, 40_000, "too_old")
+                .sent(40_002, 3937, 40_000, "accept")
         },
     );
-    let before = both(
-        "session_stale_is_judged_before_replay",
-        "§7.2",
-        "An accepted frame that comes again is a replay while in time, then stale, then of no held slot.",
+    let after = both(
+        "session_replay_is_judged_before_stale",
+        "§7.2.1",
+        "An accepted frame that comes again is a replay as long as its slot is held, in time or not.",
         64,
         |s| {
             s.sent(20, 1, 20, "accept")
                 .sent(30_020, 1, 20, "replay")
-                .sent(30_021, 1, 20, "stale")
-                .sent(131_071, 1, 20, "stale")
+                .sent(30_021, 1, 20, "replay")
+                .sent(131_071, 1, 20, "replay")
                 .sent(131_072, 1, 20, "no_slot")
         },
     );
-    vec![past, future, verified, unset, before]
+    vec![past, future, verified, recorded, after]
 }
 
 fn keys() -> Vec<Vector> {

@@ -33,12 +33,12 @@ fn held() -> Vec<Vector> {
                 .sent(SLOT, 3, SLOT, "accept")
                 .sent(SLOT + 29_999, 4, SLOT - 1, "accept")
                 .sent(SLOT + 30_000, 5, SLOT - 1, "stale")
-                .sent(2 * SLOT - 1, 5, SLOT - 1, "stale")
-                .sent(2 * SLOT - 1, 5, 0, "stale")
-                .sent(2 * SLOT, 5, SLOT - 1, "no_slot")
-                .sent(2 * SLOT, 5, 0, "no_slot")
-                .sent(2 * SLOT, 5, SLOT, "stale")
-                .sent(2 * SLOT, 5, 2 * SLOT - 1, "accept")
+                .sent(2 * SLOT - 1, 6, SLOT - 1, "stale")
+                .sent(2 * SLOT - 1, 7, 0, "stale")
+                .sent(2 * SLOT, 8, SLOT - 1, "no_slot")
+                .sent(2 * SLOT, 9, 0, "no_slot")
+                .sent(2 * SLOT, 10, SLOT, "stale")
+                .sent(2 * SLOT, 11, 2 * SLOT - 1, "accept")
         },
     );
     let next = both(
@@ -48,12 +48,12 @@ fn held() -> Vec<Vector> {
         64,
         |s| {
             s.sent(SLOT - 5_001, 1, SLOT, "stale")
-                .sent(SLOT - 5_000, 1, SLOT, "accept")
-                .sent(SLOT - 5_000, 2, 2 * SLOT - 1, "stale")
-                .sent(SLOT - 5_000, 2, 2 * SLOT, "no_slot")
-                .sent(SLOT - 1, 2, 2 * SLOT, "no_slot")
-                .sent(SLOT, 2, 2 * SLOT, "stale")
-                .sent(SLOT, 2, 3 * SLOT, "no_slot")
+                .sent(SLOT - 5_000, 2, SLOT, "accept")
+                .sent(SLOT - 5_000, 3, 2 * SLOT - 1, "stale")
+                .sent(SLOT - 5_000, 4, 2 * SLOT, "no_slot")
+                .sent(SLOT - 1, 5, 2 * SLOT, "no_slot")
+                .sent(SLOT, 6, 2 * SLOT, "stale")
+                .sent(SLOT, 7, 3 * SLOT, "no_slot")
         },
     );
     let origin = both(
@@ -82,7 +82,7 @@ fn moving() -> Vec<Vector> {
                 .sent(SLOT - 535, 2, SLOT - 1_000, "accept")
                 .sent(2 * SLOT - 100, 3, 2 * SLOT + 3_000, "accept")
                 .sent(2 * SLOT - 99, 4, SLOT - 1, "stale")
-                .sent(2 * SLOT - 98, 4, SLOT + 40_000, "accept")
+                .sent(2 * SLOT - 98, 5, SLOT + 40_000, "accept")
         },
     );
     let later = both(
@@ -95,10 +95,10 @@ fn moving() -> Vec<Vector> {
             s.sent(now, 1, 9 * SLOT, "accept")
                 .sent(now, 2, 9 * SLOT - 1, "accept")
                 .sent(now, 3, 8 * SLOT, "stale")
-                .sent(now, 3, 8 * SLOT - 1, "no_slot")
-                .sent(now, 3, 10 * SLOT, "stale")
-                .sent(now, 3, 11 * SLOT, "no_slot")
-                .sent(10 * SLOT - 1_000, 3, 10 * SLOT + 3_000, "accept")
+                .sent(now, 4, 8 * SLOT - 1, "no_slot")
+                .sent(now, 5, 10 * SLOT, "stale")
+                .sent(now, 6, 11 * SLOT, "no_slot")
+                .sent(10 * SLOT - 1_000, 7, 10 * SLOT + 3_000, "accept")
         },
     );
     vec![own, later]

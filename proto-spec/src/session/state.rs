@@ -1,0 +1,229 @@
+//! What the server keeps of a session beside its replay window, in 192 bytes (SPEC §5, §7.2).
+
+use mvt_lanes::HmacKey;
+
+use crate::{
+    Header, Limits, Reject, Suite,
+    constants::{FIRST_USE_MS, SLOT_BITS},
+    replay,
+    secret::Secret,
+    session::{Authentic, Exchange, Fresh, Refused, in_time},
+    slot::{HeldKeys, Slot, slot_key, slot_of},
+    suite::{RequestKey, tag_of},
+};
+
+/// The server's half of one session of one generation, without the words of its replay window: those are kept by the
+/// caller, in as many as the limits say, all zero at the start, and lent to [`SessionState::commit`].
+///
+/// Three cache lines: the chain with everything small, the current slot key, the previous one. Wiped on drop.
+///
+/// Invariants: `chain` is CK of slot `index + 1`; `top` is one past the highest accepted counter, which is below
+/// `reject_after_requests`, and 0 until the client has proved the key; `index` is at most the slot of the hard limit, so
+/// 16 bits hold it.
+#[derive(Debug)]
+#[repr(C)]
+pub struct SessionState {
+    chain: Secret,
+    key_id: u64,
+    /// Origin in the upper 48 bits, generation in the lower 16.
+    origin_generation: u64,
+    top: u32,
+    reject_after_requests: u32,
+    reject_after_ms: u32,
+    index: u16,
+    suite: Suite,
+    keys: HeldKeys,
+}
+
+const _: () = assert!(size_of::<SessionState>() == 192, "three cache lines");
+
+/// Bytes at the front of a [`SessionState`] that a request needs as long as its slot is the current one.
+pub const STATE_BYTES_HOT: usize = 128;
+
+impl SessionState {
+    /// A session that begins at `origin_ms` on the server's timescale with `chain` = CK_0.
+    pub(super) fn new(key_id: u64, suite: Suite, limits: Limits, mut chain: Secret, origin_ms: u64) -> Self {
+        let keys = HeldKeys::new(&mut chain);
+        Self {
+            chain,
+            key_id,
+            origin_generation: origin_ms << 16,
+            top: 0,
+            reject_after_requests: limits.reject_after_requests,
+            reject_after_ms: limits.reject_after_ms,
+            index: 0,
+            suite,
+            keys,
+        }
+    }
+
+    /// No session: key id 0, no key. For places of a table that are free.
+    #[must_use]
+    pub const fn vacant() -> Self {
+        Self {
+            chain: Secret::new([0; 32]),
+            key_id: 0,
+            origin_generation: 0,
+            top: 0,
+            reject_after_requests: 0,
+            reject_after_ms: 0,
+            index: 0,
+            suite: Suite::Hs256,
+            keys: HeldKeys { current: HmacKey::blank(), previous: HmacKey::blank() },
+        }
+    }
+
+    /// Names the session.
+    #[must_use]
+    #[inline]
+    pub const fn key_id(&self) -> u64 {
+        self.key_id
+    }
+
+    /// The agreed suite.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    const fn origin_ms(&self) -> u64 {
+        self.origin_generation >> 16
+    }
+
+    const fn generation(&self) -> u16 {
+        self.origin_generation as u16
+    }
+
+    /// Whether the client has proved the key by a first verified request (§10.3.2).
+    #[must_use]
+    #[inline]
+    pub const fn is_confirmed(&self) -> bool {
+        self.top > 0
+    }
+
+    /// When the session is to be erased: the hard limit, or 10 s while nobody has used it. Server time, ms.
+    #[must_use]
+    #[inline]
+    pub const fn deadline_ms(&self) -> u64 {
+        let hard_ms = self.reject_after_ms as u64;
+        let first_use_is_due = !self.is_confirmed() && FIRST_USE_MS < hard_ms;
+        self.origin_ms() + if first_use_is_due { FIRST_USE_MS } else { hard_ms }
+    }
+
+    /// Moves the slot keys to `now_ms`, erasing those that passed (§5.2). For a sweep over idle sessions too. From the hard
+    /// limit on nothing moves: the session is to be erased.
+    #[inline]
+    pub fn advance(&mut self, now_ms: u64) {
+        let age_ms = now_ms.saturating_sub(self.origin_ms());
+        let age_ms_max = u64::from(self.reject_after_ms).saturating_sub(1);
+        let now_index = (age_ms.min(age_ms_max) >> SLOT_BITS) as u16;
+        while self.index < now_index {
+            self.index += 1;
+            self.keys.step(&mut self.chain, u32::from(self.index));
+        }
+    }
+
+    /// When [`SessionState::advance`] has something to erase next, ms.
+    #[must_use]
+    pub const fn next_slot_ms(&self) -> u64 {
+        self.origin_ms() + ((self.index as u64 + 1) << SLOT_BITS)
+    }
+
+    /// Time and key: judges the timestamp and chooses the slot key. A frame that cannot pass goes on with a key all the
+    /// same, so that every refusal costs one verification.
+    #[inline]
+    pub fn check(&mut self, header: &Header, now_ms: u64) -> Fresh {
+        self.advance(now_ms);
+        let held = if header.generation != self.generation() || now_ms >= self.deadline_ms() {
+            Err(Reject::NoSlot)
+        } else {
+            slot_of(self.origin_ms(), header.timestamp)
+                .and_then(|asked| Slot::of(u32::from(self.index), asked))
+        };
+        let (slot, refused) = match held {
+            Ok(slot) => (slot, None),
+            Err(reject) => (Slot::Current, Some(reject)),
+        };
+        Fresh { stale: in_time(header.timestamp, now_ms).is_err(), ..self.fresh(header, slot, refused) }
+    }
+
+    /// The same for a key id the server does not hold; `self` is then a dummy session (§9.2).
+    #[inline]
+    pub fn check_unknown(&self, header: &Header) -> Fresh {
+        self.fresh(header, Slot::Current, Some(Reject::UnknownKey))
+    }
+
+    #[inline]
+    const fn fresh(&self, header: &Header, slot: Slot, refused: Option<Reject>) -> Fresh {
+        Fresh {
+            key_id: self.key_id,
+            counter: header.counter,
+            generation: self.generation(),
+            suite: self.suite,
+            slot,
+            refused,
+            stale: false,
+        }
+    }
+
+    /// The slot key of a frame that was checked against this session; `None` for the next slot's, which is not held.
+    #[inline]
+    pub(super) const fn held_key(&self, fresh: &Fresh) -> Option<&HmacKey> {
+        match fresh.slot {
+            Slot::Previous => Some(&self.keys.previous),
+            Slot::Current => Some(&self.keys.current),
+            Slot::Next => None,
+        }
+    }
+
+    /// The key of the next slot, for one frame.
+    pub(super) fn next_key(&self) -> HmacKey {
+        slot_key(&self.chain, u32::from(self.index) + 1)
+    }
+
+    /// Tag: derives K_req and opens `frame` in place. Changes no state.
+    ///
+    /// # Errors
+    /// `UnknownKey`, `NoSlot` or `BadTag`.
+    #[inline]
+    pub fn open(&self, fresh: Fresh, frame: &mut [u8]) -> Result<Authentic, Reject> {
+        let next;
+        let slot_key = match self.held_key(&fresh) {
+            Some(key) => key,
+            None => {
+                next = self.next_key();
+                &next
+            }
+        };
+        let key = RequestKey::derive(fresh.suite, slot_key, fresh.generation, fresh.counter);
+        let opened = key.open(frame, &[]);
+        fresh.conclude(opened.is_ok(), key, tag_of(frame))
+    }
+
+    /// Replay: records the counter of a verified frame in `window`, this session's words. What comes back may be executed.
+    ///
+    /// # Errors
+    /// [`Refused`]: `Limit`, `Replay` or `TooOld`, and then nothing changed, or `Stale`, in this order.
+    #[inline]
+    pub fn commit<K>(
+        &mut self,
+        window: &mut [u64],
+        authentic: Authentic<K>,
+    ) -> Result<Exchange<K>, Refused<K>> {
+        let Authentic { exchange, stale } = authentic;
+        let mut top = u64::from(self.top);
+        let verdict = if exchange.counter >= u64::from(self.reject_after_requests) {
+            Err(Reject::Limit)
+        } else {
+            replay::test_and_set(&mut top, window, exchange.counter)
+        };
+        // At most one past a counter below a 32-bit limit.
+        self.top = top as u32;
+        // Recorded all the same: what was answered STALE was not executed and never will be.
+        let verdict = if verdict.is_ok() && stale { Err(Reject::Stale) } else { verdict };
+        match verdict {
+            Ok(()) => Ok(exchange),
+            Err(reject) => Err(Refused { reject, exchange }),
+        }
+    }
+}

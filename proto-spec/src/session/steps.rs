@@ -1,0 +1,74 @@
+//! The typed order of judgement: `Fresh`, then `Authentic`, then `Exchange` or `Refused` (SPEC §7.2).
+
+use crate::{
+    Reject, Suite,
+    reject::{ErrReason, Visible},
+    session::Exchange,
+    slot::Slot,
+    suite::{RequestKey, Tag},
+};
+
+/// A frame whose bounds and time were judged and whose key is chosen; nothing is believed yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Fresh {
+    pub(super) key_id: u64,
+    pub(super) counter: u64,
+    pub(super) generation: u16,
+    pub(super) suite: Suite,
+    pub(super) slot: Slot,
+    /// Refused whatever the tag says: no key was held. The tag is computed all the same (§9.2).
+    pub(super) refused: Option<Reject>,
+    pub(super) stale: bool,
+}
+
+impl Fresh {
+    /// What follows from whether the tag held under `key`.
+    ///
+    /// # Errors
+    /// `UnknownKey`, `NoSlot` or `BadTag`.
+    #[inline]
+    pub(super) fn conclude<K>(
+        self,
+        tag_holds: bool,
+        key: K,
+        request_tag: Tag,
+    ) -> Result<Authentic<K>, Reject> {
+        if let Some(reject) = self.refused {
+            return Err(reject);
+        }
+        if !tag_holds {
+            return Err(Reject::BadTag);
+        }
+        let Self { key_id, counter, generation, suite, stale, .. } = self;
+        Ok(Authentic { exchange: Exchange { key, suite, key_id, generation, counter, request_tag }, stale })
+    }
+}
+
+/// A frame whose tag held. Its counter was not looked at yet. `K` is where its request key is.
+#[derive(Debug)]
+#[must_use]
+pub struct Authentic<K = RequestKey> {
+    pub(super) exchange: Exchange<K>,
+    pub(super) stale: bool,
+}
+
+/// A verified request that is not executed: answered with an ERR.
+#[derive(Debug)]
+pub struct Refused<K = RequestKey> {
+    /// The counted reason: `Stale`, `Limit`, `Replay` or `TooOld`.
+    pub reject: Reject,
+    /// Seals the ERR.
+    pub exchange: Exchange<K>,
+}
+
+impl<K> Refused<K> {
+    /// The reason the client is told.
+    #[must_use]
+    pub fn reason(&self) -> ErrReason {
+        match self.reject.visible() {
+            Visible::Err(reason) => reason,
+            _ => unreachable!("a verified request is refused with an ERR"),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The answers of one piece of a turn, behind each other in the order given, until they are sealed.
+
+use std::ops::Range;
+
+use crate::shard::batch::Origin;
+
+/// Bytes that go to one place.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) origin: Origin,
+    pub(super) span: Range<usize>,
+    pub(super) is_verified: bool,
+}
+
+/// Answers not sent yet. Its memory is reused by every turn.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    pub(super) bytes: Vec<u8>,
+    pub(super) runs: Vec<Run>,
+}
+
+impl Answers {
+    /// Notes that what follows `start` goes to `origin`. Neighbours for one connection become one run; what was forwarded
+    /// goes back one by one.
+    pub(super) fn note(&mut self, origin: Origin, start: usize, is_verified: bool) {
+        let end = self.bytes.len();
+        match self.runs.last_mut() {
+            Some(run) if run.origin == origin && matches!(origin, Origin::Here(_)) => run.span.end = end,
+            _ => self.runs.push(Run { origin, span: start..end, is_verified }),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.runs.clear();
+    }
+}

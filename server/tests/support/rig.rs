@@ -1,0 +1,147 @@
+//! A shard without sockets or login threads: sessions under known keys, frames in, answers out.
+#![allow(dead_code)] // each user of it uses its part
+
+use std::sync::Arc;
+
+use mvt_proto::{
+    Limits, Suite,
+    header::key_id,
+    keyfile::KeyFile,
+    login::{Admitted, Identity, Initiator, Offer},
+    lost::LostKey,
+    secret::Secret,
+    session::{ClientSession, Granted, ServerSession},
+};
+use mvt_server::{
+    config::Config,
+    counters::Counters,
+    enrolment::Enrolment,
+    handshakes::HandshakePool,
+    mailbox::{Mail, Mailbox},
+    node::Node,
+    service::{Service, ServiceKind},
+    shard::{ConnectionId, Parts, Shard},
+};
+
+/// Server time at which every session of the rig begins, ms.
+pub const ORIGIN_MS: u64 = 1_800_000_000_000;
+/// The node slot of the rig's key ids.
+pub const NODE_SLOT: u16 = 7;
+
+/// One shard of `shard_count`, number 0, with everything around it that tests look at.
+pub struct Rig {
+    pub shard: Shard,
+    pub node: Arc<Node>,
+    pub counters: Arc<Counters>,
+    pub mailboxes: Arc<[Mailbox]>,
+    hello: [u8; 512],
+    admitting: ConnectionId,
+    spare: Vec<u8>,
+    // A mailbox wakes through its socket as long as the other end is there.
+    _waiters: Vec<std::os::unix::net::UnixStream>,
+}
+
+/// A secret that is not random.
+pub fn secret(seed: u64) -> Secret {
+    let mut bytes = [0xa5; 32];
+    bytes[..8].copy_from_slice(&seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    Secret::new(bytes)
+}
+
+/// Both halves of session `number` of shard `shard`, whose key follows from its number.
+pub fn halves(shard: u8, number: u64, suite: Suite, limits: Limits) -> (ClientSession, ServerSession) {
+    let key_id = key_id(NODE_SLOT, shard, (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let granted = Granted {
+        key_id,
+        suite,
+        limits: Limits { renew_after_requests: u32::MAX, reject_after_requests: u32::MAX, ..limits },
+        server_time_ms: ORIGIN_MS,
+        request_chain: secret(number),
+        lost_key: LostKey::new([1; 16]),
+        ticket: Vec::new(),
+    };
+    (
+        ClientSession::new(granted, ORIGIN_MS),
+        ServerSession::new(key_id, suite, limits, secret(number), ORIGIN_MS),
+    )
+}
+
+impl Rig {
+    pub fn new(service: ServiceKind, limits: Limits, sessions_max: usize, shard_count: usize) -> Self {
+        Self::with_service(service.build(), limits, sessions_max, shard_count)
+    }
+
+    pub fn with_service(
+        service: Box<dyn Service>,
+        limits: Limits,
+        sessions_max: usize,
+        shard_count: usize,
+    ) -> Self {
+        let mut config = Config::default();
+        config.identity.node_slot = NODE_SLOT;
+        config.limits.renew_after_requests = limits.renew_after_requests;
+        config.limits.reject_after_requests = limits.reject_after_requests;
+        config.limits.renew_after_ms = limits.renew_after_ms;
+        config.limits.reject_after_ms = limits.reject_after_ms;
+        config.limits.replay_window_bits = limits.replay_window_bits;
+        config.limits.sessions_max = sessions_max * shard_count;
+        let keys = KeyFile { identity: Identity::new(secret(1)), reset_secret: Some(secret(2)) };
+        let server_public = *keys.identity.public();
+        let node =
+            Arc::new(Node::new(&config, keys, Enrolment::default(), shard_count).expect("a good node"));
+        let handshakes = Arc::new(HandshakePool::new(2 * sessions_max + 8, ORIGIN_MS).expect("randomness"));
+        let (mailboxes, waiters): (Vec<_>, Vec<_>) =
+            (0..shard_count).map(|_| Mailbox::new().expect("a socket pair")).unzip();
+        let mailboxes: Arc<[Mailbox]> = mailboxes.into();
+        let counters = Arc::<Counters>::default();
+        let mut shard = Shard::new(Parts {
+            index: 0,
+            node: node.clone(),
+            service,
+            counters: counters.clone(),
+            handshakes,
+            mailboxes: mailboxes.clone(),
+        })
+        .expect("randomness");
+        let offer = Offer {
+            server_public: &server_public,
+            suites: &[Suite::Hs256],
+            login_id: 1,
+            cookie: None,
+            channel_binding: &[],
+        };
+        let (_, hello) = Initiator::start(&Identity::new(secret(3)), &offer, secret(4)).expect("a good key");
+        let admitting = shard.open(([127, 0, 0, 1], 1).into(), ORIGIN_MS).expect("room");
+        let spare = Vec::new();
+        Self { shard, node, counters, mailboxes, hello, admitting, spare, _waiters: waiters }
+    }
+
+    /// Lets `session` in as a login would: a HELLO arrives, and what the pool made of it comes as mail.
+    pub fn admit(&mut self, session: ServerSession) {
+        self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
+        self.shard.turn(ORIGIN_MS);
+        let admitted = Box::new(Admitted { hello_r: Vec::new(), session });
+        let mail = Mail::Admitted { connection: self.admitting, admitted };
+        assert!(self.mailboxes[0].post(mail).is_ok(), "the mailbox has room");
+        self.shard.read_mail(ORIGIN_MS);
+        while let Some(id) = self.shard.next_dirty() {
+            self.shard.take_output(id, &mut self.spare, ORIGIN_MS);
+            self.spare.clear();
+        }
+    }
+
+    /// Admits `count` sessions of this suite and gives the clients' halves.
+    pub fn sessions(&mut self, count: u64, suite: Suite, limits: Limits) -> Vec<ClientSession> {
+        (0..count)
+            .map(|number| {
+                let (client, server) = halves(0, number, suite, limits);
+                self.admit(server);
+                client
+            })
+            .collect()
+    }
+
+    pub fn connect(&mut self, port: u16, now_ms: u64) -> ConnectionId {
+        self.shard.open(([127, 0, 0, 1], port).into(), now_ms).expect("room")
+    }
+}
