@@ -96,6 +96,7 @@ impl ServerSession {
     ///
     /// # Errors
     /// [`Refused`]: `Limit`, `Replay` or `TooOld`, and then nothing changed, or `Stale`, in this order.
+    #[expect(clippy::result_large_err, reason = "both sides are an exchange, and neither is worth a heap")]
     #[inline]
     pub fn commit(&mut self, authentic: Authentic) -> Result<Exchange, Refused> {
         self.state.commit(&mut self.window, authentic)
