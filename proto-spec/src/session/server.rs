@@ -11,7 +11,6 @@ use crate::{
 };
 
 /// The server's half of one session of one generation, with its replay window.
-#[derive(Debug)]
 pub struct ServerSession {
     state: SessionState,
     window: Box<[u64]>,
@@ -100,5 +99,12 @@ impl ServerSession {
     #[inline]
     pub fn commit(&mut self, authentic: Authentic) -> Result<Exchange, Refused> {
         self.state.commit(&mut self.window, authentic)
+    }
+}
+
+impl core::fmt::Debug for ServerSession {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let bits = self.window.len() * 64;
+        f.debug_struct("ServerSession").field("state", &self.state).field("window_bits", &bits).finish()
     }
 }

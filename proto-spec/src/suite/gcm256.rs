@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use aes_gcm::{
-    Aes256Gcm, KeyInit,
-    aead::{AeadInOut, Nonce, Tag},
+    AesGcm, KeyInit,
+    aead::{AeadInOut, Nonce, Tag, consts::U12},
+    aes::Aes256Enc,
 };
 use mvt_lanes::{Engine, HmacKey, MAC_BYTES};
 use zeroize::Zeroize;
@@ -16,18 +17,22 @@ use crate::{
     slot::REQUEST_KEY_INPUT_BYTES,
 };
 
+/// AES-256-GCM that schedules no key for decryption of blocks, which GCM never does: half the set-up of a key that
+/// serves one request.
+type Cipher = AesGcm<Aes256Enc, U12>;
+
 /// Lanes whose keys are derived at a time.
 const SOME: usize = 16;
 
 pub(super) fn seal(key: &Secret, frame: &mut [u8], bound_to: &[u8]) {
-    seal_with(&Aes256Gcm::new(key.expose().into()), frame, bound_to);
+    seal_with(&Cipher::new(key.expose().into()), frame, bound_to);
 }
 
 pub(super) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
-    open_with(&Aes256Gcm::new(key.expose().into()), frame, bound_to)
+    open_with(&Cipher::new(key.expose().into()), frame, bound_to)
 }
 
-fn seal_with(cipher: &Aes256Gcm, frame: &mut [u8], bound_to: &[u8]) {
+fn seal_with(cipher: &Cipher, frame: &mut [u8], bound_to: &[u8]) {
     let (header, payload, tag) = split(frame);
     let (associated, length) = associated(header, bound_to);
     let made = cipher
@@ -36,16 +41,16 @@ fn seal_with(cipher: &Aes256Gcm, frame: &mut [u8], bound_to: &[u8]) {
     tag.copy_from_slice(&made);
 }
 
-fn open_with(cipher: &Aes256Gcm, frame: &mut [u8], bound_to: &[u8]) -> bool {
+fn open_with(cipher: &Cipher, frame: &mut [u8], bound_to: &[u8]) -> bool {
     let (header, payload, tag) = split(frame);
     let (associated, length) = associated(header, bound_to);
-    let tag = Tag::<Aes256Gcm>::try_from(&*tag).expect("16 bytes");
+    let tag = Tag::<Cipher>::try_from(&*tag).expect("16 bytes");
     cipher.decrypt_inout_detached(&nonce(header), &associated[..length], payload.into(), &tag).is_ok()
 }
 
 /// Request keys of many frames, each scheduled once for the request and its answer, and whether its tag held.
 pub(crate) struct Lanes {
-    ciphers: Vec<Aes256Gcm>,
+    ciphers: Vec<Cipher>,
     holds: Vec<bool>,
 }
 
@@ -71,7 +76,7 @@ impl Lanes {
             }
             let mut keys = [[0; MAC_BYTES]; SOME];
             engine.derive_bytes(&slot_keys[..some], &inputs[..some], &mut keys[..some]);
-            self.ciphers.extend(keys[..some].iter().map(|key| Aes256Gcm::new(key.into())));
+            self.ciphers.extend(keys[..some].iter().map(|key| Cipher::new(key.into())));
             keys.as_flattened_mut().zeroize();
             at += some;
         }
@@ -110,7 +115,7 @@ impl core::fmt::Debug for Lanes {
 }
 
 /// Byte 2 ‖ byte 3 ‖ op or status ‖ u16 0 ‖ timestamp.
-fn nonce(header: &[u8]) -> Nonce<Aes256Gcm> {
+fn nonce(header: &[u8]) -> Nonce<Cipher> {
     let mut nonce = [0u8; 12];
     nonce[..2].copy_from_slice(&header[2..4]);
     nonce[2..4].copy_from_slice(&header[14..16]);

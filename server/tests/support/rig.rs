@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use mvt_lanes::Engine;
 use mvt_proto::{
     Limits, Suite,
     header::key_id,
@@ -19,7 +20,7 @@ use mvt_server::{
     handshakes::HandshakePool,
     mailbox::{Mail, Mailbox},
     node::Node,
-    service::{Service, ServiceKind},
+    service::ServiceKind,
     shard::{ConnectionId, Parts, Shard},
 };
 
@@ -68,11 +69,12 @@ pub fn halves(shard: u8, number: u64, suite: Suite, limits: Limits) -> (ClientSe
 
 impl Rig {
     pub fn new(service: ServiceKind, limits: Limits, sessions_max: usize, shard_count: usize) -> Self {
-        Self::with_service(service.build(), limits, sessions_max, shard_count)
+        Self::with_engine(Engine::detect(), service, limits, sessions_max, shard_count)
     }
 
-    pub fn with_service(
-        service: Box<dyn Service>,
+    pub fn with_engine(
+        engine: Engine,
+        service: ServiceKind,
         limits: Limits,
         sessions_max: usize,
         shard_count: usize,
@@ -94,15 +96,15 @@ impl Rig {
             (0..shard_count).map(|_| Mailbox::new().expect("a socket pair")).unzip();
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
         let counters = Arc::<Counters>::default();
-        let mut shard = Shard::new(Parts {
+        let parts = Parts {
             index: 0,
             node: node.clone(),
-            service,
+            service: service.build(),
             counters: counters.clone(),
             handshakes,
             mailboxes: mailboxes.clone(),
-        })
-        .expect("randomness");
+        };
+        let mut shard = Shard::with_engine(parts, engine).expect("randomness");
         let offer = Offer {
             server_public: &server_public,
             suites: &[Suite::Hs256],
@@ -139,6 +141,13 @@ impl Rig {
                 client
             })
             .collect()
+    }
+
+    /// What waits to be sent on a connection, and whether it ends after it.
+    pub fn output(&mut self, id: ConnectionId, now_ms: u64) -> (Vec<u8>, bool) {
+        let mut output = Vec::new();
+        let is_last = self.shard.take_output(id, &mut output, now_ms);
+        (output, is_last)
     }
 
     pub fn connect(&mut self, port: u16, now_ms: u64) -> ConnectionId {
