@@ -5,3 +5,4 @@ pub mod clock;
 pub mod keystore;
 pub mod probe;
 pub mod socket;
+pub mod uring;
