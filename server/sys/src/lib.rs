@@ -2,6 +2,7 @@
 
 pub mod affinity;
 pub mod clock;
+pub mod host;
 pub mod keystore;
 pub mod probe;
 pub mod socket;

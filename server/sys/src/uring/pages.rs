@@ -18,8 +18,7 @@ impl Pages {
     pub(super) fn new(byte_count: usize) -> io::Result<Self> {
         let rights = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a null hint lets the kernel choose an address, so no existing mapping is touched.
-        let base =
-            unsafe { mmap_anonymous(std::ptr::null_mut(), byte_count, rights, MapFlags::PRIVATE)? };
+        let base = unsafe { mmap_anonymous(std::ptr::null_mut(), byte_count, rights, MapFlags::PRIVATE)? };
         // SAFETY: exactly the mapping just made. After a fork the kernel would go on writing into the parent's pages only.
         unsafe { madvise(base, byte_count, Advice::LinuxDontFork)? };
         let base = NonNull::new(base.cast::<u8>()).expect("a mapping is never at 0");

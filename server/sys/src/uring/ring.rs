@@ -1,8 +1,8 @@
 //! The ring: queues operations, submits them, waits.
 
 use std::{
-    collections::VecDeque, io, mem::ManuallyDrop, net::TcpListener, os::fd::AsRawFd, os::unix::net::UnixStream,
-    time::Duration,
+    collections::VecDeque, io, mem::ManuallyDrop, net::TcpListener, os::fd::AsRawFd,
+    os::unix::net::UnixStream, time::Duration,
 };
 
 use io_uring::{
@@ -174,8 +174,8 @@ impl Ring {
         let sending = self.lent.lines.open_mut(line).sending.as_ref().expect("a send under way");
         let rest = &sending.buffer[sending.begin..];
         let length = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-        let send = opcode::Send::new(Fixed(line.index), rest.as_ptr(), length)
-            .flags(flags.bits().cast_signed());
+        let send =
+            opcode::Send::new(Fixed(line.index), rest.as_ptr(), length).flags(flags.bits().cast_signed());
         self.push(send.build(), Token::new(Purpose::Send, line.index, line.generation));
     }
 
