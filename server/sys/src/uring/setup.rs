@@ -88,3 +88,29 @@ pub fn probe() -> io::Result<()> {
     let _uring = build(8, &mut buffers)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The result of an operation on a ring made by [`build`].
+    fn result_of(entry: &squeue::Entry) -> i32 {
+        let mut buffers = Buffers::new().expect("memory");
+        let mut uring = build(8, &mut buffers).expect("a ring");
+        // SAFETY: the operations of these tests name no memory.
+        unsafe { uring.submission().push(entry) }.expect("room");
+        uring.submit_and_wait(1).expect("entered");
+        uring.completion().next().expect("a completion").result()
+    }
+
+    #[test]
+    fn an_operation_that_is_not_needed_is_refused() {
+        let refused = -rustix::io::Errno::ACCESS.raw_os_error();
+        assert_eq!(result_of(&opcode::Nop::new().build()), refused);
+        let drained = opcode::Close::new(io_uring::types::Fixed(1)).build().flags(squeue::Flags::ASYNC);
+        assert_eq!(result_of(&drained), refused);
+        // The canary: what is needed is let through, and fails for its own reason.
+        let allowed = opcode::Close::new(io_uring::types::Fixed(1)).build();
+        assert_ne!(result_of(&allowed), refused);
+    }
+}
