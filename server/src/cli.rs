@@ -39,6 +39,8 @@ pub enum Command {
         #[arg(long, short)]
         config: Option<PathBuf>,
     },
+    /// Print what this host allows, and how to mend what it does not.
+    Doctor,
     /// Serve until SIGTERM or SIGINT.
     Run {
         /// The configuration file; without it the defaults hold and files are looked for here.

@@ -103,6 +103,8 @@ impl Default for IdentityFiles {
 pub enum Backend {
     /// io_uring if the host allows it, else epoll, saying so.
     Auto,
+    /// io_uring, or fail.
+    Uring,
     /// io_uring by monoio, or fail.
     Monoio,
     /// epoll.
@@ -122,11 +124,14 @@ pub struct Io {
     pub cores: Vec<usize>,
     /// Whether shards are pinned at all.
     pub pin: bool,
+    /// How long an idle shard looks for work before it sleeps, µs; `uring` only.
+    #[serde(deserialize_with = "between::<_, _, 0, 1000>")]
+    pub spin_us: u64,
 }
 
 impl Default for Io {
     fn default() -> Self {
-        Self { backend: Backend::Auto, shards: 0, cores: Vec::new(), pin: true }
+        Self { backend: Backend::Auto, shards: 0, cores: Vec::new(), pin: true, spin_us: 0 }
     }
 }
 
@@ -356,7 +361,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 21, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 22, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]
@@ -370,6 +375,7 @@ mod tests {
             ("[io]\nshards = -1", "mvt.toml:2:10: -1 is not between 0 and 256"),
             ("[io]\nshards = \"two\"", "mvt.toml:2:10: "),
             ("[io]\nbackend = \"kqueue\"", "mvt.toml:2:11: unknown variant `kqueue`"),
+            ("[io]\nspin_us = 1001", "mvt.toml:2:11: 1001 is not between 0 and 1000"),
             ("[io]\npin = true\npin = true", "mvt.toml:3:1: duplicate key"),
             ("[limits]\nreplay_window_bits = 1000", "mvt.toml:2:22: 1000 is not a power of two"),
             ("[limits]\nreplay_window_bits = 32", "mvt.toml:2:22: 32 is not between 64 and 8192"),

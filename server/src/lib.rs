@@ -5,11 +5,12 @@
 //! - [`shard`] is the engine: bytes and `now` in, bytes and deadlines out; no I/O.
 //! - [`handshakes`] does the slow work of logins beside the shards; [`mailbox`] brings results back.
 //! - [`service`] executes what was verified. [`counters`] counts everything, [`clock`] is server time.
-//! - [`fatal`] is what ends the process, with its exit status.
+//! - [`doctor`] says what this host allows. [`fatal`] is what ends the process, with its exit status.
 
 pub mod run;
 
 pub mod cli;
+pub mod doctor;
 
 pub mod driver;
 

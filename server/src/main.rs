@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mvt_server::{
     cli::{Cli, Command},
-    enrolment,
+    doctor, enrolment,
     fatal::Fatal,
     keys, run,
 };
@@ -35,6 +35,7 @@ fn execute(command: Command) -> Result<(), Fatal> {
             let prepared = run::prepare(config.as_deref())?;
             println!("ok: {} clients, {} shards", prepared.client_count(), prepared.shard_count());
         }
+        Command::Doctor => doctor::examine().iter().for_each(|finding| println!("{finding}")),
         Command::Run { config } => run::prepare(config.as_deref())?.serve()?,
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::{
     path::Path,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use signal_hook::{
@@ -102,6 +103,8 @@ impl Running {
         let address = listeners[0].local_addr().unwrap_or(wanted);
         let (mailboxes, waiters) = mailboxes(shard_count)?;
         let clock: ServerClock = node.clock;
+        let connections_max = node.connections_per_shard_max;
+        let spin = Duration::from_micros(config.io.spin_us);
         let node = Arc::new(node);
         let handshakes = Arc::new(HandshakePool::new(config.login.queue, clock.now_ms())?);
         handshakes.start(config.login.threads, &node, &mailboxes)?;
@@ -119,7 +122,8 @@ impl Running {
                 handshakes: handshakes.clone(),
                 mailboxes: mailboxes.clone(),
             })?;
-            let seat = Seat { shard, listener, waiter, core: cores.get(index).copied(), clock };
+            let core = cores.get(index).copied();
+            let seat = Seat { shard, listener, waiter, core, clock, connections_max, spin };
             shards.push(spawn(index, mechanism, seat, started.clone())?);
         }
         drop(started);
@@ -140,7 +144,7 @@ impl Running {
             let mut mail = Mail::Shutdown;
             while let Err(returned) = mailbox.post(mail) {
                 mail = returned;
-                thread::sleep(std::time::Duration::from_millis(1));
+                thread::sleep(Duration::from_millis(1));
             }
         }
         for shard in self.shards {

@@ -73,3 +73,17 @@ fn a_port_in_use_is_refused_before_anything_starts() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("cannot listen on"));
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn the_doctor_says_one_line_for_each_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = mvt_server(folder.path(), &["doctor"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for subject in
+        ["kernel", "io_uring_disabled", "io_uring ops", "ulimit -l", "ulimit -n", "cores", "huge pages"]
+    {
+        assert!(text.lines().any(|line| line.contains(subject)), "{subject} in {text}");
+    }
+    assert!(text.lines().all(|line| line.starts_with("ok ") || line.starts_with("warn ")), "{text}");
+}

@@ -8,9 +8,12 @@ use mvt_proto::{Suite, keyfile::KeyFile, login::Identity};
 use support::{Server, Wire, judge, random, seal};
 
 /// Configurations every property must hold under.
-const BACKENDS: [&str; 4] = [
-    "io.backend = \"auto\"\nio.shards = 1\n",
-    "io.backend = \"auto\"\nio.shards = 2\n",
+const BACKENDS: [&str; 7] = [
+    "io.backend = \"uring\"\nio.shards = 1\n",
+    "io.backend = \"uring\"\nio.shards = 2\n",
+    "io.backend = \"uring\"\nio.shards = 4\nio.spin_us = 50\n",
+    "io.backend = \"monoio\"\nio.shards = 1\n",
+    "io.backend = \"monoio\"\nio.shards = 2\n",
     "io.backend = \"epoll\"\nio.shards = 1\n",
     "io.backend = \"epoll\"\nio.shards = 4\n",
 ];

@@ -2,8 +2,9 @@
 
 mod monoio;
 mod signal;
+mod uring;
 
-use std::{net::TcpListener, os::unix::net::UnixStream};
+use std::{net::TcpListener, os::unix::net::UnixStream, time::Duration};
 
 use crate::{clock::ServerClock, config::Backend, fatal::Fatal, shard::Shard};
 
@@ -19,13 +20,19 @@ pub struct Seat {
     pub core: Option<usize>,
     /// Server time.
     pub clock: ServerClock,
+    /// Connections the shard holds at most.
+    pub connections_max: usize,
+    /// How long to look for work before sleeping.
+    pub spin: Duration,
 }
 
 /// How the kernel is asked to move bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
-    /// io_uring with SINGLE_ISSUER and DEFER_TASKRUN, by monoio.
-    IoUring,
+    /// io_uring, one ring for each shard.
+    Uring,
+    /// io_uring, by monoio.
+    MonoioUring,
     /// epoll, by monoio.
     Epoll,
 }
@@ -36,23 +43,27 @@ impl Mechanism {
     /// # Errors
     /// [`Fatal::Backend`] when the configuration insists on what the host forbids.
     pub fn choose(backend: Backend) -> Result<Self, Fatal> {
-        let probed = || mvt_sys::probe::io_uring();
+        let refuse = |backend, source| {
+            let cure = mvt_sys::probe::explain(&source);
+            Err(Fatal::Backend { backend, source, cure })
+        };
         match backend {
             Backend::Epoll => Ok(Self::Epoll),
-            Backend::Auto => Ok(match probed() {
-                Ok(()) => Self::IoUring,
+            Backend::Auto => Ok(match mvt_sys::uring::probe() {
+                Ok(()) => Self::Uring,
                 Err(error) => {
                     let cause = mvt_sys::probe::explain(&error);
                     tracing::warn!(%error, cause, "io_uring is not to be had: using epoll, which is slower");
                     Self::Epoll
                 }
             }),
-            Backend::Monoio => match probed() {
-                Ok(()) => Ok(Self::IoUring),
-                Err(source) => {
-                    let cure = mvt_sys::probe::explain(&source);
-                    Err(Fatal::Backend { backend: "monoio", source, cure })
-                }
+            Backend::Uring => match mvt_sys::uring::probe() {
+                Ok(()) => Ok(Self::Uring),
+                Err(source) => refuse("uring", source),
+            },
+            Backend::Monoio => match mvt_sys::probe::io_uring() {
+                Ok(()) => Ok(Self::MonoioUring),
+                Err(source) => refuse("monoio", source),
             },
         }
     }
@@ -61,7 +72,8 @@ impl Mechanism {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::IoUring => "monoio/io_uring",
+            Self::Uring => "uring",
+            Self::MonoioUring => "monoio/io_uring",
             Self::Epoll => "monoio/epoll",
         }
     }
@@ -72,5 +84,8 @@ impl Mechanism {
 /// # Errors
 /// The OS's, when the ring or the epoll instance cannot be made.
 pub fn drive(mechanism: Mechanism, seat: Seat) -> std::io::Result<()> {
-    monoio::drive(mechanism, seat)
+    match mechanism {
+        Mechanism::Uring => uring::drive(seat),
+        Mechanism::MonoioUring | Mechanism::Epoll => monoio::drive(mechanism, seat),
+    }
 }

@@ -35,7 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) fn drive(mechanism: Mechanism, seat: Seat) -> io::Result<()> {
     match mechanism {
-        Mechanism::IoUring => {
+        Mechanism::MonoioUring => {
             let mut ring = io_uring_monoio::IoUring::builder();
             ring.setup_single_issuer().setup_defer_taskrun().setup_submit_all();
             RuntimeBuilder::<IoUringDriver>::new()
@@ -45,7 +45,7 @@ pub(super) fn drive(mechanism: Mechanism, seat: Seat) -> io::Result<()> {
                 .build()?
                 .block_on(serve(seat))
         }
-        Mechanism::Epoll => {
+        Mechanism::Uring | Mechanism::Epoll => {
             RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?.block_on(serve(seat))
         }
     }
@@ -73,7 +73,7 @@ struct Wire {
 }
 
 async fn serve(seat: Seat) -> io::Result<()> {
-    let Seat { shard, listener, waiter, core: _, clock } = seat;
+    let Seat { shard, listener, waiter, clock, .. } = seat;
     let station = Rc::new(Station {
         shard: RefCell::new(shard),
         clock,

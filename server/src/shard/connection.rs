@@ -19,6 +19,14 @@ pub struct ConnectionId {
     pub(super) generation: u32,
 }
 
+impl ConnectionId {
+    /// The number of its place: small and dense, an index for tables of the driver.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {

@@ -2,7 +2,9 @@
 
 pub mod affinity;
 pub mod clock;
+pub mod host;
 pub mod keystore;
 pub mod memory;
 pub mod probe;
 pub mod socket;
+pub mod uring;

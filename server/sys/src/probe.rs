@@ -14,7 +14,16 @@ pub fn io_uring() -> io::Result<()> {
         .map(drop)
 }
 
-/// What stands behind a refusal of [`io_uring`], and the cure.
+/// The operations of [`crate::uring`] that this kernel does not have, by name; all of them where no ring starts at all.
+#[must_use]
+pub fn missing_operations() -> Vec<&'static str> {
+    let mut probe = io_uring::Probe::new();
+    let probed = io_uring::IoUring::new(2).and_then(|ring| ring.submitter().register_probe(&mut probe));
+    let rows = crate::uring::OPERATIONS.iter();
+    rows.filter(|(_, code)| probed.is_err() || !probe.is_supported(*code)).map(|(name, _)| *name).collect()
+}
+
+/// What stands behind a refusal of [`io_uring`] or [`crate::uring::probe`], and the cure.
 #[must_use]
 pub fn explain(error: &io::Error) -> &'static str {
     match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
@@ -26,8 +35,9 @@ pub fn explain(error: &io::Error) -> &'static str {
         }
         Some(rustix::io::Errno::NOMEM) => "locked memory is short: raise `ulimit -l`",
         Some(rustix::io::Errno::INVAL) => {
-            "this kernel does not know SINGLE_ISSUER or DEFER_TASKRUN: use Linux 6.1 or later"
+            "this kernel lacks something the ring needs (SINGLE_ISSUER, DEFER_TASKRUN, an operation): use Linux 6.1 or later"
         }
-        _ => "io_uring does not start here",
+        Some(rustix::io::Errno::MFILE) => "no file descriptor is left: raise `ulimit -n`",
+        _ => "io_uring does not start here: `mvt-server doctor` says what this host allows",
     }
 }

@@ -43,6 +43,20 @@ pub struct Server {
 impl Server {
     /// Starts with this configuration beside `listen.tcp` on a free port.
     pub fn start(config: &str) -> Self {
+        Self::start_with(config, spawn)
+    }
+
+    /// The same, with this many open files at most.
+    pub fn start_with_open_files(config: &str, count: u32) -> Self {
+        Self::start_with(config, |path| {
+            let limited = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &limited, env!("CARGO_BIN_EXE_mvt-server")]);
+            spawn_by(shell, path)
+        })
+    }
+
+    fn start_with(config: &str, spawn: impl Fn(&Path) -> (Child, String)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path();
         let made = mvt_server(path, &["keygen", "server.key"]);
@@ -72,6 +86,17 @@ impl Server {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// File descriptors its process has open.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("a process").count()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(id, signal).expect("signalled");
     }
 
     pub fn client_keys(&self) -> KeyFile {
@@ -109,15 +134,18 @@ impl Server {
 
     /// Asks the server to stop and gives its log, which ends with what it counted.
     pub fn stop(mut self) -> String {
-        let id = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("signalled");
+        self.signal(rustix::process::Signal::TERM);
         assert!(self.process.wait().expect("ended").success(), "the server stops without an error");
         fs::read_to_string(self.path("log")).expect("a log")
     }
 }
 
 fn spawn(path: &Path) -> (Child, String) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_mvt-server"))
+    spawn_by(Command::new(env!("CARGO_BIN_EXE_mvt-server")), path)
+}
+
+fn spawn_by(mut command: Command, path: &Path) -> (Child, String) {
+    let mut process = command
         .args(["run", "--config", "mvt.toml"])
         .current_dir(path)
         .stdout(Stdio::piped())

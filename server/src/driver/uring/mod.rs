@@ -1,0 +1,187 @@
+//! The driver on our own ring: what was received goes into the shard, the shard turns once, what it answers goes out
+//! with one send for each connection, and one system call does that and waits for more.
+
+mod settle;
+mod spares;
+mod spin;
+mod wires;
+
+use std::{io, time::Duration};
+
+use mvt_sys::uring::{Completion, LineId, ReceiveEnd, Ring, RingOptions, Wait};
+
+use crate::{
+    clock::ServerClock,
+    driver::Seat,
+    limits::{LINGER_MS, SWEEP_INTERVAL_MS},
+    shard::{ConnectionId, Shard, SweepHand},
+};
+use spares::Spares;
+use spin::Spin;
+use wires::Wires;
+
+/// One shard on one ring.
+struct Station {
+    ring: Ring,
+    shard: Shard,
+    clock: ServerClock,
+    wires: Wires,
+    spares: Spares,
+    spin: Spin,
+    hand: SweepHand,
+    /// Server time of this turn.
+    now_ms: u64,
+    /// Lines to settle after the shard's turn.
+    touched: Vec<LineId>,
+    /// Connections whose peer is done, or broken: they hang up after the shard's turn.
+    hung_up: Vec<ConnectionId>,
+    /// Connections the sweep cuts off.
+    overdue: Vec<ConnectionId>,
+    /// Whether a failed accept was logged since the last tick.
+    is_accept_failing: bool,
+    /// Set when told to stop: when to stop waiting for peers.
+    stop_at_ms: Option<u64>,
+}
+
+pub(super) fn drive(seat: Seat) -> io::Result<()> {
+    let Seat { shard, listener, waiter, clock, connections_max, spin, .. } = seat;
+    let options = RingOptions {
+        lines_max: u32::try_from(connections_max).unwrap_or(u32::MAX),
+        tick: Duration::from_millis(SWEEP_INTERVAL_MS),
+    };
+    let mut station = Station {
+        ring: Ring::new(listener, waiter, options)?,
+        shard,
+        clock,
+        wires: Wires::default(),
+        spares: Spares::default(),
+        spin: Spin::new(spin),
+        hand: SweepHand::default(),
+        now_ms: clock.now_ms(),
+        touched: Vec::new(),
+        hung_up: Vec::new(),
+        overdue: Vec::new(),
+        is_accept_failing: false,
+        stop_at_ms: None,
+    };
+    station.ring.accept();
+    station.serve()
+}
+
+impl Station {
+    fn serve(&mut self) -> io::Result<()> {
+        while !self.is_done() {
+            if !self.spin.finds_work(&mut self.ring)? {
+                self.ring.enter(Wait::Sleep)?;
+            }
+            self.now_ms = self.clock.now_ms();
+            while let Some(completion) = self.ring.next_completion() {
+                self.take(completion);
+            }
+            self.shard.turn(self.now_ms);
+            for id in self.hung_up.drain(..) {
+                self.shard.hang_up(id, self.now_ms);
+            }
+            self.settle_touched();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, completion: Completion) {
+        match completion {
+            Completion::Received { line, filled, is_armed } => {
+                if let Some(wire) = self.wires.get(line) {
+                    self.shard.ingest(wire.id, self.ring.bytes(&filled), self.now_ms);
+                }
+                self.ring.recycle(filled);
+                if !is_armed {
+                    self.touched.push(line);
+                }
+            }
+            Completion::Sent { line, buffer, result } => self.take_sent(line, buffer, result.is_ok()),
+            Completion::ReceiveEnded { line, end } => self.take_receive_end(line, &end),
+            Completion::ShutDown { line } => self.touched.push(line),
+            Completion::Accepted { line, peer } => match self.open(peer) {
+                Some(id) => {
+                    self.wires.insert(line, id);
+                    self.ring.receive(line);
+                }
+                None => self.ring.close(line),
+            },
+            Completion::AcceptFailed(error) => {
+                if !std::mem::replace(&mut self.is_accept_failing, true) {
+                    tracing::warn!(%error, "accept failed");
+                }
+            }
+            Completion::Rung => {
+                if self.shard.read_mail(self.now_ms) && self.stop_at_ms.is_none() {
+                    self.stop();
+                }
+            }
+            Completion::Ticked => self.sweep(),
+        }
+    }
+
+    fn open(&mut self, peer: std::net::SocketAddr) -> Option<ConnectionId> {
+        match self.stop_at_ms {
+            None => self.shard.open(peer, self.now_ms),
+            Some(_) => None,
+        }
+    }
+
+    fn take_sent(&mut self, line: LineId, buffer: Vec<u8>, is_whole: bool) {
+        self.spares.put(buffer);
+        let Some(wire) = self.wires.get_mut(line) else { return };
+        if !is_whole {
+            // What else there is to say would not arrive either.
+            wire.is_mute = true;
+            self.hung_up.push(wire.id);
+        }
+        if !is_whole || wire.awaits_send {
+            wire.awaits_send = false;
+            self.touched.push(line);
+        }
+    }
+
+    fn take_receive_end(&mut self, line: LineId, end: &ReceiveEnd) {
+        let Some(wire) = self.wires.get_mut(line) else { return };
+        if !matches!(end, ReceiveEnd::Stopped) || wire.is_cut_off {
+            wire.is_deaf = true;
+            // What was received is still answered.
+            self.hung_up.push(wire.id);
+        }
+        self.touched.push(line);
+    }
+
+    /// Every [`SWEEP_INTERVAL_MS`].
+    fn sweep(&mut self) {
+        let overdue = &mut self.overdue;
+        self.shard.sweep(&mut self.hand, self.now_ms, |id| overdue.push(id));
+        while let Some(id) = self.overdue.pop() {
+            self.cut_off(id);
+        }
+        self.is_accept_failing = false;
+        if self.stop_at_ms.is_none() {
+            self.ring.accept();
+        }
+    }
+
+    /// Stops accepting and lets every connection end after its output.
+    fn stop(&mut self) {
+        self.ring.stop_accepting();
+        self.shard.close_all(self.now_ms);
+        self.stop_at_ms = Some(self.now_ms + 2 * LINGER_MS);
+    }
+
+    fn is_done(&self) -> bool {
+        self.stop_at_ms.is_some_and(|then| self.now_ms >= then || self.shard.connection_count() == 0)
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        if self.ring.overflow_count() > 0 {
+            tracing::info!(times = self.ring.overflow_count(), "completions had to wait for room");
+        }
+    }
+}

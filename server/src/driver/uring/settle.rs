@@ -1,0 +1,101 @@
+//! What is to be done next on a line, from what is so now: to be asked whenever something has changed.
+
+use mvt_sys::uring::LineId;
+
+use crate::{driver::uring::Station, shard::ConnectionId};
+
+impl Station {
+    /// Settles every line that the turn has touched.
+    pub(super) fn settle_touched(&mut self) {
+        while let Some(id) = self.shard.next_dirty() {
+            if let Some(line) = self.wires.line_of(id) {
+                self.settle(line);
+            }
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.drain(..).for_each(|line| self.settle(line));
+        self.touched = touched;
+    }
+
+    /// Stops what is under way on a connection that had its time to close.
+    pub(super) fn cut_off(&mut self, id: ConnectionId) {
+        let Some(line) = self.wires.line_of(id) else { return };
+        let Some(wire) = self.wires.get_mut(line) else { return };
+        wire.is_cut_off = true;
+        wire.is_mute = true;
+        self.ring.stop_sending(line);
+        self.touched.push(line);
+    }
+
+    fn settle(&mut self, line: LineId) {
+        self.settle_output(line);
+        self.settle_input(line);
+        self.settle_end(line);
+    }
+
+    /// One send at a time, of everything there is.
+    fn settle_output(&mut self, line: LineId) {
+        let Some(wire) = self.wires.get_mut(line) else { return };
+        if wire.is_mute {
+            return;
+        }
+        if self.ring.is_sending(line) {
+            wire.awaits_send = true;
+            return;
+        }
+        let mut buffer = self.spares.take();
+        let is_last = self.shard.take_output(wire.id, &mut buffer, self.now_ms);
+        if !buffer.is_empty() {
+            wire.awaits_send = is_last;
+            self.ring.send(line, buffer);
+            return;
+        }
+        self.spares.put(buffer);
+        wire.is_mute = is_last;
+    }
+
+    /// A peer that does not read is not read; a closing connection is read on, and what comes is dropped, so that the peer
+    /// sees our last bytes and not a reset.
+    fn settle_input(&mut self, line: LineId) {
+        let Some(wire) = self.wires.get_mut(line) else { return };
+        if wire.is_deaf {
+            return;
+        }
+        let is_armed = self.ring.is_receiving(line);
+        if wire.is_cut_off {
+            wire.is_deaf = self.ring.may_receive(line);
+            self.ring.stop_receiving(line);
+        } else if is_armed && wire.awaits_send {
+            if !self.shard.wants_read(wire.id) && self.shard.is_open(wire.id) {
+                self.ring.stop_receiving(line);
+            }
+        } else if !is_armed && self.ring.may_receive(line) {
+            if self.shard.wants_read(wire.id) || !self.shard.is_open(wire.id) {
+                self.ring.receive(line);
+            } else {
+                // At the watermark: there is a send under way, and its end asks again.
+                wire.awaits_send = true;
+            }
+        }
+    }
+
+    /// Says the last word, and closes when nothing is under way any more.
+    fn settle_end(&mut self, line: LineId) {
+        let Some(wire) = self.wires.get_mut(line) else { return };
+        if !wire.is_mute {
+            return;
+        }
+        if !wire.is_deaf {
+            if !wire.is_cut_off && !std::mem::replace(&mut wire.is_shut_down, true) {
+                self.ring.shut_down(line);
+            }
+            return;
+        }
+        if self.ring.is_idle(line) {
+            let id = wire.id;
+            self.ring.close(line);
+            self.shard.close(id);
+            self.wires.remove(line);
+        }
+    }
+}

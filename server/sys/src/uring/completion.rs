@@ -1,0 +1,64 @@
+//! What a ring reports.
+
+use std::{io, net::SocketAddr};
+
+use super::{Filled, LineId};
+
+/// Why a multishot receive has ended; nothing more comes before it is asked for again.
+#[derive(Debug)]
+pub enum ReceiveEnd {
+    /// The peer sent its last byte.
+    EndOfStream,
+    /// Nothing is wrong: no buffer was free, it was cancelled, or the kernel had enough of it.
+    Stopped,
+    /// The connection is broken.
+    Broken(io::Error),
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Completion {
+    /// A connection, with the address of its peer.
+    Accepted {
+        /// Its name.
+        line: LineId,
+        /// Its peer.
+        peer: SocketAddr,
+    },
+    /// One of the accepts in flight failed and is not repeated before [`super::Ring::accept`].
+    AcceptFailed(io::Error),
+    /// Bytes arrived.
+    Received {
+        /// On this line.
+        line: LineId,
+        /// They are read by [`super::Ring::bytes`] and given back by [`super::Ring::recycle`].
+        filled: Filled,
+        /// Whether more comes without being asked for.
+        is_armed: bool,
+    },
+    /// The receive of a line ended.
+    ReceiveEnded {
+        /// The line.
+        line: LineId,
+        /// Why.
+        end: ReceiveEnd,
+    },
+    /// The send of a line ended.
+    Sent {
+        /// The line.
+        line: LineId,
+        /// Its buffer, empty.
+        buffer: Vec<u8>,
+        /// Whether all of it was sent.
+        result: io::Result<()>,
+    },
+    /// The peer was told that nothing more comes from us.
+    ShutDown {
+        /// The line.
+        line: LineId,
+    },
+    /// Somebody rang the bell.
+    Rung,
+    /// A tick has passed.
+    Ticked,
+}

@@ -1,0 +1,341 @@
+//! The ring: queues operations, submits them, waits.
+
+use std::{
+    collections::VecDeque, io, mem::ManuallyDrop, net::TcpListener, os::fd::AsRawFd,
+    os::unix::net::UnixStream, time::Duration,
+};
+
+use io_uring::{
+    IoUring, cqueue, opcode,
+    squeue::Entry,
+    types::{CancelBuilder, DestinationSlot, Fd, Fixed, Timespec},
+};
+use rustix::{
+    io::Errno,
+    net::{SendFlags, Shutdown},
+};
+
+use super::{
+    Filled, LineId, RingOptions,
+    accepts::Accepts,
+    buffers::{BUFFER_GROUP, Buffers},
+    lines::{Lines, Receive, Sending},
+    setup,
+    token::{Purpose, Token},
+};
+
+/// Bytes taken from the bell at once: many rings are one.
+const BELL_BYTES: usize = 64;
+/// Attempts to end what is in flight when the ring is dropped, a tick each.
+const QUIESCE_ATTEMPTS: usize = 100;
+
+/// How long to stay in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Until something happens.
+    Sleep,
+    /// Not at all.
+    Poll,
+}
+
+/// Memory the kernel may touch while operations are in flight.
+pub(super) struct Lent {
+    pub(super) buffers: Buffers,
+    pub(super) accepts: Accepts,
+    pub(super) lines: Lines,
+    bell_bytes: Box<[u8; BELL_BYTES]>,
+    tick: Box<Timespec>,
+}
+
+/// One ring with its listener and its bell. Not to be shared: the thread that made it is the only one that may use it.
+pub struct Ring {
+    pub(super) uring: ManuallyDrop<IoUring>,
+    pub(super) lent: ManuallyDrop<Lent>,
+    listener: TcpListener,
+    bell: UnixStream,
+    /// Queued when the submission queue was full.
+    backlog: VecDeque<Entry>,
+    /// Reaped and not yet given out.
+    pub(super) reaped: VecDeque<cqueue::Entry>,
+    /// Operations queued whose last completion was not reaped.
+    pub(super) in_flight: usize,
+    /// Queued sends that complete while they are submitted.
+    at_once: usize,
+    pub(super) is_accepting: bool,
+    overflow_count: u64,
+}
+
+impl Ring {
+    /// A ring on the calling thread, that ticks and listens to its bell but does not yet accept.
+    ///
+    /// # Errors
+    /// The kernel's: see [`setup::probe`].
+    pub fn new(listener: TcpListener, bell: UnixStream, options: RingOptions) -> io::Result<Self> {
+        let mut buffers = Buffers::new()?;
+        let uring = setup::build(options.lines_max, &mut buffers)?;
+        let RingOptions { tick, .. } = options;
+        let lent = Lent {
+            buffers,
+            accepts: Accepts::new(),
+            lines: Lines::default(),
+            bell_bytes: Box::new([0; BELL_BYTES]),
+            tick: Box::new(Timespec::new().sec(tick.as_secs()).nsec(tick.subsec_nanos())),
+        };
+        let mut ring = Self {
+            uring: ManuallyDrop::new(uring),
+            lent: ManuallyDrop::new(lent),
+            listener,
+            bell,
+            backlog: VecDeque::new(),
+            reaped: VecDeque::new(),
+            in_flight: 0,
+            at_once: 0,
+            is_accepting: false,
+            overflow_count: 0,
+        };
+        ring.listen_to_bell();
+        ring.tick();
+        Ok(ring)
+    }
+
+    /// Puts as many accepts in flight as there may be.
+    pub fn accept(&mut self) {
+        self.is_accepting = true;
+        let listener = Fd(self.listener.as_raw_fd());
+        while let Some((index, address, length)) = self.lent.accepts.take() {
+            let token = Token::new(Purpose::Accept, index, 0);
+            let accept = opcode::Accept::new(listener, address.cast(), length)
+                .file_index(Some(DestinationSlot::auto_target()));
+            self.push(accept.build(), token);
+        }
+    }
+
+    /// Accepts no more. What was accepted meanwhile is still reported.
+    pub fn stop_accepting(&mut self) {
+        self.is_accepting = false;
+        let places: Vec<u32> = self.lent.accepts.in_flight().collect();
+        for index in places {
+            self.cancel(Token::new(Purpose::Accept, index, 0));
+        }
+    }
+
+    /// Receives on `line` until the receive ends.
+    ///
+    /// # Panics
+    /// When it already does.
+    pub fn receive(&mut self, line: LineId) {
+        let place = self.lent.lines.open_mut(line);
+        assert!(place.receive == Receive::Idle, "one receive at a time");
+        place.receive = Receive::Armed;
+        let receive = opcode::RecvMulti::new(Fixed(line.index), BUFFER_GROUP);
+        self.push(receive.build(), Token::new(Purpose::Receive, line.index, line.generation));
+    }
+
+    /// Whether a receive is under way and not being stopped.
+    pub fn is_receiving(&mut self, line: LineId) -> bool {
+        self.lent.lines.open_mut(line).receive == Receive::Armed
+    }
+
+    /// Whether no receive is under way, stopped or not.
+    pub fn may_receive(&mut self, line: LineId) -> bool {
+        self.lent.lines.open_mut(line).receive == Receive::Idle
+    }
+
+    /// Stops the receive of `line`, if there is one. What was received before it ends is still reported, then its end.
+    pub fn stop_receiving(&mut self, line: LineId) {
+        let place = self.lent.lines.open_mut(line);
+        if place.receive == Receive::Armed {
+            place.receive = Receive::Cancelling;
+            self.cancel(Token::new(Purpose::Receive, line.index, line.generation));
+        }
+    }
+
+    /// Sends all of `buffer`, which is given back by its completion.
+    ///
+    /// # Panics
+    /// When a send is under way on `line`, or `buffer` is empty.
+    pub fn send(&mut self, line: LineId, buffer: Vec<u8>) {
+        assert!(!buffer.is_empty(), "something to send");
+        let place = self.lent.lines.open_mut(line);
+        assert!(place.sending.is_none(), "one send at a time");
+        place.sending = Some(Sending { buffer, begin: 0 });
+        // Tried at once, so that its completion is there when the submission returns and waiting for one more is waiting
+        // for news; what the socket does not take waits for it in a second send.
+        self.send_rest(line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        self.at_once += 1;
+    }
+
+    /// Sends what is left, waiting for the peer.
+    pub(super) fn send_patiently(&mut self, line: LineId) {
+        self.send_rest(line, SendFlags::NOSIGNAL);
+    }
+
+    fn send_rest(&mut self, line: LineId, flags: SendFlags) {
+        let sending = self.lent.lines.open_mut(line).sending.as_ref().expect("a send under way");
+        let rest = &sending.buffer[sending.begin..];
+        let length = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        let send =
+            opcode::Send::new(Fixed(line.index), rest.as_ptr(), length).flags(flags.bits().cast_signed());
+        self.push(send.build(), Token::new(Purpose::Send, line.index, line.generation));
+    }
+
+    /// Whether a send is under way.
+    pub fn is_sending(&mut self, line: LineId) -> bool {
+        self.lent.lines.open_mut(line).sending.is_some()
+    }
+
+    /// Cuts off the send of `line`, if there is one; its completion says how it ended.
+    pub fn stop_sending(&mut self, line: LineId) {
+        if self.is_sending(line) {
+            self.cancel(Token::new(Purpose::Send, line.index, line.generation));
+        }
+    }
+
+    /// Tells the peer of `line` that nothing more comes.
+    ///
+    /// # Panics
+    /// When that is under way.
+    pub fn shut_down(&mut self, line: LineId) {
+        let place = self.lent.lines.open_mut(line);
+        assert!(!std::mem::replace(&mut place.is_shutting_down, true), "once");
+        let shutdown = opcode::Shutdown::new(Fixed(line.index), Shutdown::Write as i32);
+        self.push(shutdown.build(), Token::new(Purpose::Shutdown, line.index, line.generation));
+    }
+
+    /// Whether nothing is in flight on `line`, so that it may be closed.
+    pub fn is_idle(&mut self, line: LineId) -> bool {
+        self.lent.lines.open_mut(line).is_idle()
+    }
+
+    /// Closes `line`; its name is void from now on.
+    ///
+    /// # Panics
+    /// When something is in flight: closed with a receive in flight the peer would hear nothing.
+    pub fn close(&mut self, line: LineId) {
+        let place = self.lent.lines.open_mut(line);
+        assert!(place.is_idle(), "nothing is in flight");
+        place.is_open = false;
+        let close = opcode::Close::new(Fixed(line.index));
+        self.push(close.build(), Token::new(Purpose::Close, line.index, line.generation));
+    }
+
+    /// What was received.
+    #[must_use]
+    pub fn bytes(&self, filled: &Filled) -> &[u8] {
+        self.lent.buffers.bytes(filled)
+    }
+
+    /// Gives a buffer back to the kernel, with the next [`Ring::enter`].
+    pub fn recycle(&mut self, filled: Filled) {
+        self.lent.buffers.recycle(filled);
+    }
+
+    pub(super) fn listen_to_bell(&mut self) {
+        let bytes = self.lent.bell_bytes.as_mut_ptr();
+        // A recv, not a read: a read of a non-blocking socket would end at once with EAGAIN.
+        let bell = opcode::Recv::new(Fd(self.bell.as_raw_fd()), bytes, BELL_BYTES as u32);
+        self.push(bell.build(), Token::new(Purpose::Bell, 0, 0));
+    }
+
+    pub(super) fn tick(&mut self) {
+        let timeout = opcode::Timeout::new(&raw const *self.lent.tick);
+        self.push(timeout.build(), Token::new(Purpose::Tick, 0, 0));
+    }
+
+    fn cancel(&mut self, target: Token) {
+        let cancel = opcode::AsyncCancel2::new(CancelBuilder::user_data(target.to_bits()));
+        self.push(cancel.build(), Token { purpose: Purpose::Cancel, ..target });
+    }
+
+    fn push(&mut self, entry: Entry, token: Token) {
+        self.in_flight += 1;
+        self.backlog.push_back(entry.user_data(token.to_bits()));
+        self.submit_backlog();
+    }
+
+    /// Moves what it can into the submission queue.
+    fn submit_backlog(&mut self) {
+        let mut submission = self.uring.submission();
+        while let Some(entry) = self.backlog.front() {
+            // SAFETY: every address in an entry is into `lent`, or a buffer owned by it, and stays there until its completion
+            // is reaped: accept places, send buffers and the bell's bytes are given out again only then, and `Drop` frees
+            // them only when nothing is in flight. Descriptors are the ring's own or open as long as the ring.
+            if unsafe { submission.push(entry) }.is_err() {
+                return;
+            }
+            self.backlog.pop_front();
+        }
+    }
+
+    /// Submits what was queued and waits as `wait` says, but not while there is something to reap.
+    ///
+    /// # Errors
+    /// The kernel's, when the ring cannot go on.
+    pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        self.lent.buffers.publish();
+        let is_news = !self.backlog.is_empty() || !self.uring.completion().is_empty();
+        let want = match wait {
+            Wait::Sleep if !is_news => self.at_once + 1,
+            Wait::Sleep | Wait::Poll => 0,
+        };
+        let entered = self.uring.submit_and_wait(want);
+        self.at_once = 0;
+        self.overflow_count += u64::from(self.uring.submission().cq_overflow());
+        self.submit_backlog();
+        match entered.map_err(|error| (Errno::from_io_error(&error), error)) {
+            Ok(_) => Ok(()),
+            // A signal; no memory for a request now; completions that must be reaped first.
+            Err((Some(Errno::INTR | Errno::AGAIN | Errno::BUSY), _)) => Ok(()),
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    /// Whether there is something to reap beside the sends that complete while they are submitted; to be asked after
+    /// [`Ring::enter`], as often as one likes: it is no system call.
+    pub fn has_news(&mut self, expected_count: usize) -> bool {
+        self.uring.completion().len() > expected_count || self.uring.submission().taskrun()
+    }
+
+    /// Times that completions had to wait in the kernel because the completion queue was full. None is lost.
+    #[must_use]
+    pub const fn overflow_count(&self) -> u64 {
+        self.overflow_count
+    }
+
+    /// Sends queued that complete while they are submitted.
+    #[must_use]
+    pub const fn at_once_count(&self) -> usize {
+        self.at_once
+    }
+
+    /// Ends everything in flight; false when the kernel does not let go of something.
+    fn quiesce(&mut self) -> bool {
+        self.is_accepting = false;
+        for _ in 0..QUIESCE_ATTEMPTS {
+            while self.next_raw().is_some() {}
+            if self.in_flight == 0 {
+                return true;
+            }
+            let everything = opcode::AsyncCancel2::new(CancelBuilder::any().all());
+            self.push(everything.build(), Token::new(Purpose::Cancel, 0, 0));
+            if self.enter(Wait::Sleep).is_err() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        false
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let is_quiet = self.quiesce();
+        // SAFETY: dropped once, here, and not used after.
+        unsafe { ManuallyDrop::drop(&mut self.uring) };
+        if is_quiet {
+            // SAFETY: dropped once, here; nothing is in flight and the ring is closed, so the kernel does not touch it. If
+            // something were in flight the memory would be left to the kernel for good.
+            unsafe { ManuallyDrop::drop(&mut self.lent) };
+        }
+    }
+}

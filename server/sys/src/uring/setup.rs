@@ -1,0 +1,116 @@
+//! Makes a ring, registers what it uses, and locks it to the operations it needs.
+
+use std::io;
+
+use io_uring::{IoUring, opcode, register::Restriction, squeue};
+
+use super::{buffers::Buffers, token::PLACES_MAX};
+
+/// Submission queue entries: small, for every one of them passes through the cache.
+const SUBMISSIONS: u32 = 512;
+/// Completion queue entries. A turn completes at most a receive per buffer and a send, a receive's end and a close for
+/// each connection it served; what does not fit waits in the kernel.
+const COMPLETIONS: u32 = 4096;
+/// Threads the kernel may start for operations it cannot do at once: `shutdown` is one of those.
+const KERNEL_THREADS: [u32; 2] = [1, 1];
+/// The kernel's bound on direct descriptors.
+const FILES_MAX: u32 = 1 << 20;
+
+const _: () = assert!(FILES_MAX <= PLACES_MAX);
+
+/// The operations a ring uses, with the name of each; every other one is refused by the kernel once it runs.
+pub const OPERATIONS: [(&str, u8); 7] = [
+    ("accept", opcode::Accept::CODE),
+    ("recv", opcode::Recv::CODE),
+    ("send", opcode::Send::CODE),
+    ("shutdown", opcode::Shutdown::CODE),
+    ("close", opcode::Close::CODE),
+    ("async_cancel", opcode::AsyncCancel2::CODE),
+    ("timeout", opcode::Timeout::CODE),
+];
+
+/// What a ring is to hold.
+#[derive(Debug, Clone, Copy)]
+pub struct RingOptions {
+    /// Connections at once; beyond them, or beyond RLIMIT_NOFILE, accept fails.
+    pub lines_max: u32,
+    /// Time between two ticks.
+    pub tick: std::time::Duration,
+}
+
+/// A ring that runs, locked; `buffers` are the kernel's from now on.
+pub(super) fn build(lines_max: u32, buffers: &mut Buffers) -> io::Result<IoUring> {
+    let uring: IoUring = IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_taskrun_flag()
+        .setup_submit_all()
+        .setup_r_disabled()
+        .setup_cqsize(COMPLETIONS)
+        .dontfork()
+        .build(SUBMISSIONS)?;
+    check_operations(&uring)?;
+    let submitter = uring.submitter();
+    submitter.register_files_sparse(lines_max.clamp(1, FILES_MAX).min(descriptors_max()))?;
+    buffers.register(&submitter)?;
+    submitter.register_iowq_max_workers(&mut KERNEL_THREADS.clone())?;
+    let flags = squeue::Flags::FIXED_FILE | squeue::Flags::BUFFER_SELECT;
+    let mut allowed: Vec<Restriction> =
+        OPERATIONS.iter().map(|(_, code)| Restriction::sqe_op(*code)).collect();
+    allowed.push(Restriction::sqe_flags_allowed(flags.bits()));
+    submitter.register_restrictions(&mut allowed)?;
+    submitter.register_enable_rings()?;
+    Ok(uring)
+}
+
+fn check_operations(uring: &IoUring) -> io::Result<()> {
+    let mut probe = io_uring::Probe::new();
+    uring.submitter().register_probe(&mut probe)?;
+    match OPERATIONS.iter().find(|(_, code)| !probe.is_supported(*code)) {
+        Some(_) => Err(rustix::io::Errno::INVAL.into()),
+        None => Ok(()),
+    }
+}
+
+/// The kernel refuses a table of more direct descriptors than a process may have open files.
+fn descriptors_max() -> u32 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(FILES_MAX).max(1)
+}
+
+/// Makes such a ring and gives it back.
+///
+/// # Errors
+/// The kernel's refusal: ENOSYS (no io_uring), EPERM (seccomp or sysctl), ENOMEM (locked memory), EINVAL (too old).
+pub fn probe() -> io::Result<()> {
+    // Closed before its buffers: locals are dropped in the reverse order.
+    let mut buffers = Buffers::new()?;
+    let _uring = build(8, &mut buffers)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The result of an operation on a ring made by [`build`].
+    fn result_of(entry: &squeue::Entry) -> i32 {
+        let mut buffers = Buffers::new().expect("memory");
+        let mut uring = build(8, &mut buffers).expect("a ring");
+        // SAFETY: the operations of these tests name no memory.
+        unsafe { uring.submission().push(entry) }.expect("room");
+        uring.submit_and_wait(1).expect("entered");
+        uring.completion().next().expect("a completion").result()
+    }
+
+    #[test]
+    fn an_operation_that_is_not_needed_is_refused() {
+        let refused = -rustix::io::Errno::ACCESS.raw_os_error();
+        assert_eq!(result_of(&opcode::Nop::new().build()), refused);
+        let drained = opcode::Close::new(io_uring::types::Fixed(1)).build().flags(squeue::Flags::ASYNC);
+        assert_eq!(result_of(&drained), refused);
+        // The canary: what is needed is let through, and fails for its own reason.
+        let allowed = opcode::Close::new(io_uring::types::Fixed(1)).build();
+        assert_ne!(result_of(&allowed), refused);
+    }
+}

@@ -1,0 +1,189 @@
+//! The ring against real sockets: buffers that run out, memory that outlives its operations, locked opcodes.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
+
+use mvt_sys::uring::{Completion, Filled, LineId, ReceiveEnd, Ring, RingOptions, Wait};
+
+struct Bench {
+    ring: Ring,
+    address: std::net::SocketAddr,
+    _bell: UnixStream,
+}
+
+fn bench() -> Bench {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let (bell, waiter) = UnixStream::pair().expect("a pair");
+    waiter.set_nonblocking(true).expect("set");
+    let options = RingOptions { lines_max: 64, tick: Duration::from_millis(20) };
+    let mut ring = Ring::new(listener, waiter, options).expect("a ring");
+    ring.accept();
+    Bench { ring, address, _bell: bell }
+}
+
+impl Bench {
+    /// The next completion that is no tick.
+    fn next(&mut self) -> Completion {
+        let started = Instant::now();
+        loop {
+            match self.ring.next_completion() {
+                Some(Completion::Ticked) => {
+                    assert!(started.elapsed() < Duration::from_secs(10), "nothing came")
+                }
+                Some(completion) => return completion,
+                None => self.ring.enter(Wait::Sleep).expect("entered"),
+            }
+        }
+    }
+
+    fn accepted(&mut self) -> (TcpStream, LineId) {
+        let stream = TcpStream::connect(self.address).expect("connected");
+        match self.next() {
+            Completion::Accepted { line, peer } => {
+                assert_eq!(peer, stream.local_addr().expect("an address"));
+                (stream, line)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn every_connection_is_seen_with_its_own_address() {
+    let mut bench = bench();
+    let streams: Vec<TcpStream> =
+        (0..40).map(|_| TcpStream::connect(bench.address).expect("connected")).collect();
+    let mut expected: Vec<_> =
+        streams.iter().map(|stream| stream.local_addr().expect("an address")).collect();
+    let mut seen = Vec::new();
+    while seen.len() < streams.len() {
+        if let Completion::Accepted { peer, .. } = bench.next() {
+            seen.push(peer);
+        }
+    }
+    expected.sort();
+    seen.sort();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_receive_without_a_free_buffer_ends_and_loses_nothing() {
+    let mut bench = bench();
+    let (mut stream, line) = bench.accepted();
+    bench.ring.receive(line);
+    let text: Vec<u8> = (0..1_500_000u32).map(|n| (n % 251) as u8).collect();
+    let sent = text.clone();
+    let sending = std::thread::spawn(move || stream.write_all(&sent).map(|()| stream));
+    let mut held: Vec<Filled> = Vec::new();
+    let mut received = Vec::new();
+    let mut times_out_of_buffers = 0;
+    while received.len() < text.len() {
+        match bench.next() {
+            // Nothing is given back until the receive ends.
+            Completion::Received { filled, is_armed, .. } => {
+                received.extend_from_slice(bench.ring.bytes(&filled));
+                held.push(filled);
+                if !is_armed {
+                    bench.ring.receive(line);
+                }
+            }
+            Completion::ReceiveEnded { end: ReceiveEnd::Stopped, .. } => {
+                times_out_of_buffers += 1;
+                held.drain(..).for_each(|filled| bench.ring.recycle(filled));
+                bench.ring.receive(line);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(received == text, "in order and whole");
+    assert!(times_out_of_buffers >= 2, "the buffers ran out");
+    drop(sending.join().expect("joined").expect("sent"));
+}
+
+#[test]
+fn a_send_that_the_socket_does_not_take_at_once_is_sent_whole() {
+    let mut bench = bench();
+    let (mut stream, line) = bench.accepted();
+    let text: Vec<u8> = (0..20_000_000u32).map(|n| (n % 253) as u8).collect();
+    bench.ring.send(line, text.clone());
+    let expected = text.clone();
+    let reading = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        let mut received = vec![0; expected.len()];
+        stream.read_exact(&mut received).expect("all of it");
+        assert!(received == expected, "in order and whole");
+        stream
+    });
+    match bench.next() {
+        Completion::Sent { result, buffer, .. } => assert!(result.is_ok() && buffer.is_empty()),
+        other => panic!("{other:?}"),
+    }
+    drop(reading.join().expect("joined"));
+}
+
+#[test]
+fn a_ring_with_everything_in_flight_is_dropped_soon() {
+    let mut bench = bench();
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        let (stream, line) = bench.accepted();
+        bench.ring.receive(line);
+        bench.ring.send(line, vec![7; 16 << 20]);
+        streams.push(stream);
+    }
+    // A receive buffer is out as well.
+    streams[0].write_all(b"held").expect("sent");
+    let held = bench.next();
+    assert!(matches!(held, Completion::Received { .. }), "{held:?}");
+    let started = Instant::now();
+    drop(bench);
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    // The peers see the end.
+    for mut stream in streams {
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
+        let mut buffer = vec![0; 1 << 20];
+        while matches!(stream.read(&mut buffer), Ok(1..)) {}
+    }
+}
+
+#[test]
+fn a_line_closed_after_its_receive_was_stopped_says_so_to_its_peer() {
+    let mut bench = bench();
+    for _ in 0..50 {
+        let (mut stream, line) = bench.accepted();
+        bench.ring.receive(line);
+        bench.ring.stop_receiving(line);
+        let end = bench.next();
+        assert!(matches!(end, Completion::ReceiveEnded { end: ReceiveEnd::Stopped, .. }), "{end:?}");
+        bench.ring.close(line);
+        bench.ring.enter(Wait::Poll).expect("entered");
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
+        assert_eq!(stream.read(&mut [0; 8]).expect("an end"), 0);
+    }
+}
+
+#[test]
+#[should_panic(expected = "nothing is in flight")]
+fn a_line_is_not_closed_with_a_receive_in_flight() {
+    let mut bench = bench();
+    let (_stream, line) = bench.accepted();
+    bench.ring.receive(line);
+    bench.ring.close(line);
+}
+
+#[test]
+#[should_panic(expected = "a buffer of this ring")]
+fn a_buffer_of_another_ring_is_refused() {
+    let mut bench = bench();
+    let (mut stream, line) = bench.accepted();
+    bench.ring.receive(line);
+    stream.write_all(b"mine").expect("sent");
+    let Completion::Received { filled, .. } = bench.next() else { panic!("received") };
+    let other = self::bench();
+    let _ = other.ring.bytes(&filled);
+}
