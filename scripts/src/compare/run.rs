@@ -61,12 +61,15 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let described: Vec<Value> = admitted.iter().map(describe).collect();
     let peers = admitted.into_iter().map(|it| (it.kind, it.running)).collect();
     let field = Field { ours, suites: arguments.suites.clone(), peers };
+    let busy_before = load_average();
     let (samples, machine) = field.measure(&bench, &arguments.depths, arguments.rounds)?;
 
+    let mut environment = environment(machine, &arguments, &field.ours, described, skipped);
+    environment["load_average"] = json!({"before": busy_before, "after": load_average()});
     let report = Report {
         schema: SCHEMA,
         rows: rows(&samples, arguments.connections),
-        environment: environment(machine, &arguments, &field.ours, described, skipped),
+        environment,
         command: command(),
         samples: samples.iter().map(sample).collect(),
     };
@@ -144,6 +147,12 @@ fn environment(
         "cpu_time": "difference of /proc/PID/task/*/schedstat over the interval, per right answer in it",
         "spread": "least and greatest ratio of any round",
     })
+}
+
+/// Runnable threads of the whole machine over 1, 5 and 15 minutes: beyond 2, others disturbed the run.
+fn load_average() -> Option<String> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    Some(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
 /// The command line as it would be typed again.
