@@ -24,6 +24,7 @@ pub mod environment;
 
 pub mod progress;
 
+pub mod peer;
 pub mod worker;
 
 pub mod connection;

@@ -1,6 +1,7 @@
 //! Tools of the workspace, behind `cargo x`.
 
 pub mod ci;
+pub mod compare;
 pub mod demo;
 pub mod test;
 

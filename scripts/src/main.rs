@@ -1,7 +1,7 @@
 //! `cargo x`: a table of subcommands.
 
 use clap::{Parser, Subcommand};
-use mvt_scripts::{ci, demo, test, vectors};
+use mvt_scripts::{ci, compare, demo, test, vectors};
 
 /// Tools of the workspace.
 #[derive(Parser)]
@@ -19,6 +19,8 @@ enum Command {
     Test,
     /// All that must hold before a change lands: format, lints, vectors, a short demo, tests.
     Ci(demo::Arguments),
+    /// Measure server CPU time per request of ours and of redis, memcached and HAProxy, interleaved.
+    Compare(compare::arguments::Arguments),
     /// Write the vectors of `proto-spec/vectors` from the reference.
     Vectors {
         /// Write nothing; fail if a committed file is stale, missing or extra.
@@ -32,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test => test::run(),
         Command::Ci(arguments) => ci::run(&arguments),
+        Command::Compare(arguments) => Ok(compare::run::run(arguments)?),
         Command::Vectors { check: true } => Ok(vectors::store::check(&vectors::store::folder())?),
         Command::Vectors { check: false } => Ok(vectors::store::write(&vectors::store::folder())?),
     }
