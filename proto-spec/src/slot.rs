@@ -124,6 +124,14 @@ impl SlotKeys {
         })
     }
 
+    /// The key of a timestamp in the previous or the current slot; the current one for any other.
+    pub(crate) fn held_key(&self, timestamp: u64) -> &HmacKey {
+        match slot_of(self.origin_ms, timestamp).and_then(|asked| Slot::of(self.index, asked)) {
+            Ok(Slot::Previous) => &self.keys.previous,
+            _ => &self.keys.current,
+        }
+    }
+
     /// The key `slot` stands for.
     #[must_use]
     #[inline]

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use mvt_lanes::HmacKey;
+
 use crate::{
     Header, Limits, Reject, Suite,
     constants::{CLOCK_CORRECTION_INTERVAL_MS, HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES, U48_MAX},
@@ -9,7 +11,7 @@ use crate::{
     lost::LostKey,
     reject::ErrReason,
     secret::Secret,
-    slot::{SlotKey, SlotKeys},
+    slot::SlotKeys,
     suite::{RequestKey, Tag, payload_of, tag_of},
 };
 
@@ -46,10 +48,10 @@ pub enum SealError {
 /// A request that waits for its answer. Wiped on drop.
 #[derive(Debug)]
 pub struct Pending {
-    key: RequestKey,
-    header: [u8; HEADER_BYTES],
-    counter: u64,
-    tag: Tag,
+    pub(super) key: RequestKey,
+    pub(super) header: [u8; HEADER_BYTES],
+    pub(super) counter: u64,
+    pub(super) tag: Tag,
 }
 
 impl Pending {
@@ -156,7 +158,12 @@ impl ClientSession {
     /// Whether a hard limit is reached and nothing can be sealed any more (§7.1.3).
     #[must_use]
     pub fn is_exhausted(&self, now_ms: u64) -> bool {
-        self.counter >= u64::from(self.limits.reject_after_requests)
+        self.is_exhausted_by(1, now_ms)
+    }
+
+    /// Whether `count` more requests would pass a hard limit.
+    pub(super) fn is_exhausted_by(&self, count: u64, now_ms: u64) -> bool {
+        self.counter + count > u64::from(self.limits.reject_after_requests)
             || self.age_ms(now_ms) >= u64::from(self.limits.reject_after_ms)
             || self.server_time_ms(now_ms) > U48_MAX
     }
@@ -182,22 +189,10 @@ impl ClientSession {
         if self.is_exhausted(now_ms) {
             return Err(SealError::Exhausted);
         }
-        let timestamp = self.server_time_ms(now_ms);
-        self.slots.advance(timestamp);
-        let header = Header {
-            kind: Kind::Req,
-            flags: self.suite.flags(),
-            key_id: self.key_id,
-            generation: self.generation,
-            op,
-            counter: self.counter,
-            timestamp,
-            payload_bytes: payload.len(),
-        };
-        // A clock corrected backwards over a slot's edge finds the key of the slot before still held.
-        let slot = self.slots.select(timestamp).unwrap_or(SlotKey::Current);
-        let key = RequestKey::derive(self.suite, self.slots.key(&slot), self.generation, self.counter);
-        self.counter += 1;
+        let header = self.next_header(op, payload.len(), now_ms);
+        let suite = self.suite;
+        let (slot_key, generation) = self.sealing_key(now_ms);
+        let key = RequestKey::derive(suite, slot_key, generation, header.counter);
 
         let header_bytes = header.to_bytes();
         let start = out.len();
@@ -207,6 +202,30 @@ impl ClientSession {
         key.seal(&mut out[start..], &[]);
         let tag = tag_of(&out[start..]);
         Ok(Pending { key, header: header_bytes, counter: header.counter, tag })
+    }
+
+    /// The header of the next request; its counter is used up (§7.1.1).
+    pub(super) fn next_header(&mut self, op: u16, payload_bytes: usize, now_ms: u64) -> Header {
+        let header = Header {
+            kind: Kind::Req,
+            flags: self.suite.flags(),
+            key_id: self.key_id,
+            generation: self.generation,
+            op,
+            counter: self.counter,
+            timestamp: self.server_time_ms(now_ms),
+            payload_bytes,
+        };
+        self.counter += 1;
+        header
+    }
+
+    /// The slot key and generation of requests sealed at `now_ms`.
+    pub(super) fn sealing_key(&mut self, now_ms: u64) -> (&HmacKey, u16) {
+        let timestamp = self.server_time_ms(now_ms);
+        self.slots.advance(timestamp);
+        // A clock corrected backwards over a slot's edge finds the key of the slot before still held.
+        (self.slots.held_key(timestamp), self.generation)
     }
 
     /// Opens `frame`, whose header was parsed, as the answer to `pending`, in place.
@@ -220,24 +239,13 @@ impl ClientSession {
         frame: &'f mut [u8],
         now_ms: u64,
     ) -> Result<Answer<'f>, Reject> {
-        let names_the_request = header.key_id == self.key_id
-            && header.generation == self.generation
-            && header.counter == pending.counter;
-        if !names_the_request {
+        if !self.names_the_request(pending, header) {
             return Err(Reject::Field);
         }
         match header.kind {
-            Kind::Resp => {
-                pending.key.open(frame, &pending.tag)?;
-                Ok(Answer::Response { status: header.op, payload: payload_of(frame) })
-            }
-            Kind::Err => {
-                pending.key.open(frame, &pending.tag)?;
-                let reason = ErrReason::from_status(header.op).ok_or(Reject::Field)?;
-                if reason == ErrReason::Stale {
-                    self.correct_clock(header.timestamp, now_ms);
-                }
-                Ok(Answer::Refused(reason))
+            Kind::Resp | Kind::Err => {
+                let holds = pending.key.open(frame, &pending.tag).is_ok();
+                self.conclude_answer(pending, header, frame, holds, now_ms)
             }
             Kind::Lost => {
                 self.lost_key.verify(frame, &pending.header, &pending.tag)?;
@@ -245,6 +253,40 @@ impl ClientSession {
             }
             _ => Err(Reject::Kind),
         }
+    }
+
+    fn names_the_request(&self, pending: &Pending, header: &Header) -> bool {
+        header.key_id == self.key_id
+            && header.generation == self.generation
+            && header.counter == pending.counter
+    }
+
+    /// What a RESP or an ERR says, its tag checked and its payload opened.
+    ///
+    /// # Errors
+    /// `BadTag` or `Field`.
+    pub(super) fn conclude_answer<'f>(
+        &mut self,
+        pending: &Pending,
+        header: &Header,
+        frame: &'f [u8],
+        tag_holds: bool,
+        now_ms: u64,
+    ) -> Result<Answer<'f>, Reject> {
+        if !self.names_the_request(pending, header) {
+            return Err(Reject::Field);
+        }
+        if !tag_holds {
+            return Err(Reject::BadTag);
+        }
+        if header.kind == Kind::Resp {
+            return Ok(Answer::Response { status: header.op, payload: payload_of(frame) });
+        }
+        let reason = ErrReason::from_status(header.op).ok_or(Reject::Field)?;
+        if reason == ErrReason::Stale {
+            self.correct_clock(header.timestamp, now_ms);
+        }
+        Ok(Answer::Refused(reason))
     }
 
     /// §6.4: at most once in 10 s, and only to a time whose slot key is held: an answer held back for slots would

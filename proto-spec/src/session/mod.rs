@@ -3,6 +3,7 @@
 mod batch;
 mod client;
 mod exchange;
+mod many;
 mod outstanding;
 mod server;
 mod state;
@@ -11,6 +12,7 @@ mod steps;
 pub use batch::{BATCH_REQUESTS_MAX, Batch, Place};
 pub use client::{Answer, ClientSession, Granted, Pending, SealError};
 pub use exchange::Exchange;
+pub use many::{Received, Request};
 pub use outstanding::Outstanding;
 pub use server::ServerSession;
 pub use state::{STATE_BYTES_HOT, SessionState};

@@ -1,4 +1,6 @@
 //! A turn in passes: what each frame costs alone is done for many at once, what depends on the order one by one.
+//!
+//! The passes are not inlined, so that a profile tells them apart.
 
 use mvt_proto::{Header, Kind, Reject, Role, session::BATCH_REQUESTS_MAX};
 
@@ -52,6 +54,7 @@ impl Shard {
     }
 
     /// Passes A and B: headers, then what their sessions need is asked for, first the index, then the entries.
+    #[inline(never)]
     fn read(&mut self, batch: &Batch, first: usize, count: usize, rows: &mut Vec<What>) {
         for index in first..first + count {
             let what = match Header::parse(batch.frame(index), Role::Server) {
@@ -81,6 +84,7 @@ impl Shard {
     }
 
     /// Pass C: session, time, slot. Nothing a frame can do later in the turn changes what is found here.
+    #[inline(never)]
     fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
         for (at, row) in rows.iter_mut().enumerate() {
             let What::Request { header, number, place } = row else { continue };
@@ -99,6 +103,7 @@ impl Shard {
     }
 
     /// Pass D: request keys and tags, in lanes.
+    #[inline(never)]
     fn open_requests(&mut self, batch: &mut Batch) {
         let (sessions, dummy, places) = (&self.sessions, &self.dummy, &self.places);
         self.lanes.open(&mut batch.bytes, |number| match places[number] {
@@ -109,6 +114,7 @@ impl Shard {
     }
 
     /// Passes E and F: in the order received, replay and execution; everything a frame changes, it changes here.
+    #[inline(never)]
     fn judge(&mut self, batch: &Batch, first: usize, rows: &mut Vec<What>, now_ms: u64) {
         let mut verified_count = 0;
         for (at, row) in rows.drain(..).enumerate() {
@@ -142,6 +148,7 @@ impl Shard {
     }
 
     /// Pass G: the answers' tags, in lanes; then they sit in their connections' output.
+    #[inline(never)]
     fn deliver(&mut self) {
         let mut answers = std::mem::take(&mut self.answers);
         self.lanes.seal(&mut answers.bytes);
