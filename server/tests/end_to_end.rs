@@ -340,3 +340,41 @@ fn a_stopped_server_answers_first_and_counts_what_it_did() {
         assert!(log.contains(expected), "{expected} in {log}");
     }
 }
+
+/// §14.2, §14.4: work for logins is bounded; beyond it clients bring a cookie or wait, and get in.
+#[test]
+fn a_flood_of_logins_is_told_to_wait_and_harms_no_session() {
+    let server = Server::start("io.shards = 1\nlogin.threads = 1\nlogin.queue = 8\n");
+    let (mut wire, mut session) = server.login(Suite::Hs256);
+    let mac1 = mvt_proto::login::Mac1::new(&server.public_key);
+    let keys = server.client_keys();
+    let mut floods: Vec<_> =
+        (0..200).map(|_| (server.connect(), server.hello(&keys, Suite::Hs256))).collect();
+    for (flood, (_, hello)) in &mut floods {
+        flood.send(hello);
+    }
+    let (pending, _) = wire.request(&mut session, b"meanwhile");
+    assert_eq!(wire.answer(&mut session, &pending), Ok(0));
+    let (mut granted, mut told) = (0, 0);
+    for (flood, (_, hello)) in &mut floods {
+        let answer = flood.frame().expect("a HELLO_R or a RETRY");
+        assert!(answer.len() <= hello.len());
+        match answer[2] {
+            0x19 => granted += 1,
+            0x1a => {
+                let tag = mvt_proto::suite::tag_of(hello);
+                let retry =
+                    mvt_proto::frame::retry::Retry::parse(&answer, 7, &tag, &mac1).expect("authentic");
+                told += 1;
+                if let mvt_proto::frame::retry::Retry::Cookie(cookie) = retry {
+                    let (_, again) = server.hello_with(&keys, Suite::Hs256, Some(&cookie));
+                    flood.send(&again);
+                    let answer = flood.frame().expect("an answer to the cookie");
+                    assert!([0x19, 0x1a].contains(&answer[2]));
+                }
+            }
+            kind => panic!("kind {kind:#x}"),
+        }
+    }
+    assert!(granted > 0 && told > 0, "{granted} granted, {told} told to wait or to bring a cookie");
+}

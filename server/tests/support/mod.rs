@@ -122,11 +122,20 @@ impl Server {
     }
 
     pub fn hello(&self, keys: &KeyFile, suite: Suite) -> (Initiator, [u8; 512]) {
+        self.hello_with(keys, suite, None)
+    }
+
+    pub fn hello_with(
+        &self,
+        keys: &KeyFile,
+        suite: Suite,
+        cookie: Option<&[u8; 16]>,
+    ) -> (Initiator, [u8; 512]) {
         let offer = Offer {
             server_public: &self.public_key,
             suites: &[suite],
             login_id: 7,
-            cookie: None,
+            cookie,
             channel_binding: &[],
         };
         Initiator::start(&keys.identity, &offer, random()).expect("a good server key")
