@@ -30,6 +30,7 @@ fn a_flip_of_any_bit_of_an_answer_is_refused_and_the_request_goes_on_waiting() {
     }
 }
 
+/// §4.4, §7.1.2.
 #[test]
 fn an_answer_belongs_to_one_request() {
     for mut pair in both() {
@@ -86,6 +87,7 @@ fn a_request_sent_back_is_not_an_answer() {
     }
 }
 
+/// §7.1.2, §7.2.5.
 #[test]
 fn one_answer_delivered_twice_is_taken_once() {
     for mut pair in both() {
@@ -106,6 +108,7 @@ fn one_answer_delivered_twice_is_taken_once() {
     }
 }
 
+/// §7.2.6.
 #[test]
 fn answers_are_taken_in_any_order() {
     for mut pair in both() {
@@ -176,6 +179,7 @@ fn a_lost_provoked_with_a_changed_header_is_not_believed() {
     }
 }
 
+/// §14.1.
 #[test]
 fn no_refusal_is_longer_than_what_it_answers() {
     for mut pair in both() {
@@ -188,6 +192,7 @@ fn no_refusal_is_longer_than_what_it_answers() {
     }
 }
 
+/// §4.1, §7.3.
 #[test]
 fn two_errors_of_one_request_are_equal_when_their_time_and_reason_are() {
     for mut pair in both() {

@@ -234,6 +234,7 @@ fn the_first_suite_of_the_clients_list_that_is_allowed_is_chosen() {
     }
 }
 
+/// §10.1.4.
 #[test]
 fn unknown_suites_are_skipped_and_a_bad_list_is_refused() {
     let both = [Suite::Hs256, Suite::Gcm256];
@@ -297,6 +298,7 @@ fn a_login_cannot_be_relayed_onto_another_connection() {
     assert!(hello_with(GCM, &here, 0xe1).0.finish(&hello_r, 0).is_ok());
 }
 
+/// §10.3.2.
 #[test]
 fn a_replayed_hello_gives_a_session_its_sender_cannot_use() {
     let mut honest = Pair::new(Suite::Gcm256, Limits::DEFAULT);

@@ -186,6 +186,7 @@ fn stale_is_answered_with_the_servers_time_and_the_client_corrects_itself() {
     }
 }
 
+/// §6.2, §6.4.
 #[test]
 fn a_clock_is_corrected_at_most_once_in_ten_seconds() {
     for mut pair in both() {
@@ -255,6 +256,7 @@ fn counters_at_and_beyond_the_hard_limit_are_refused_and_move_nothing() {
     }
 }
 
+/// §7.1.3.
 #[test]
 fn a_client_seals_nothing_at_its_hard_limits() {
     let limits = Limits { renew_after_requests: 1, reject_after_requests: 2, ..Limits::DEFAULT };
@@ -367,6 +369,7 @@ fn the_order_of_a_batch_decides_which_copy_is_accepted_and_nothing_else() {
     }
 }
 
+/// §9.2.
 #[test]
 fn an_unknown_key_id_costs_a_verification_and_changes_nothing() {
     for mut pair in both() {

@@ -88,6 +88,54 @@ fn nothing_is_left_to_do_in_the_code() {
 }
 
 #[test]
+fn every_rule_of_the_spec_is_cited_at_code_and_test_or_declined() {
+    let spec = read(Path::new("proto-spec/SPEC.md"));
+    let rationale = read(Path::new("proto-spec/RATIONALE.md"));
+    let declined = rationale.split("## Rules without a test of their own").nth(1).expect("the list");
+    let rules: Vec<&str> = spec
+        .lines()
+        .filter_map(|line| line.strip_prefix("- **")?.split_once("**"))
+        .map(|(number, _)| number)
+        .collect();
+    assert!(rules.len() > 40, "the rules are found");
+    let (mut code, mut tests) = (String::new(), String::new());
+    for path in files() {
+        let name = path.to_string_lossy().into_owned();
+        if name.starts_with("proto-spec/vectors/") || (name.contains("/tests/") && name.ends_with(".rs")) {
+            tests.push_str(&read(&path));
+        } else if name.ends_with(".rs") && !name.starts_with("scripts/") {
+            code.push_str(&read(&path));
+        }
+    }
+    let mut faults = Vec::new();
+    for rule in rules {
+        let is_declined = cites(declined, rule);
+        if !is_declined && !cites(&code, rule) {
+            faults.push(format!("{rule} is not cited at the code"));
+        }
+        if !is_declined && !cites(&tests, rule) {
+            faults.push(format!("{rule} is not cited at a test"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether `rule` stands in `text` as a whole number, not as the start of a longer one.
+fn cites(text: &str, rule: &str) -> bool {
+    text.match_indices(rule).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + rule.len()..].chars().next();
+        !before.is_some_and(|c| c.is_ascii_digit() || c == '.') && !after.is_some_and(|c| c.is_ascii_digit())
+    })
+}
+
+#[test]
+fn a_citation_is_a_whole_number() {
+    assert!(cites("(§4.1)", "4.1") && cites("§4.1.", "4.1"));
+    assert!(!cites("§4.12", "4.1") && !cites("§14.1", "4.1") && !cites("§10.4.1", "4.1"));
+}
+
+#[test]
 fn the_readme_is_short_and_its_links_lead_somewhere() {
     let readme = read(Path::new("README.md"));
     assert!(readme.lines().count() <= README_LINES_MAX);

@@ -138,6 +138,7 @@ fn a_session_serves_on_any_connection() {
     });
 }
 
+/// §9.4.
 #[test]
 fn unverified_requests_look_alike_and_end_the_connection_at_eight() {
     each_backend(|server| {

@@ -108,6 +108,7 @@ impl Initiator {
         }
         let secret = generation_secret(&mut self.handshake);
         let keys = GenerationKeys::derive(secret, grant.key_id, 0);
+        // §10.2.2: the outer header is authentic, and both sides have the same keys.
         let signed = &frame[..HEADER_BYTES + header.payload_bytes];
         let confirms: bool = hmac(keys.confirm.expose(), &[signed])[..TAG_BYTES].ct_eq(&tag_of(frame)).into();
         if !confirms {

@@ -172,7 +172,7 @@ impl ClientSession {
         self.server_time_ms(now_ms).saturating_sub(self.slots.origin_ms())
     }
 
-    /// Seals a request under the next counter and appends it to `out`.
+    /// Seals a request under the next counter, which is never used again (§7.1.1), and appends it to `out`.
     ///
     /// # Errors
     /// [`SealError`]; then nothing changed.

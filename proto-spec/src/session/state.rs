@@ -181,7 +181,7 @@ impl SessionState {
         slot_key(&self.chain, u32::from(self.index) + 1)
     }
 
-    /// Tag: derives K_req and opens `frame` in place. Changes no state.
+    /// Tag: derives K_req and opens `frame` in place. Changes no state (§7.2.2).
     ///
     /// # Errors
     /// `UnknownKey`, `NoSlot` or `BadTag`.
@@ -200,7 +200,8 @@ impl SessionState {
         fresh.conclude(opened.is_ok(), key, tag_of(frame))
     }
 
-    /// Replay: records the counter of a verified frame in `window`, this session's words. What comes back may be executed.
+    /// Replay: records the counter of a verified frame in `window`, this session's words (§7.2.4,
+    /// §8.5). What comes back may be executed.
     ///
     /// # Errors
     /// [`Refused`]: `Limit`, `Replay` or `TooOld`, and then nothing changed, or `Stale`, in this order.
@@ -219,7 +220,7 @@ impl SessionState {
         };
         // At most one past a counter below a 32-bit limit.
         self.top = top as u32;
-        // Recorded all the same: what was answered STALE was not executed and never will be.
+        // Recorded all the same: what was answered STALE was not executed and never will be (§7.2.1).
         let verdict = if verdict.is_ok() && stale { Err(Reject::Stale) } else { verdict };
         match verdict {
             Ok(()) => Ok(exchange),

@@ -1,4 +1,5 @@
-//! Logins as the shard sees them: judge a HELLO cheaply, hand it to the pool, take in the result (SPEC §10, §14).
+//! Logins as the shard sees them: judge a HELLO cheaply, hand it to the pool, take in the result (SPEC §10, §14). What goes
+//! back before that is a RETRY, shorter than the HELLO (§14.1).
 
 use mvt_proto::{
     Reject,
