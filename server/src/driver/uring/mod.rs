@@ -20,6 +20,10 @@ use spares::Spares;
 use spin::Spin;
 use wires::Wires;
 
+/// Direct descriptors beyond the connections of a shard, so that one too many is refused by the shard, which counts it,
+/// and not by the kernel; and for those accepted before others have quite closed.
+const LINES_SPARE: usize = 64;
+
 /// One shard on one ring.
 struct Station {
     ring: Ring,
@@ -46,7 +50,7 @@ struct Station {
 pub(super) fn drive(seat: Seat) -> io::Result<()> {
     let Seat { shard, listener, waiter, clock, connections_max, spin, .. } = seat;
     let options = RingOptions {
-        lines_max: u32::try_from(connections_max).unwrap_or(u32::MAX),
+        lines_max: u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX),
         tick: Duration::from_millis(SWEEP_INTERVAL_MS),
     };
     let mut station = Station {

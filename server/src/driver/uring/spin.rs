@@ -38,15 +38,14 @@ impl Spin {
             self.rests -= 1;
             return Ok(false);
         }
-        let expected = ring.at_once_count();
         ring.enter(Wait::Poll)?;
         let started = Instant::now();
-        while !ring.has_news(expected) {
+        while !ring.has_news() {
             if started.elapsed() >= self.limit {
                 self.miss();
                 return Ok(false);
             }
-            (0..LOOKS).take_while(|_| !ring.has_news(expected)).for_each(|_| std::hint::spin_loop());
+            (0..LOOKS).take_while(|_| !ring.has_news()).for_each(|_| std::hint::spin_loop());
         }
         self.misses = 0;
         ring.enter(Wait::Poll)?;

@@ -25,6 +25,7 @@ impl Ring {
     pub(super) fn next_raw(&mut self) -> Option<(Token, cqueue::Entry)> {
         if self.reaped.is_empty() {
             self.reaped.extend(self.uring.completion());
+            self.old_news = 0;
         }
         let entry = self.reaped.pop_front()?;
         if !cqueue::more(entry.flags()) {

@@ -61,6 +61,8 @@ pub struct Ring {
     pub(super) in_flight: usize,
     /// Queued sends that complete while they are submitted.
     at_once: usize,
+    /// Completions in the queue that are such sends' and no reason not to sleep.
+    pub(super) old_news: usize,
     pub(super) is_accepting: bool,
     overflow_count: u64,
 }
@@ -90,6 +92,7 @@ impl Ring {
             reaped: VecDeque::new(),
             in_flight: 0,
             at_once: 0,
+            old_news: 0,
             is_accepting: false,
             overflow_count: 0,
         };
@@ -273,9 +276,10 @@ impl Ring {
     /// The kernel's, when the ring cannot go on.
     pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
         self.lent.buffers.publish();
-        let is_news = !self.backlog.is_empty() || !self.uring.completion().is_empty();
+        let is_news = !self.reaped.is_empty() || !self.backlog.is_empty() || self.has_news();
+        self.old_news += self.at_once;
         let want = match wait {
-            Wait::Sleep if !is_news => self.at_once + 1,
+            Wait::Sleep if !is_news => self.old_news + 1,
             Wait::Sleep | Wait::Poll => 0,
         };
         let entered = self.uring.submit_and_wait(want);
@@ -290,22 +294,16 @@ impl Ring {
         }
     }
 
-    /// Whether there is something to reap beside the sends that complete while they are submitted; to be asked after
-    /// [`Ring::enter`], as often as one likes: it is no system call.
-    pub fn has_news(&mut self, expected_count: usize) -> bool {
-        self.uring.completion().len() > expected_count || self.uring.submission().taskrun()
+    /// Whether there is something to reap, or to be had by [`Ring::enter`], beside the sends that completed while they were
+    /// submitted. No system call.
+    pub fn has_news(&mut self) -> bool {
+        self.uring.completion().len() > self.old_news || self.uring.submission().taskrun()
     }
 
     /// Times that completions had to wait in the kernel because the completion queue was full. None is lost.
     #[must_use]
     pub const fn overflow_count(&self) -> u64 {
         self.overflow_count
-    }
-
-    /// Sends queued that complete while they are submitted.
-    #[must_use]
-    pub const fn at_once_count(&self) -> usize {
-        self.at_once
     }
 
     /// Ends everything in flight; false when the kernel does not let go of something.
