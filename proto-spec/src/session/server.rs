@@ -95,6 +95,7 @@ impl ServerSession {
     ///
     /// # Errors
     /// [`Refused`]: `Stale`, `Limit`, `Replay` or `TooOld`, in this order; nothing changed then.
+    #[expect(clippy::result_large_err, reason = "both hold the request key in place; boxing would allocate")]
     #[inline]
     pub fn commit(&mut self, authentic: Authentic) -> Result<Exchange, Refused> {
         self.state.commit(&mut self.window, authentic)
