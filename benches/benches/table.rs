@@ -26,10 +26,14 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
+/// Different for every number below 2^40, and as scattered as random ones.
 fn key_id(number: u64) -> u64 {
-    let mut mixed = (number + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^= mixed >> 31;
-    mixed.wrapping_mul(0x94d0_49bb_1331_11eb) & 0xff_ffff_ffff | 1 << 48
+    const MASK: u64 = (1 << 40) - 1;
+    let mut mixed = (number + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9) & MASK;
+    mixed ^= mixed >> 20;
+    mixed = mixed.wrapping_mul(0x94d0_49bb_1331_11eb) & MASK;
+    mixed ^= mixed >> 20;
+    mixed | 1 << 48
 }
 
 fn header(key_id: u64, counter: u64) -> Header {
