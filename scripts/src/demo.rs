@@ -1,13 +1,17 @@
 //! `cargo x demo`: server, load and latency report in one command.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::{
     stand::Stand,
+    stop::Stop,
     workspace::{release_binary, run_cargo},
 };
+
+/// How long the server may take to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
@@ -37,8 +41,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     eprintln!("building the server and the load generator (release) ...");
     run_cargo(&["build", "--release", "--quiet", "--package", "mvt-server", "--package", "mvt-loadgen"])?;
 
+    let stop = Stop::listen().context("cannot listen to signals")?;
+    let folder = tempfile::tempdir().context("cannot make a folder for keys")?;
     let (server_cores, load_cores) = split_cores();
-    let stand = Stand::start(&format!("io.cores = {server_cores:?}\n"))?;
+    let mut stand = Stand::start(&release_binary("mvt-server"), folder.path(), &server_cores, &stop)?;
     eprintln!(
         "server on {} by {}, cores {server_cores:?}; load on cores {load_cores:?}",
         stand.address, stand.backend
@@ -50,7 +56,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .arg("run")
         .args(["--server", &stand.address.to_string()])
         .args(["--server-public-key", &stand.public_key])
-        .args(["--server-pid", &stand.process_id().to_string()])
+        .args(["--server-pid", &stand.process.id().to_string()])
         .args(["--duration", &format!("{}s", arguments.seconds)])
         .args(["--suite", &arguments.suite])
         .args(["--connections", &arguments.connections.to_string()])
@@ -58,15 +64,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .args(["--threads", &pins.len().min(arguments.connections as usize).to_string()])
         .args(["--pin", &pins[..pins.len().min(arguments.connections as usize)].join(",")])
         .arg("--key")
-        .arg(stand.client_key())
+        .arg(&stand.client_key)
         .arg("--json")
         .arg(report.path())
         .status()
         .context("cannot start mvt-loadgen")?;
-    let log = stand.stop()?;
-    if !status.success() {
-        bail!("the load generator ended with {status}; the server's log:\n{log}");
-    }
+    ensure!(
+        status.success(),
+        "the load generator ended with {status}; the server: {}",
+        stand.process.complaint()
+    );
+    let ended = stand.process.terminate(STOP_PATIENCE, &stop)?;
+    ensure!(ended.success(), "the server ended with {ended}: {}", stand.process.complaint());
     let text = fs::read_to_string(report.path()).context("no report was written")?;
     check(&text)?;
     if let Some(path) = &arguments.json {

@@ -6,6 +6,10 @@ pub mod demo;
 pub mod test;
 
 pub mod stand;
+
+pub mod process;
+pub mod stop;
+
 pub mod workspace;
 
 pub mod vectors;

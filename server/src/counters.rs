@@ -8,6 +8,8 @@ macro_rules! events {
     ($($field:ident, $text:literal;)*) => {
         /// The counters of one shard. One row of the table each; rejects are counted by reason beside them.
         #[derive(Debug, Default)]
+        // No line is shared with another shard's, nor fetched beside it.
+        #[repr(align(128))]
         pub struct Counters {
             $(#[doc = $text] pub $field: Counter,)*
             rejects: [Counter; Reject::ALL.len()],

@@ -6,13 +6,17 @@ use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::{
+    process::Process,
+    stand::{PAYLOAD_BYTES, Stand},
+    stop::Stop,
+    workspace,
+};
+
 use super::{
     arguments::Suite,
-    artifacts::{Artifacts, root},
-    ours::{Ours, PAYLOAD_BYTES},
+    artifacts::Artifacts,
     peer::{Kind, Running},
-    process::Process,
-    stop::Stop,
 };
 
 /// The CPU of the client program.
@@ -69,7 +73,7 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// When the client program fails, or not every answer verifies.
-    pub fn measure_ours(&self, ours: &Ours, suite: Suite, depth: u32) -> anyhow::Result<(Cost, Value)> {
+    pub fn measure_ours(&self, ours: &Stand, suite: Suite, depth: u32) -> anyhow::Result<(Cost, Value)> {
         let mut arguments = words(&["run", "--server-public-key", &ours.public_key, "--key"]);
         arguments.push(ours.client_key.clone().into());
         arguments.extend(self.words(&ours.address.to_string(), ours.process.id(), depth));
@@ -99,7 +103,8 @@ impl Bench<'_> {
 
     fn run(&self, program: &Path, arguments: Vec<OsString>) -> anyhow::Result<Value> {
         // Files go to `folder`, but the client asks git for the commit: it is started in the root.
-        let mut client = Process::start_in("client", None, program, arguments, self.folder, &root())?;
+        let mut client =
+            Process::start_in("client", None, program, arguments, self.folder, &workspace::folder())?;
         let status = client.finish(WARMUP + self.interval + GRACE, self.stop)?;
         ensure!(status.success(), "the client program ended with {status}: {}", client.complaint());
         serde_json::from_str(&client.output()?).context("the client program did not print JSON")

@@ -1,9 +1,8 @@
 //! The floor: a server of ours that only echoes, on epoll.
 
-use super::{
-    peer::{Running, SERVER_CORE, Seat},
-    process::Process,
-};
+use crate::process::Process;
+
+use super::peer::{Running, SERVER_CORE, Seat};
 
 /// Starts it.
 ///

@@ -4,10 +4,11 @@ use std::fs;
 
 use anyhow::ensure;
 
+use crate::process::{Process, free_address};
+
 use super::{
     jwt,
     peer::{Running, SERVER_CORE, Seat, ask},
-    process::{Process, free_address},
 };
 
 /// The secret of the tokens: thrown away with the run.

@@ -9,7 +9,9 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{artifacts::Artifacts, echo, haproxy, memcached, process::Process, redis, stop::Stop};
+use crate::{process::Process, stop::Stop};
+
+use super::{artifacts::Artifacts, echo, haproxy, memcached, redis};
 
 /// The CPU of every server.
 pub const SERVER_CORE: usize = 0;
@@ -159,6 +161,6 @@ mod tests {
 
     #[test]
     fn the_value_is_as_long_as_our_payload() {
-        assert_eq!(VALUE.len(), super::super::ours::PAYLOAD_BYTES);
+        assert_eq!(VALUE.len(), crate::stand::PAYLOAD_BYTES);
     }
 }

@@ -2,10 +2,9 @@
 
 use anyhow::ensure;
 
-use super::{
-    peer::{KEY, Running, SERVER_CORE, Seat, VALUE, ask},
-    process::{Process, free_address},
-};
+use crate::process::{Process, free_address};
+
+use super::peer::{KEY, Running, SERVER_CORE, Seat, VALUE, ask};
 
 /// Starts it with one key.
 ///

@@ -3,10 +3,11 @@
 
 use serde_json::Value;
 
+use crate::stand::Stand;
+
 use super::{
     arguments::Suite,
     cell::{Bench, Cost},
-    ours::Ours,
     peer::{Kind, PeerName, Running},
 };
 
@@ -47,7 +48,7 @@ pub struct Sample {
 #[derive(Debug)]
 pub struct Field {
     /// Ours.
-    pub ours: Ours,
+    pub ours: Stand,
     /// Its suites.
     pub suites: Vec<Suite>,
     /// The peers that could be started.

@@ -10,16 +10,19 @@ use std::{
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
+use crate::{
+    stand::Stand,
+    stop::{Stop, Stopped},
+};
+
 use super::{
     arguments::Arguments,
     artifacts::Artifacts,
     cell::{Bench, CLIENT_CORE, WARMUP},
     install::{program_of, version_of},
-    ours::Ours,
     peer::{Kind, Running, SERVER_CORE, Seat},
     report::{Report, SCHEMA, rows, sample},
     rounds::Field,
-    stop::{Stop, Stopped},
 };
 
 /// A peer that takes part: its row, its process, its version.
@@ -48,7 +51,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let (admitted, skipped) = admit(&arguments, &artifacts, folder.path(), &stop)?;
     ensure!(!admitted.is_empty(), "no peer could be started, so there is nothing to compare with");
-    let ours = Ours::start(&artifacts, folder.path(), &stop)?;
+    let ours = Stand::start(&artifacts.server, folder.path(), &[SERVER_CORE], &stop)?;
     eprintln!("compare: ours serves on {} by {}", ours.address, ours.backend);
 
     let bench = Bench {
@@ -130,7 +133,7 @@ fn describe(peer: &Admitted) -> Value {
 fn environment(
     machine: Value,
     arguments: &Arguments,
-    ours: &Ours,
+    ours: &Stand,
     peers: Vec<Value>,
     skipped: Vec<Value>,
 ) -> Value {

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::stop::Stop;
+use crate::stop::Stop;
 
 /// How long a server may take to accept connections.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -100,6 +100,16 @@ impl Process {
             Some(status) => Ok(status),
             None => bail!("{} did not end within {patience:?}", self.name),
         }
+    }
+
+    /// Asks it to end by SIGTERM and waits until it has, at most `patience`.
+    ///
+    /// # Errors
+    /// When it does not end in time, or the user stops the run.
+    pub fn terminate(&mut self, patience: Duration, stop: &Stop) -> anyhow::Result<ExitStatus> {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+        self.finish(patience, stop)
     }
 
     /// Waits until it accepts connections at `address`.
