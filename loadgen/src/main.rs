@@ -1,7 +1,13 @@
-//! `mvt-loadgen`. Exit status: 0 clean, 1 the run was not clean or could not be written, 2 usage, 5 no server or
-//! no login.
+//! `mvt-loadgen`. Exit status: 0 clean, 1 the run was not clean or could not be written, 2 usage, 3 an assertion did
+//! not hold, 4 the run is void, 5 no server or no login.
 
-use std::{fs, io::Write, path::Path, process::ExitCode};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use clap::Parser;
 use mvt_loadgen::{
@@ -13,14 +19,15 @@ use mvt_loadgen::{
 
 const UNCLEAN: u8 = 1;
 const USAGE: u8 = 2;
+const ASSERTION: u8 = 3;
+const VOID: u8 = 4;
 const NO_SERVER: u8 = 5;
 
 fn main() -> ExitCode {
     // Clap itself exits with 2 on arguments that do not parse.
     let Command::Run(arguments) = Cli::parse().command;
     match run_once(*arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(UNCLEAN),
+        Ok(()) => ExitCode::SUCCESS,
         Err((status, message)) => {
             eprintln!("mvt-loadgen: {message}");
             ExitCode::from(status)
@@ -28,20 +35,48 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_once(arguments: RunArguments) -> Result<bool, (u8, String)> {
+fn run_once(mut arguments: RunArguments) -> Result<(), (u8, String)> {
     let json_path = arguments.json.clone();
     let quiet = arguments.quiet;
+    let assertions = std::mem::take(&mut arguments.assertions);
     let plan = arguments.into_plan().map_err(|error| {
         let status = if matches!(error, PlanError::Resolve { .. }) { NO_SERVER } else { USAGE };
         (status, error.to_string())
     })?;
-    let outcome = run::run(&plan).map_err(|error| (status_of(&error), error.to_string()))?;
-    let report = Report::new(&plan, &outcome);
+    let stop = stop_on_signals().map_err(|error| (UNCLEAN, format!("cannot listen to signals: {error}")))?;
+    let outcome = run::run(&plan, &stop).map_err(|error| (status_of(&error), error.to_string()))?;
+    let mut report = Report::new(&plan, &outcome);
+    report.assert(&assertions);
     write_report(&report, json_path.as_deref(), quiet).map_err(|message| (UNCLEAN, message))?;
-    if !outcome.is_clean() {
-        eprintln!("mvt-loadgen: {}", blame(&outcome));
+    judge(&report, &outcome)
+}
+
+/// The gravest first: of a void run nothing else means anything.
+fn judge(report: &Report, outcome: &Outcome) -> Result<(), (u8, String)> {
+    if let Some(reason) = &report.void {
+        return Err((VOID, format!("VOID: {reason}")));
     }
-    Ok(outcome.is_clean())
+    let failed: Vec<_> = report.assertions.iter().filter(|it| !it.held).collect();
+    if !failed.is_empty() {
+        let each = failed.iter().map(|it| format!("{} (found {})", it.assertion, it.found));
+        return Err((ASSERTION, format!("did not hold: {}", each.collect::<Vec<_>>().join(", "))));
+    }
+    if outcome.is_clean() { Ok(()) } else { Err((UNCLEAN, blame(outcome))) }
+}
+
+/// The first SIGINT or SIGTERM ends the measured interval, the second the process.
+fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+    use signal_hook::{
+        consts::{SIGINT, SIGTERM},
+        flag,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the second signal finds the flag set by the first.
+        flag::register_conditional_shutdown(signal, i32::from(UNCLEAN), Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
 }
 
 fn status_of(error: &StartError) -> u8 {
