@@ -62,6 +62,8 @@ pub struct Environment {
     pub sysctls: BTreeMap<String, String>,
     /// What the user says of the server, like its backend or configuration.
     pub labels: BTreeMap<String, String>,
+    /// The command line of the generator.
+    pub command: String,
     /// CPUs the workers are pinned to.
     pub pinned_to: Vec<usize>,
     /// The server was reached over the loopback device.
@@ -93,6 +95,7 @@ impl Environment {
             clock_source: line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
             sysctls: sysctls(),
             labels: plan.labels.clone(),
+            command: command(),
             pinned_to: plan.pins.clone(),
             loopback,
             co_located: loopback || server == local_ip || plan.server_pid.is_some(),
@@ -113,6 +116,17 @@ fn flags(cpuinfo: &str) -> Vec<String> {
 fn line_of(path: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The arguments as a shell takes them; the program by its name only.
+fn command() -> String {
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
+        let is_plain = !argument.is_empty() && argument.chars().all(plain);
+        if is_plain { argument } else { format!("'{}'", argument.replace('\'', "'\\''")) }
+    };
+    let arguments = std::env::args().skip(1).map(quoted);
+    std::iter::once("mvt-loadgen".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 fn load_average() -> Option<String> {

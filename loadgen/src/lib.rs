@@ -3,7 +3,8 @@
 //! Modules, from the outside in:
 //! - [`cli`]: the command line, turned into a [`run::Plan`].
 //! - [`run`]: one bounded run: workers, phases, server CPU; gives a [`run::Outcome`].
-//! - [`report`]: the outcome as text and as JSON (`mvt.report/1`).
+//! - [`run_directory`]: the files a run leaves.
+//! - [`report`]: the outcome as text, Markdown, HTML and JSON (`mvt.report/1`).
 //! - [`assertion`], [`verdict`]: bounds on the figures of a report, and whether they are about the server at all.
 //! - [`environment`]: the machine a number was measured on.
 //! - [`progress`]: the line on the terminal.
@@ -19,6 +20,8 @@
 pub mod cli;
 
 pub mod run;
+
+pub mod run_directory;
 
 pub mod report;
 

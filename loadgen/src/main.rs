@@ -11,9 +11,10 @@ use std::{
 
 use clap::Parser;
 use mvt_loadgen::{
-    cli::{Cli, Command, PlanError, RunArguments},
-    report::{Report, json, text},
+    cli::{Cli, Command, Format, PlanError, ReportArguments, RunArguments},
+    report::{Report, html, json, markdown, text},
     run::{self, Outcome},
+    run_directory,
     trouble::StartError,
 };
 
@@ -25,8 +26,11 @@ const NO_SERVER: u8 = 5;
 
 fn main() -> ExitCode {
     // Clap itself exits with 2 on arguments that do not parse.
-    let Command::Run(arguments) = Cli::parse().command;
-    match run_once(*arguments) {
+    let done = match Cli::parse().command {
+        Command::Run(arguments) => run_once(*arguments),
+        Command::Report(arguments) => show(&arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err((status, message)) => {
             eprintln!("mvt-loadgen: {message}");
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
 fn run_once(mut arguments: RunArguments) -> Result<(), (u8, String)> {
     let json_path = arguments.json.clone();
     let quiet = arguments.quiet;
+    let out = arguments.out.clone();
     let assertions = std::mem::take(&mut arguments.assertions);
     let plan = arguments.into_plan().map_err(|error| {
         let status = if matches!(error, PlanError::Resolve { .. }) { NO_SERVER } else { USAGE };
@@ -47,8 +52,27 @@ fn run_once(mut arguments: RunArguments) -> Result<(), (u8, String)> {
     let outcome = run::run(&plan, &stop).map_err(|error| (status_of(&error), error.to_string()))?;
     let mut report = Report::new(&plan, &outcome);
     report.assert(&assertions);
+    if let Some(folder) = &out {
+        run_directory::write(folder, &report, &outcome.tally.timeline)
+            .map_err(|error| (UNCLEAN, error.to_string()))?;
+    }
     write_report(&report, json_path.as_deref(), quiet).map_err(|message| (UNCLEAN, message))?;
     judge(&report, &outcome)
+}
+
+fn show(arguments: &ReportArguments) -> Result<(), (u8, String)> {
+    let report = run_directory::read_report(&arguments.folder).map_err(|error| (USAGE, error.to_string()))?;
+    let render: fn(&Report) -> String = match arguments.format {
+        Format::Text => text::render,
+        Format::Json => json::render,
+        Format::Md => markdown::render,
+        Format::Html => html::render,
+    };
+    to_stdout(&render(&report)).map_err(|message| (UNCLEAN, message))
+}
+
+fn to_stdout(text: &str) -> Result<(), String> {
+    io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())
 }
 
 /// The gravest first: of a void run nothing else means anything.
@@ -101,20 +125,18 @@ fn blame(outcome: &Outcome) -> String {
 }
 
 fn write_report(report: &Report, json_path: Option<&Path>, quiet: bool) -> Result<(), String> {
-    let to_stdout =
-        |text: String| std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string());
     match json_path {
         Some(path) if path == Path::new("-") => {
             if !quiet {
                 eprint!("{}", text::render(report));
             }
-            to_stdout(json::render(report))
+            to_stdout(&json::render(report))
         }
         Some(path) => {
-            to_stdout(text::render(report))?;
+            to_stdout(&text::render(report))?;
             fs::write(path, json::render(report))
                 .map_err(|error| format!("--json {}: {error}", path.display()))
         }
-        None => to_stdout(text::render(report)),
+        None => to_stdout(&text::render(report)),
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    clock::{Clock, nanoseconds},
+    clock::{self, Clock, nanoseconds},
     phase::Phases,
     progress::{Live, Progress, REDRAW},
     schedule::Schedule,
@@ -62,11 +62,22 @@ pub struct Plan {
     pub quiet: bool,
 }
 
+impl Plan {
+    /// Ramp and warm-up.
+    #[must_use]
+    pub fn unmeasured(&self) -> Duration {
+        let ramp_ns = self.schedule.arrivals().map_or(0, |arrivals| arrivals.ramp_ns);
+        Duration::from_nanos(ramp_ns) + self.extent.warmup
+    }
+}
+
 /// What a run gave.
 #[derive(Debug)]
 pub struct Outcome {
     /// All workers together.
     pub tally: Tally,
+    /// When the measured interval began, seconds since 1970.
+    pub started_unix_s: f64,
     /// The measured interval, ns.
     pub interval_ns: u64,
     /// CPU time of the workers in it, ns.
@@ -113,6 +124,8 @@ pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Outcome, StartError> {
         drop(event_sender);
         // On an error the senders in `starts` drop, and the waiting workers end.
         let local_ip = await_starts(&events, starts.len())?;
+        let before_interval = plan.unmeasured();
+        let started_unix_s = clock::unix_s() + before_interval.as_secs_f64();
         let watch = Watch { plan, clock, lives: &lives, progress };
         let (interval_ns, server_cpu_ns) = watch.interval(&starts, &events);
         let mut tally = Tally::default();
@@ -129,7 +142,16 @@ pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Outcome, StartError> {
         tally.timeline.truncate(interval_ns);
         let busy_share = if interval_ns == 0 { 0.0 } else { (busy_ns as f64 / interval_ns as f64).min(1.0) };
         let interrupted = stop.load(Relaxed);
-        Ok(Outcome { tally, interval_ns, client_cpu_ns, busy_share, interrupted, server_cpu_ns, local_ip })
+        Ok(Outcome {
+            tally,
+            started_unix_s,
+            interval_ns,
+            client_cpu_ns,
+            busy_share,
+            interrupted,
+            server_cpu_ns,
+            local_ip,
+        })
     })
 }
 
@@ -180,8 +202,7 @@ impl Watch<'_> {
     fn interval(mut self, starts: &[Sender<Phases>], events: &Receiver<Event>) -> (u64, Option<u64>) {
         let extent = self.plan.extent;
         let begin_ns = self.clock.now_ns();
-        let ramp_ns = self.plan.schedule.arrivals().map_or(0, |arrivals| arrivals.ramp_ns);
-        let measure_from_ns = begin_ns + ramp_ns + nanoseconds(extent.warmup);
+        let measure_from_ns = begin_ns + nanoseconds(self.plan.unmeasured());
         let measure_until_ns = measure_from_ns + nanoseconds(extent.duration);
         let drain_until_ns = measure_until_ns + nanoseconds(DRAIN);
         let phases = Phases { begin_ns, measure_from_ns, measure_until_ns, drain_until_ns };

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use mvt_proto::{
     Suite,
     constants::PAYLOAD_BYTES_MAX,
@@ -57,6 +57,28 @@ pub struct Cli {
 pub enum Command {
     /// Send requests, verify every answer, report rate and latency
     Run(Box<RunArguments>),
+    /// Show the report of a run directory again
+    Report(ReportArguments),
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+#[allow(missing_docs)] // the attribute beside each is its text
+pub struct ReportArguments {
+    #[arg(value_name = "DIR", help = "A directory that `run --out` wrote")]
+    pub folder: PathBuf,
+    #[arg(long, default_value = "text", value_enum, help = "How")]
+    pub format: Format,
+}
+
+/// Forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Format {
+    Text,
+    Json,
+    Md,
+    Html,
 }
 
 /// Arguments of `run`.
@@ -119,6 +141,12 @@ pub struct RunArguments {
     pub server_pid: Option<u32>,
     #[arg(long, value_name = "FILE|-", help = "Write the report as JSON; with -, text goes to stderr")]
     pub json: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = "Write report.json, report.html, histograms and more into this directory"
+    )]
+    pub out: Option<PathBuf>,
     #[arg(long = "assert", value_name = "BOUND", value_parser = Assertion::from_str,
           help = "Like 'p99<1ms' or 'errors==0', repeated; exit 3 when one does not hold")]
     pub assertions: Vec<Assertion>,

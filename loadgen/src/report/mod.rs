@@ -1,7 +1,9 @@
 //! The report of a run: what is known, in one structure, rendered as JSON or as text.
 
 mod buckets;
+pub mod html;
 pub mod json;
+pub mod markdown;
 pub mod notes;
 mod over_time;
 pub mod text;
@@ -56,6 +58,8 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Logins granted, in any phase.
     pub logins: u64,
+    /// When the measured interval began, seconds since 1970.
+    pub started_unix_s: f64,
     /// Verified requests per second of the interval.
     pub rate_per_s: f64,
     /// The measured interval.
@@ -125,6 +129,7 @@ impl Report {
             held_back: tally.held_back,
             errors: owned(tally.errors()),
             logins: tally.logins,
+            started_unix_s: outcome.started_unix_s,
             rate_per_s: if duration_s > 0.0 { tally.verified as f64 / duration_s } else { 0.0 },
             duration_s,
             latency_ns: tally.latencies.summary_with(tally.unanswered + tally.unsent),
