@@ -31,6 +31,13 @@ pub fn boot_ms() -> u64 {
     now.tv_sec.cast_unsigned() * 1_000 + now.tv_nsec.cast_unsigned() / 1_000_000
 }
 
+/// Seconds since 1970, for people.
+#[must_use]
+pub fn unix_s() -> f64 {
+    let now = clock_gettime(ClockId::Realtime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
 /// CPU time the calling thread has used, user and kernel, ns.
 #[must_use]
 pub fn thread_cpu_ns() -> u64 {

@@ -1,9 +1,11 @@
 //! The machine a number was measured on. Without it a number means nothing.
 
-use std::{fs, net::IpAddr, process::Command, thread};
+use std::{collections::BTreeMap, fs, net::IpAddr, process::Command, thread};
 
 use rustix::system::uname;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::run::Plan;
 
 /// CPU flags that change what cryptography and batching cost.
 const FLAGS_OF_INTEREST: [&str; 10] = [
@@ -19,8 +21,20 @@ const FLAGS_OF_INTEREST: [&str; 10] = [
     "hypervisor",
 ];
 
+const SYSCTLS: [&str; 9] = [
+    "net.core.busy_poll",
+    "net.core.busy_read",
+    "net.core.netdev_max_backlog",
+    "net.core.rmem_max",
+    "net.core.somaxconn",
+    "net.core.wmem_max",
+    "net.ipv4.tcp_congestion_control",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+];
+
 /// What is recorded beside every result; what cannot be read is null.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// Model name of the first CPU.
     pub cpu_model: Option<String>,
@@ -35,11 +49,21 @@ pub struct Environment {
     /// Operating system and architecture.
     pub system: String,
     /// Version of the generator.
-    pub generator_version: &'static str,
+    pub generator_version: String,
     /// `release` or `debug`.
-    pub generator_build: &'static str,
+    pub generator_build: String,
     /// Commit of the tree the run was started in: `MVT_COMMIT`, else what git says.
     pub commit: Option<String>,
+    /// Load averages of 1, 5 and 15 minutes at the end of the run.
+    pub load_average: Option<String>,
+    /// Where the kernel takes time from.
+    pub clock_source: Option<String>,
+    /// Kernel settings that bear on network latency.
+    pub sysctls: BTreeMap<String, String>,
+    /// What the user says of the server, like its backend or configuration.
+    pub labels: BTreeMap<String, String>,
+    /// The command line of the generator.
+    pub command: String,
     /// CPUs the workers are pinned to.
     pub pinned_to: Vec<usize>,
     /// The server was reached over the loopback device.
@@ -49,9 +73,11 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Of this machine, for a run against `server` from `local_ip`.
+    /// Of this machine, for a run of `plan` from `local_ip`.
     #[must_use]
-    pub fn capture(server: IpAddr, local_ip: IpAddr, server_pid: Option<u32>, pins: &[usize]) -> Self {
+    pub fn capture(plan: &Plan, local_ip: IpAddr) -> Self {
+        let server = plan.target.address.ip();
+        let loopback = server.is_loopback();
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let system = uname();
         let text = |part: &core::ffi::CStr| part.to_string_lossy().into_owned();
@@ -59,15 +85,20 @@ impl Environment {
             cpu_model: field(&cpu, "model name").map(str::to_owned),
             cpu_flags: flags(&cpu),
             cores: thread::available_parallelism().map_or(1, usize::from),
-            governor: governor(),
+            governor: line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             kernel: text(system.release()),
             system: format!("{} {}", text(system.sysname()), text(system.machine())),
-            generator_version: env!("CARGO_PKG_VERSION"),
-            generator_build: if cfg!(debug_assertions) { "debug" } else { "release" },
+            generator_version: env!("CARGO_PKG_VERSION").to_owned(),
+            generator_build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
             commit: commit(),
-            pinned_to: pins.to_vec(),
-            loopback: server.is_loopback(),
-            co_located: server.is_loopback() || server == local_ip || server_pid.is_some(),
+            load_average: load_average(),
+            clock_source: line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            sysctls: sysctls(),
+            labels: plan.labels.clone(),
+            command: command(),
+            pinned_to: plan.pins.clone(),
+            loopback,
+            co_located: loopback || server == local_ip || plan.server_pid.is_some(),
         }
     }
 }
@@ -82,9 +113,30 @@ fn flags(cpuinfo: &str) -> Vec<String> {
     FLAGS_OF_INTEREST.into_iter().filter(|flag| present.contains(flag)).map(str::to_owned).collect()
 }
 
-fn governor() -> Option<String> {
-    let text = fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").ok()?;
-    Some(text.trim().to_owned())
+fn line_of(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The arguments as a shell takes them; the program by its name only.
+fn command() -> String {
+    let quoted = |argument: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
+        let is_plain = !argument.is_empty() && argument.chars().all(plain);
+        if is_plain { argument } else { format!("'{}'", argument.replace('\'', "'\\''")) }
+    };
+    let arguments = std::env::args().skip(1).map(quoted);
+    std::iter::once("mvt-loadgen".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+fn load_average() -> Option<String> {
+    let text = line_of("/proc/loadavg")?;
+    Some(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
+}
+
+fn sysctls() -> BTreeMap<String, String> {
+    let path = |name: &str| format!("/proc/sys/{}", name.replace('.', "/"));
+    SYSCTLS.into_iter().filter_map(|name| Some((name.to_owned(), line_of(&path(name))?))).collect()
 }
 
 fn commit() -> Option<String> {
@@ -113,16 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn loopback_and_one_machine_are_told_apart() {
-        let [loopback, near, far] = ["127.0.0.1", "10.0.0.1", "10.0.0.2"].map(|ip| ip.parse().unwrap());
-        for (server, local, pid, expected) in [
-            (loopback, loopback, None, (true, true)),
-            (near, near, None, (false, true)),
-            (far, near, None, (false, false)),
-            (far, near, Some(1), (false, true)),
-        ] {
-            let environment = Environment::capture(server, local, pid, &[]);
-            assert_eq!((environment.loopback, environment.co_located), expected, "{server} from {local}");
-        }
+    fn a_kernel_setting_is_one_line() {
+        assert_eq!(sysctls().get("net.ipv4.tcp_rmem").map(|text| text.split(' ').count()), Some(3));
+        assert_eq!(line_of("/nowhere"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use base64ct::{Base64, Encoding};
 use hdrhistogram::{
     Histogram,
-    serialization::{Serializer, V2DeflateSerializer},
+    serialization::{Deserializer, Serializer, V2DeflateSerializer},
 };
 
 /// Longest latency told apart; longer ones count as this.
@@ -20,8 +20,13 @@ pub const P999_SAMPLES_MIN: u64 = 10_000;
 pub struct Latencies(Histogram<u64>);
 
 /// Percentiles of one histogram, ns. A percentile without enough samples is `None`.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+///
+/// Percentiles are of `count + beyond` requests: those that were never answered, or never sent, are slower than every
+/// one that was, and a percentile that falls among them is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
+    /// The shortest.
+    pub min: Option<u64>,
     /// The median.
     pub p50: Option<u64>,
     /// 90 % are at most this.
@@ -36,6 +41,8 @@ pub struct Summary {
     pub mean: Option<f64>,
     /// Samples.
     pub count: u64,
+    /// Requests whose latency is not known, only that it is long.
+    pub beyond: u64,
 }
 
 impl fmt::Debug for Latencies {
@@ -76,25 +83,58 @@ impl Latencies {
         self.0.len()
     }
 
+    /// The value that `quantile` (0 to 1) of the samples and of `beyond` longer ones do not exceed.
+    #[must_use]
+    pub fn quantile(&self, quantile: f64, beyond: u64) -> Option<u64> {
+        let count = self.0.len();
+        let of_samples = quantile * (count + beyond) as f64 / count as f64;
+        (count > 0 && of_samples <= 1.0).then(|| self.0.value_at_quantile(of_samples))
+    }
+
     /// Percentiles, maximum and mean.
     #[must_use]
     pub fn summary(&self) -> Summary {
+        self.summary_with(0)
+    }
+
+    /// The same for a run in which `beyond` requests took longer than every sample.
+    #[must_use]
+    pub fn summary_with(&self, beyond: u64) -> Summary {
         let count = self.0.len();
-        let at = |quantile, samples_min| (count >= samples_min).then(|| self.0.value_at_quantile(quantile));
+        let some = count > 0;
+        let enough = count >= P999_SAMPLES_MIN;
         Summary {
-            p50: at(0.5, 1),
-            p90: at(0.9, 1),
-            p99: at(0.99, 1),
-            p999: at(0.999, P999_SAMPLES_MIN),
-            max: (count > 0).then(|| self.0.max()),
-            mean: (count > 0).then(|| self.0.mean()),
+            min: some.then(|| self.0.min()),
+            p50: self.quantile(0.5, beyond),
+            p90: self.quantile(0.9, beyond),
+            p99: self.quantile(0.99, beyond),
+            p999: self.quantile(0.999, beyond).filter(|_| enough),
+            max: some.then(|| self.0.max()),
+            mean: some.then(|| self.0.mean()),
             count,
+            beyond,
         }
+    }
+
+    /// The histogram, for the writers of its formats.
+    #[must_use]
+    pub const fn histogram(&self) -> &Histogram<u64> {
+        &self.0
     }
 
     /// Recorded values with their counts, ascending.
     pub fn recorded(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()))
+    }
+
+    /// Reads [`Self::to_base64`]; `None` when it is no histogram of these bounds.
+    #[must_use]
+    pub fn from_base64(text: &str) -> Option<Self> {
+        let bytes = Base64::decode_vec(text).ok()?;
+        let read: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).ok()?;
+        let mut latencies = Self::default();
+        latencies.0.add(&read).ok()?;
+        Some(latencies)
     }
 
     /// The compressed HdrHistogram V2 encoding in base64, as interval logs carry it.
@@ -103,6 +143,19 @@ impl Latencies {
         let mut bytes = Vec::new();
         V2DeflateSerializer::new().serialize(&self.0, &mut bytes).expect("writing to memory does not fail");
         Base64::encode_string(&bytes)
+    }
+}
+
+impl serde::Serialize for Latencies {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_base64())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Latencies {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_base64(&text).ok_or_else(|| serde::de::Error::custom("not a compressed HdrHistogram V2"))
     }
 }
 
@@ -165,9 +218,17 @@ mod tests {
     #[test]
     fn the_encoding_is_read_back_by_the_format_s_reader() {
         let latencies = of(samples(5, 10_000));
-        let bytes = Base64::decode_vec(&latencies.to_base64()).unwrap();
-        let read: Histogram<u64> =
-            hdrhistogram::serialization::Deserializer::new().deserialize(&mut &bytes[..]).unwrap();
-        assert_eq!(read, latencies.0);
+        assert_eq!(Latencies::from_base64(&latencies.to_base64()), Some(latencies));
+        assert_eq!(Latencies::from_base64("AAAA"), None);
+    }
+
+    #[test]
+    fn a_percentile_among_requests_that_were_never_answered_is_not_known() {
+        let latencies = of(1..=100);
+        let summary = latencies.summary_with(100);
+        assert_eq!((summary.p50, summary.p90, summary.p99), (Some(100), None, None));
+        assert_eq!((summary.count, summary.beyond, summary.max), (100, 100, Some(100)));
+        assert_eq!(latencies.quantile(0.25, 100), Some(50));
+        assert_eq!(Latencies::default().quantile(0.5, 3), None);
     }
 }

@@ -3,14 +3,17 @@
 //! Modules, from the outside in:
 //! - [`cli`]: the command line, turned into a [`run::Plan`].
 //! - [`run`]: one bounded run: workers, phases, server CPU; gives a [`run::Outcome`].
-//! - [`report`]: the outcome as text and as JSON (`mvt.report/1`).
+//! - [`run_directory`]: the files a run leaves.
+//! - [`report`]: the outcome as text, Markdown, HTML and JSON (`mvt.report/1`).
+//! - [`assertion`], [`verdict`]: bounds on the figures of a report, and whether they are about the server at all.
 //! - [`environment`]: the machine a number was measured on.
 //! - [`progress`]: the line on the terminal.
 //! - [`worker`]: one thread and its poll loop.
 //! - [`connection`]: one connection: socket, login, sessions.
 //! - [`schedule`], [`workload`], [`target`]: when to send, what, and to whom.
+//! - [`pacing`], [`arrivals`]: the schedule of one connection, and the instants of an open loop.
 //! - [`phase`]: warm-up, measured interval, drain.
-//! - [`tally`], [`histogram`]: what was counted and how long it took.
+//! - [`tally`], [`timeline`], [`histogram`]: what was counted, when, and how long it took.
 //! - [`server_cpu`], [`clock`]: CPU time of the server, and time.
 //! - [`trouble`]: what can go wrong.
 
@@ -18,7 +21,12 @@ pub mod cli;
 
 pub mod run;
 
+pub mod run_directory;
+
 pub mod report;
+
+pub mod assertion;
+pub mod verdict;
 
 pub mod environment;
 
@@ -33,9 +41,13 @@ pub mod schedule;
 pub mod target;
 pub mod workload;
 
+pub mod arrivals;
+pub mod pacing;
+
 pub mod phase;
 
 pub mod tally;
+pub mod timeline;
 
 pub mod histogram;
 

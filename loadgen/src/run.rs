@@ -1,15 +1,19 @@
 //! One run, bounded in time: starts the workers, sets the phases, reads the server's CPU time, merges the tallies.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     panic,
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread,
     time::Duration,
 };
 
 use crate::{
-    clock::{Clock, nanoseconds},
+    clock::{self, Clock, nanoseconds},
     phase::Phases,
     progress::{Live, Progress, REDRAW},
     schedule::Schedule,
@@ -17,7 +21,7 @@ use crate::{
     tally::Tally,
     target::Target,
     trouble::StartError,
-    worker::{self, Event, Harvest, Orders},
+    worker::{self, Event, Orders},
     workload::{Workload, share},
 };
 
@@ -50,8 +54,21 @@ pub struct Plan {
     pub pins: Vec<usize>,
     /// The server's process, when it runs here.
     pub server_pid: Option<u32>,
+    /// Workers never sleep while requests are sent.
+    pub spin: bool,
+    /// What the user says of the server, for the report.
+    pub labels: BTreeMap<String, String>,
     /// No progress line.
     pub quiet: bool,
+}
+
+impl Plan {
+    /// Ramp and warm-up.
+    #[must_use]
+    pub fn unmeasured(&self) -> Duration {
+        let ramp_ns = self.schedule.arrivals().map_or(0, |arrivals| arrivals.ramp_ns);
+        Duration::from_nanos(ramp_ns) + self.extent.warmup
+    }
 }
 
 /// What a run gave.
@@ -59,10 +76,16 @@ pub struct Plan {
 pub struct Outcome {
     /// All workers together.
     pub tally: Tally,
+    /// When the measured interval began, seconds since 1970.
+    pub started_unix_s: f64,
     /// The measured interval, ns.
     pub interval_ns: u64,
     /// CPU time of the workers in it, ns.
     pub client_cpu_ns: u64,
+    /// Share of the interval in which the busiest worker had something to do, 0 to 1.
+    pub busy_share: f64,
+    /// The run was told to stop before its end.
+    pub interrupted: bool,
     /// CPU time of the server's process in it, ns.
     pub server_cpu_ns: Option<u64>,
     /// This end's address.
@@ -77,11 +100,11 @@ impl Outcome {
     }
 }
 
-/// Runs `plan`.
+/// Runs `plan`, its measured interval until `stop` is set at most.
 ///
 /// # Errors
 /// When the run cannot begin. What goes wrong later is counted.
-pub fn run(plan: &Plan) -> Result<Outcome, StartError> {
+pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Outcome, StartError> {
     let clock = Clock::start();
     let progress = Progress::new(plan.quiet);
     let lives: Vec<Live> = (0..plan.workload.threads).map(|_| Live::new(progress.is_shown())).collect();
@@ -90,7 +113,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, StartError> {
         let mut starts = Vec::new();
         let mut workers = Vec::new();
         for (index, live) in lives.iter().enumerate() {
-            let orders = orders(plan, index, clock, live);
+            let orders = orders(plan, index, clock, stop, live);
             let (start, phases) = mpsc::channel();
             let events = event_sender.clone();
             starts.push(start);
@@ -101,29 +124,53 @@ pub fn run(plan: &Plan) -> Result<Outcome, StartError> {
         drop(event_sender);
         // On an error the senders in `starts` drop, and the waiting workers end.
         let local_ip = await_starts(&events, starts.len())?;
+        let before_interval = plan.unmeasured();
+        let started_unix_s = clock::unix_s() + before_interval.as_secs_f64();
         let watch = Watch { plan, clock, lives: &lives, progress };
         let (interval_ns, server_cpu_ns) = watch.interval(&starts, &events);
         let mut tally = Tally::default();
         let mut client_cpu_ns = 0;
+        let mut busy_ns = 0;
         for worker in workers {
             let harvest = worker.join().unwrap_or_else(|cause| panic::resume_unwind(cause));
-            if let Some(Harvest { tally: part, cpu_ns }) = harvest {
-                tally.merge(&part);
-                client_cpu_ns += cpu_ns;
+            if let Some(part) = harvest {
+                tally.merge(&part.tally);
+                client_cpu_ns += part.cpu_ns;
+                busy_ns = part.busy_ns.max(busy_ns);
             }
         }
-        Ok(Outcome { tally, interval_ns, client_cpu_ns, server_cpu_ns, local_ip })
+        tally.timeline.truncate(interval_ns);
+        let busy_share = if interval_ns == 0 { 0.0 } else { (busy_ns as f64 / interval_ns as f64).min(1.0) };
+        let interrupted = stop.load(Relaxed);
+        Ok(Outcome {
+            tally,
+            started_unix_s,
+            interval_ns,
+            client_cpu_ns,
+            busy_share,
+            interrupted,
+            server_cpu_ns,
+            local_ip,
+        })
     })
 }
 
-fn orders<'a>(plan: &'a Plan, index: usize, clock: Clock, live: &'a Live) -> Orders<'a> {
+fn orders<'a>(
+    plan: &'a Plan,
+    index: usize,
+    clock: Clock,
+    stop: &'a AtomicBool,
+    live: &'a Live,
+) -> Orders<'a> {
     Orders {
         index,
         pin: plan.pins.get(index).copied(),
         clock,
         target: &plan.target,
         workload: &plan.workload,
-        schedule: plan.schedule,
+        schedule: &plan.schedule,
+        spin: plan.spin,
+        stop,
         budget: plan.extent.requests.map_or(u64::MAX, |whole| share(whole, plan.workload.threads, index)),
         live,
     }
@@ -154,10 +201,11 @@ impl Watch<'_> {
     /// Starts the phases and waits for the end of the interval: its length and the server's CPU time in it.
     fn interval(mut self, starts: &[Sender<Phases>], events: &Receiver<Event>) -> (u64, Option<u64>) {
         let extent = self.plan.extent;
-        let measure_from_ns = self.clock.now_ns() + nanoseconds(extent.warmup);
+        let begin_ns = self.clock.now_ns();
+        let measure_from_ns = begin_ns + nanoseconds(self.plan.unmeasured());
         let measure_until_ns = measure_from_ns + nanoseconds(extent.duration);
         let drain_until_ns = measure_until_ns + nanoseconds(DRAIN);
-        let phases = Phases { measure_from_ns, measure_until_ns, drain_until_ns };
+        let phases = Phases { begin_ns, measure_from_ns, measure_until_ns, drain_until_ns };
         for start in starts {
             let _ = start.send(phases);
         }

@@ -1,55 +1,52 @@
 //! When requests are sent.
 
-/// The rule by which one connection sends.
-///
-/// An open loop is a further variant: its `due` counts the arrivals up to `now_ns`, and latency then runs from
-/// the intended instant of each instead of from its write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::arrivals::OpenLoop;
+
+/// The rule by which requests are sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Schedule {
-    /// A new request for every answer, so that `in_flight` always wait.
+    /// A new request for every answer, so that `in_flight` always wait on each connection.
     Closed {
-        /// Requests that wait on the connection.
+        /// Requests that wait on a connection.
+        in_flight: usize,
+    },
+    /// At instants fixed beforehand.
+    Open {
+        /// The instants.
+        arrivals: OpenLoop,
+        /// Most requests that wait on a connection; what is due beyond it waits too, and its latency counts.
         in_flight: usize,
     },
 }
 
 impl Schedule {
-    /// How many requests to send at `now_ns` on a connection on which `waiting` wait.
-    #[must_use]
-    #[inline]
-    pub const fn due(&self, _now_ns: u64, waiting: usize) -> usize {
-        match self {
-            Self::Closed { in_flight } => in_flight.saturating_sub(waiting),
-        }
-    }
-
     /// The name in reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Closed { .. } => "closed",
+            Self::Open { .. } => "open",
+        }
+    }
+
+    /// The arrivals of an open loop.
+    #[must_use]
+    pub const fn arrivals(&self) -> Option<&OpenLoop> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Open { arrivals, .. } => Some(arrivals),
         }
     }
 
     /// What this means for the latency that is reported.
     #[must_use]
-    pub const fn meaning(&self) -> &'static str {
-        match self {
-            Self::Closed { .. } => {
-                "closed loop: a slow server is asked less, so latency here is that at saturation with this many \
-                 in flight, not at a chosen rate"
-            }
+    pub fn meaning(name: &str) -> &'static str {
+        if name == "open" {
+            "open loop: latency runs from the instant a request was meant to be sent, so a request that had to wait \
+             for a slow server, or for this generator, is reported with its wait"
+        } else {
+            "closed loop: a slow server is asked less, so latency here is that at saturation with this many in \
+             flight, not at a chosen rate (--rate N is the open loop)"
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_closed_loop_fills_up_to_its_depth() {
-        let closed = Schedule::Closed { in_flight: 4 };
-        assert_eq!([0, 1, 4, 5].map(|waiting| closed.due(0, waiting)), [4, 3, 0, 0]);
     }
 }

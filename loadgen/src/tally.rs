@@ -1,14 +1,15 @@
 //! What a worker counted.
 //!
-//! Requests are counted by when they were *sent*: those sent in the measured interval, whenever their answer came.
-//! So `sent = verified + rejected + unanswered`, and a slow answer is not lost because the interval ended first.
+//! Requests are counted by when they were *sent*, in an open loop by when they were meant to be: those of the measured
+//! interval, whenever their answer came. So `sent = verified + rejected + unanswered`, and a slow answer is not lost
+//! because the interval ended first. An open loop also counts what it never sent.
 //! Failed verifications and errors count in every phase: a warm-up hides nothing.
 
 use std::collections::BTreeMap;
 
 use mvt_proto::reject::ErrReason;
 
-use crate::{histogram::Latencies, trouble::Trouble};
+use crate::{histogram::Latencies, pacing::Due, phase::Phases, timeline::Timeline, trouble::Trouble};
 
 /// Names of verified refusals: those of an ERR (SPEC §7.3) in the order of their status, then LOST (§9).
 pub const REFUSALS: [&str; 7] = ["stale", "replay", "limit", "renew", "revoked", "expired", "lost"];
@@ -46,6 +47,10 @@ pub struct Tally {
     pub verified: u64,
     /// Those of them that were never answered.
     pub unanswered: u64,
+    /// Requests due in the measured interval that were never sent (open loop).
+    pub unsent: u64,
+    /// Requests sent that had to wait for the server: no free slot of `--in-flight`, a full socket, a login.
+    pub held_back: u64,
     /// RESPs that arrived in the measured interval: what CPU time is divided by.
     pub verified_in_interval: u64,
     /// Answers whose tag did not hold, in any phase.
@@ -54,14 +59,64 @@ pub struct Tally {
     pub logins: u64,
     /// Latencies of the verified.
     pub latencies: Latencies,
+    /// From the intended instant to the write, of requests that were not held back (open loop).
+    pub slip: Latencies,
+    /// The same over time.
+    pub timeline: Timeline,
     refused: [u64; REFUSALS.len()],
     troubles: [u64; Trouble::ALL.len()],
 }
 
 impl Tally {
-    /// Counts a verified refusal of a request sent in the measured interval.
-    pub fn refuse(&mut self, refusal: Refusal) {
+    /// Prepares the slots of the measured interval.
+    pub fn begin(&mut self, phases: &Phases) {
+        self.timeline = Timeline::new(phases);
+    }
+
+    /// Counts a measured request that is written at `written_ns`.
+    #[inline]
+    pub fn send(&mut self, due: Due, written_ns: u64) {
+        self.sent += 1;
+        let slip_ns = due.intended_ns.map(|intended_ns| written_ns.saturating_sub(intended_ns));
+        if let Some(slot) = self.timeline.at(due.intended_ns.unwrap_or(written_ns)) {
+            slot.sent += 1;
+            if let Some(slip_ns) = slip_ns.filter(|_| !due.held_back) {
+                slot.slip_max_ns = slot.slip_max_ns.max(slip_ns);
+            }
+        }
+        match slip_ns {
+            Some(_) if due.held_back => self.held_back += 1,
+            Some(slip_ns) => self.slip.record(slip_ns),
+            None => {}
+        }
+    }
+
+    /// Counts the verified answer, read at `at_ns`, to a measured request whose latency began at `from_ns`.
+    #[inline]
+    pub fn verify(&mut self, from_ns: u64, at_ns: u64) {
+        let latency_ns = at_ns.saturating_sub(from_ns);
+        self.verified += 1;
+        self.latencies.record(latency_ns);
+        if let Some(slot) = self.timeline.at(from_ns) {
+            slot.latencies.record(latency_ns);
+        }
+    }
+
+    /// Counts a RESP that arrived in the measured interval.
+    #[inline]
+    pub fn answer(&mut self, at_ns: u64) {
+        self.verified_in_interval += 1;
+        if let Some(slot) = self.timeline.at(at_ns) {
+            slot.answered += 1;
+        }
+    }
+
+    /// Counts a verified refusal of a measured request whose latency began at `from_ns`.
+    pub fn refuse(&mut self, refusal: Refusal, from_ns: u64) {
         self.refused[refusal.index()] += 1;
+        if let Some(slot) = self.timeline.at(from_ns) {
+            slot.refused += 1;
+        }
     }
 
     /// Counts a trouble.
@@ -99,10 +154,14 @@ impl Tally {
         self.sent += other.sent;
         self.verified += other.verified;
         self.unanswered += other.unanswered;
+        self.unsent += other.unsent;
+        self.held_back += other.held_back;
         self.verified_in_interval += other.verified_in_interval;
         self.failed_verifications += other.failed_verifications;
         self.logins += other.logins;
         self.latencies.merge(&other.latencies);
+        self.slip.merge(&other.slip);
+        self.timeline.merge(&other.timeline);
         self.refused.iter_mut().zip(other.refused).for_each(|(sum, count)| *sum += count);
         self.troubles.iter_mut().zip(other.troubles).for_each(|(sum, count)| *sum += count);
     }
@@ -130,7 +189,7 @@ mod tests {
     #[test]
     fn a_merge_adds_every_counter() {
         let mut one = Tally { sent: 3, verified: 2, logins: 1, ..Tally::default() };
-        one.refuse(Refusal::Lost);
+        one.refuse(Refusal::Lost, 0);
         one.meet(Trouble::Closed);
         one.latencies.record(7);
         let mut sum = one.clone();

@@ -148,6 +148,13 @@ fn bad_arguments_are_named_and_exit_with_2() {
         (&["--server-pid", "4294967295"], "--server-pid"),
         (&["--pin", "5000"], "--pin"),
         (&["--pin", "0,x"], "--pin"),
+        (&["--rate", "0"], "--rate"),
+        (&["--rate", "1k", "--closed"], "--closed"),
+        (&["--rate", "1k", "--arrivals", "uniform"], "--arrivals"),
+        (&["--ramp", "1s"], "--ramp"),
+        (&["--spin"], "--spin"),
+        (&["--assert", "p99"], "--assert"),
+        (&["--label", "backend"], "--label"),
         (&["--what"], "--what"),
     ] {
         let output = binary.run(nowhere, more);

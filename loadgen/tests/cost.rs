@@ -10,7 +10,7 @@ use mvt_loadgen::{
     run::run,
 };
 use mvt_proto::Suite;
-use support::{plan, stand_in::honest};
+use support::{NEVER, plan, stand_in::honest};
 
 #[test]
 #[ignore = "a measurement of some seconds"]
@@ -22,7 +22,7 @@ fn a_run_passes_the_soft_limit_of_its_sessions() {
     plan.schedule = mvt_loadgen::schedule::Schedule::Closed { in_flight: 256 };
     plan.extent.duration = Duration::from_secs(120);
     plan.extent.requests = Some(3 << 20);
-    let outcome = run(&plan).expect("the run begins");
+    let outcome = run(&plan, &NEVER).expect("the run begins");
     assert!(outcome.is_clean(), "{:?}", outcome.tally);
     assert_eq!(outcome.tally.verified, 3 << 20);
     assert!(outcome.tally.logins >= 3);
@@ -40,7 +40,7 @@ fn cost_of_a_request() {
         plan.schedule = mvt_loadgen::schedule::Schedule::Closed { in_flight: 256 };
         plan.extent.warmup = Duration::from_millis(500);
         plan.extent.duration = Duration::from_secs(4);
-        let outcome = run(&plan).expect("the run begins");
+        let outcome = run(&plan, &NEVER).expect("the run begins");
         assert!(outcome.is_clean(), "{:?}", outcome.tally);
         println!("{}", text::render(&Report::new(&plan, &outcome)));
     }

@@ -11,7 +11,7 @@ use mvt_loadgen::{
 };
 use mvt_proto::{Limits, Suite};
 use support::{
-    plan,
+    NEVER, plan,
     stand_in::{self, Fault, honest},
 };
 
@@ -19,11 +19,11 @@ use support::{
 fn of_requests(count: u64, mut plan: Plan) -> Outcome {
     plan.extent.requests = Some(count);
     plan.extent.duration = Duration::from_secs(60);
-    run(&plan).expect("the run begins")
+    run(&plan, &NEVER).expect("the run begins")
 }
 
 fn outcome(fault: Fault) -> Outcome {
-    run(&plan(stand_in::serve(fault, Limits::DEFAULT))).expect("the run begins")
+    run(&plan(stand_in::serve(fault, Limits::DEFAULT)), &NEVER).expect("the run begins")
 }
 
 /// `sent = verified + Σ rejected + unanswered`.
@@ -55,7 +55,7 @@ fn an_honest_server_s_answers_all_verify() {
 fn a_flipped_tag_is_counted_and_never_verified() {
     let mut plan = plan(stand_in::serve(Fault::FlippedTag, Limits::DEFAULT));
     plan.extent.duration = Duration::from_secs(1);
-    let outcome = run(&plan).expect("the run begins");
+    let outcome = run(&plan, &NEVER).expect("the run begins");
     assert!(outcome.tally.failed_verifications > 0);
     assert_eq!(outcome.tally.unanswered, outcome.tally.failed_verifications);
     assert!(!outcome.is_clean());
@@ -76,7 +76,7 @@ fn a_closed_connection_is_an_error_and_what_waited_is_unanswered() {
 fn a_run_whose_connections_end_in_the_warm_up_measures_nothing_and_says_so() {
     let mut plan = plan(stand_in::serve(Fault::Closes, Limits::DEFAULT));
     plan.extent.warmup = Duration::from_secs(20);
-    let outcome = run(&plan).expect("the run begins");
+    let outcome = run(&plan, &NEVER).expect("the run begins");
     assert_eq!(outcome.tally.errors(), BTreeMap::from([("closed", 2)]));
     assert_eq!((outcome.tally.sent, outcome.interval_ns, outcome.client_cpu_ns), (0, 0, 0));
     assert!(!outcome.is_clean());
@@ -96,7 +96,7 @@ fn a_server_that_never_answers_leaves_everything_unanswered() {
 fn a_server_that_falls_silent_for_long_is_a_timeout() {
     let mut plan = plan(stand_in::serve(Fault::NeverAnswers, Limits::DEFAULT));
     plan.extent.duration = Duration::from_secs(20);
-    let outcome = run(&plan).expect("the run begins");
+    let outcome = run(&plan, &NEVER).expect("the run begins");
     assert_eq!(outcome.tally.errors(), BTreeMap::from([("timeout", 2)]));
     assert!(outcome.interval_ns < 10_000_000_000, "it does not wait for the end of the interval");
 }
@@ -141,17 +141,17 @@ fn a_login_that_fails_ends_the_run_with_its_cause() {
         (Fault::Http, "does not speak MVT"),
         (Fault::SilentLogin, "did not answer the login"),
     ] {
-        let error = run(&plan(stand_in::serve(fault, Limits::DEFAULT))).expect_err("no session");
+        let error = run(&plan(stand_in::serve(fault, Limits::DEFAULT)), &NEVER).expect_err("no session");
         assert!(error.to_string().contains(expected), "{error}");
     }
     let mut wrong_key = plan(honest());
     wrong_key.target.server_public[5] ^= 1;
-    assert!(matches!(run(&wrong_key), Err(StartError::Refused { .. })));
+    assert!(matches!(run(&wrong_key, &NEVER), Err(StartError::Refused { .. })));
 }
 
 #[test]
 fn bytes_that_are_no_frame_end_the_connection() {
-    let outcome = run(&plan(stand_in::serve(Fault::Garbage, Limits::DEFAULT)));
+    let outcome = run(&plan(stand_in::serve(Fault::Garbage, Limits::DEFAULT)), &NEVER);
     match outcome {
         Ok(outcome) => assert_eq!(outcome.tally.errors(), BTreeMap::from([("malformed", 2)])),
         Err(error) => assert!(matches!(error, StartError::NotMvt { .. }), "{error}"),
@@ -183,7 +183,7 @@ fn a_bound_on_requests_is_exact_and_ends_the_run() {
     plan.extent.warmup = Duration::from_millis(50);
     plan.extent.duration = Duration::from_secs(60);
     plan.extent.requests = Some(1_001);
-    let outcome = run(&plan).expect("the run begins");
+    let outcome = run(&plan, &NEVER).expect("the run begins");
     assert_eq!((outcome.tally.sent, outcome.tally.verified), (1_001, 1_001));
     assert!(outcome.interval_ns < 30_000_000_000);
     assert!(outcome.is_clean());

@@ -8,7 +8,8 @@ use mvt_proto::{
 };
 
 use crate::{
-    phase::Phase,
+    pacing::{Due, Pacing},
+    phase::{Phase, Phases},
     tally::{Refusal, Tally},
     workload::OP,
 };
@@ -16,9 +17,11 @@ use crate::{
 /// What is kept beside a request that waits.
 #[derive(Debug)]
 struct Sent {
-    /// Just before the write that carries it; set for the whole batch once it is sealed.
-    at_ns: Cell<u64>,
-    /// Sent in the measured interval.
+    /// Where its latency begins: the intended instant, or in a closed loop just before the write that carries it,
+    /// set for the whole batch once it is sealed.
+    from_ns: Cell<u64>,
+    due: Due,
+    /// Of the measured interval.
     measured: bool,
 }
 
@@ -60,27 +63,42 @@ impl Established {
         self.spent || self.session.renewal_is_due(now_ms)
     }
 
-    /// Seals up to `count` requests into `out` until it holds `bytes_max`; how many were sealed.
-    pub(super) fn seal(&mut self, batch: &Batch<'_>, out: &mut Vec<u8>) -> usize {
-        for index in 0..batch.count {
-            if out.len() >= batch.bytes_max {
-                return index;
-            }
+    /// Seals what `batch` says is due into `out` until it holds `bytes_max`; how many were sealed.
+    pub(super) fn seal(&mut self, batch: &mut Batch<'_>, out: &mut Vec<u8>) -> usize {
+        let first = out.len();
+        let mut sealed = 0;
+        let mut waiting = batch.waiting;
+        while out.len() < batch.bytes_max
+            && *batch.budget > 0
+            && batch.pacing.is_due(batch.now_ns, waiting, batch.phase.sends())
+        {
             let Ok(pending) = self.session.seal_request(OP, batch.payload, batch.boot_ms, out) else {
                 self.spent = true;
-                return index;
+                break;
             };
-            self.outstanding.push(pending, Sent { at_ns: Cell::new(0), measured: batch.measured });
+            let due = batch.pacing.take();
+            let measured = match due.intended_ns {
+                Some(intended_ns) => batch.phases.is_some_and(|phases| phases.measures(intended_ns)),
+                None => batch.phase == Phase::Measure,
+            };
+            *batch.budget -= u64::from(measured && *batch.budget != u64::MAX);
+            self.outstanding.push(pending, Sent { from_ns: Cell::new(0), due, measured });
+            sealed += 1;
+            waiting += 1;
         }
-        batch.count
+        debug_assert!(sealed > 0 || out.len() == first);
+        sealed
     }
 
-    /// Notes `now_ns` as the send time of the last `count` requests sealed.
-    pub(super) fn stamp(&self, count: usize, now_ns: u64) {
+    /// Notes `now_ns` as the time of the write of the last `count` requests sealed.
+    pub(super) fn stamp(&self, count: usize, now_ns: u64, tally: &mut Tally) {
         let end = self.session.counter();
         for counter in end - count as u64..end {
             if let Some((_, sent)) = self.outstanding.get(counter) {
-                sent.at_ns.set(now_ns);
+                sent.from_ns.set(sent.due.intended_ns.unwrap_or(now_ns));
+                if sent.measured {
+                    tally.send(sent.due, now_ns);
+                }
             }
         }
     }
@@ -95,7 +113,7 @@ impl Established {
         tally: &mut Tally,
     ) -> bool {
         let Some((pending, sent)) = self.outstanding.get(header.counter) else { return false };
-        let (at_ns, measured) = (sent.at_ns.get(), sent.measured);
+        let (from_ns, measured) = (sent.from_ns.get(), sent.measured);
         let refusal = match self.session.open_answer(pending, header, frame, arrival.boot_ms) {
             // The request goes on waiting for an answer that verifies (SPEC §7.1.2).
             Err(_) => {
@@ -109,16 +127,17 @@ impl Established {
         self.outstanding.remove(header.counter);
         match refusal {
             None => {
-                tally.verified_in_interval += u64::from(arrival.phase == Phase::Measure);
+                if arrival.phase == Phase::Measure {
+                    tally.answer(arrival.at_ns);
+                }
                 if measured {
-                    tally.verified += 1;
-                    tally.latencies.record(arrival.at_ns.saturating_sub(at_ns));
+                    tally.verify(from_ns, arrival.at_ns);
                 }
             }
             Some(refusal) => {
                 self.spent |= ends_the_session(refusal);
                 if measured {
-                    tally.refuse(refusal);
+                    tally.refuse(refusal, from_ns);
                 }
             }
         }
@@ -134,10 +153,16 @@ impl Established {
 /// What to seal in one turn.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
-    pub(super) count: usize,
-    pub(super) payload: &'a [u8],
+    pub(super) pacing: &'a mut Pacing,
+    /// Requests that wait on all sessions of the connection.
+    pub(super) waiting: usize,
+    pub(super) now_ns: u64,
     pub(super) boot_ms: u64,
-    pub(super) measured: bool,
+    pub(super) phase: Phase,
+    pub(super) phases: Option<Phases>,
+    /// Measured requests that may still be sent.
+    pub(super) budget: &'a mut u64,
+    pub(super) payload: &'a [u8],
     pub(super) bytes_max: usize,
 }
 

@@ -1,8 +1,8 @@
 //! One connection: login, requests, answers. A turn is at most one read and one write.
 //!
-//! Latency of a request runs from just before the write that carries it, read once for each batch, until the
-//! read that brings its answer returns, read once for each read. Signing and verifying are not part of it. An
-//! answer that came while the worker was busy with other connections, or with a login, is seen when it is read.
+//! Latency of a request runs until the read that brings its answer returns, read once for each read. It begins in an
+//! open loop at the instant the request was meant to be sent, in a closed loop just before the write that carries it,
+//! read once for each batch. An answer that came while the worker was busy is seen when it is read.
 
 mod established;
 mod login;
@@ -25,8 +25,8 @@ use self::{
 };
 use crate::{
     clock::{self, Clock},
-    phase::Phase,
-    schedule::Schedule,
+    pacing::Pacing,
+    phase::{Phase, Phases},
     tally::Tally,
     target::Target,
     trouble::Trouble,
@@ -43,12 +43,12 @@ pub struct Turn<'a> {
     pub clock: Clock,
     /// The phase this turn is in.
     pub phase: Phase,
+    /// All phases; none before every connection is logged in.
+    pub phases: Option<Phases>,
     /// To whom.
     pub target: &'a Target,
     /// What.
     pub workload: &'a Workload,
-    /// When.
-    pub schedule: Schedule,
     /// Measured requests this worker may still send; `u64::MAX` without a bound.
     pub budget: &'a mut u64,
     /// Where it is counted.
@@ -60,6 +60,7 @@ pub struct Turn<'a> {
 pub struct Connection {
     socket: Socket,
     sessions: Sessions,
+    pacing: Pacing,
     heard_at_ns: u64,
 }
 
@@ -70,7 +71,7 @@ impl Connection {
     /// When there is no connection.
     pub fn open(target: &Target, registry: &Registry, token: Token) -> io::Result<Self> {
         let socket = Socket::connect(target.address, registry, token)?;
-        Ok(Self { socket, sessions: Sessions::default(), heard_at_ns: 0 })
+        Ok(Self { socket, sessions: Sessions::default(), pacing: Pacing::Idle, heard_at_ns: 0 })
     }
 
     /// This end's address.
@@ -93,6 +94,29 @@ impl Connection {
         self.sessions.waiting()
     }
 
+    /// Begins to send.
+    pub fn begin(&mut self, pacing: Pacing) {
+        self.pacing = pacing;
+    }
+
+    /// Ends the measured interval early.
+    pub fn cut(&mut self, until_ns: u64) {
+        self.pacing.cut(until_ns);
+    }
+
+    /// Whether requests of an open loop are still to be sent.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.pacing.next_ns().is_some()
+    }
+
+    /// When the next request is due; `None` when it takes an event to make one due.
+    #[must_use]
+    #[inline]
+    pub fn next_ns(&self) -> Option<u64> {
+        self.pacing.next_ns().filter(|_| self.can_send())
+    }
+
     /// The kernel said there is something to read.
     pub const fn note_readable(&mut self, hung_up: bool) {
         self.socket.note_readable(hung_up);
@@ -103,6 +127,10 @@ impl Connection {
     /// # Errors
     /// The trouble that ends this connection.
     pub fn turn(&mut self, turn: &mut Turn<'_>) -> Result<bool, Trouble> {
+        // Before the read that may free it: what came due until now was not this generator's to send.
+        if !self.can_send() {
+            self.pacing.hold(turn.clock.now_ns());
+        }
         if self.socket.is_readable() {
             self.receive(turn)?;
         }
@@ -122,9 +150,16 @@ impl Connection {
         if silent && self.waiting() > 0 { Err(Trouble::Timeout) } else { Ok(()) }
     }
 
-    /// Gives up what still waits: the run or the connection is over.
-    pub fn abandon(&mut self, tally: &mut Tally) {
+    /// Gives up what still waits and what is still to be sent: the run or the connection is over.
+    pub fn abandon(&mut self, tally: &mut Tally, phases: Option<Phases>, budget: &mut u64) {
         self.sessions.abandon(tally);
+        let unsent = phases.map_or(0, |phases| self.pacing.give_up(&phases)).min(*budget);
+        tally.unsent += unsent;
+        *budget -= if *budget == u64::MAX { 0 } else { unsent };
+    }
+
+    fn can_send(&self) -> bool {
+        !self.pacing.is_full(self.waiting()) && !self.socket.is_blocked() && self.sessions.can_seal()
     }
 
     fn receive(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
@@ -150,42 +185,34 @@ impl Connection {
         if self.socket.is_blocked() {
             return Ok(false);
         }
-        let (due, sealed) = if turn.phase.sends() { self.seal(turn) } else { (0, 0) };
+        let more_is_due = self.seal(turn);
         self.flush()?;
-        Ok(sealed < due && !self.socket.is_blocked())
+        Ok(more_is_due && !self.socket.is_blocked())
     }
 
-    /// Seals what is due into the outbox: how many were, and how many that are.
-    fn seal(&mut self, turn: &mut Turn<'_>) -> (usize, usize) {
+    /// Seals what is due into the outbox; `true` when more is due than fits it.
+    fn seal(&mut self, turn: &mut Turn<'_>) -> bool {
         let waiting = self.waiting();
-        let Some(current) = self.sessions.sealable() else { return (0, 0) };
+        let Some(current) = self.sessions.sealable() else { return false };
         let now_ns = turn.clock.now_ns();
-        let measured = turn.phase == Phase::Measure;
-        let mut due = turn.schedule.due(now_ns, waiting);
-        if measured {
-            due = due.min(usize::try_from(*turn.budget).unwrap_or(usize::MAX));
-        }
-        if due == 0 {
-            return (0, 0);
-        }
-        if waiting == 0 {
-            self.heard_at_ns = now_ns;
-        }
-        let batch = Batch {
-            count: due,
-            payload: &turn.workload.payload,
+        let mut batch = Batch {
+            pacing: &mut self.pacing,
+            waiting,
+            now_ns,
             boot_ms: clock::boot_ms(),
-            measured,
+            phase: turn.phase,
+            phases: turn.phases,
+            budget: turn.budget,
+            payload: &turn.workload.payload,
             bytes_max: WRITE_BYTES_MAX,
         };
-        let sealed = current.seal(&batch, &mut self.socket.outbox);
-        current.stamp(sealed, turn.clock.now_ns());
-        if measured {
-            turn.tally.sent += sealed as u64;
-            *turn.budget -= sealed as u64;
+        let sealed = current.seal(&mut batch, &mut self.socket.outbox);
+        current.stamp(sealed, turn.clock.now_ns(), turn.tally);
+        if waiting == 0 && sealed > 0 {
+            self.heard_at_ns = now_ns;
         }
-        let blocked_by_session = current.is_spent();
-        (if blocked_by_session { sealed } else { due }, sealed)
+        let spent = current.is_spent() || *turn.budget == 0;
+        !spent && self.pacing.is_due(now_ns, waiting + sealed, turn.phase.sends())
     }
 
     fn flush(&mut self) -> Result<(), Trouble> {

@@ -40,6 +40,11 @@ impl Sessions {
         self.current.as_mut().filter(|current| !current.is_spent())
     }
 
+    /// Whether [`Self::sealable`] gives one.
+    pub(super) fn can_seal(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| !current.is_spent())
+    }
+
     /// Starts a login when there is no session yet or a soft limit is reached. The session before last must have
     /// drained, so that no answer is given up for a renewal.
     pub(super) fn renew(&mut self, turn: &Turn<'_>, outbox: &mut Vec<u8>) -> Result<(), Trouble> {

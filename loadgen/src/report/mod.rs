@@ -1,50 +1,75 @@
 //! The report of a run: what is known, in one structure, rendered as JSON or as text.
 
 mod buckets;
+pub mod html;
 pub mod json;
+pub mod markdown;
+pub mod notes;
+mod over_time;
 pub mod text;
 pub mod units;
+mod workload;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
+    assertion::{Assertion, Held},
     environment::Environment,
-    histogram::{SIGNIFICANT_DIGITS, Summary},
+    histogram::{Latencies, SIGNIFICANT_DIGITS, Summary},
     run::{Outcome, Plan},
+    verdict::Facts,
 };
 
 pub use buckets::{Bucket, buckets};
+pub use over_time::{OverTime, SlotReport};
+pub use workload::WorkloadReport;
 
 /// The name and version of the JSON layout.
 pub const SCHEMA: &str = "mvt.report/1";
 
 /// A report. The order of the fields is that of the JSON.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA`].
-    pub schema: &'static str,
+    pub schema: String,
+    /// Why this run says nothing about the server; null when it does.
+    pub void: Option<String>,
+    /// The run was stopped before its end.
+    pub interrupted: bool,
+    /// The bounds that were asserted, and whether each held.
+    pub assertions: Vec<Held>,
     /// Requests sent in the measured interval; `sent = verified + Σ rejected + unanswered`.
     pub sent: u64,
     /// Those answered by a RESP whose tag held.
     pub verified: u64,
     /// Those refused by an answer whose tag held, by reason.
-    pub rejected: BTreeMap<&'static str, u64>,
+    pub rejected: BTreeMap<String, u64>,
     /// Answers whose tag did not hold, in any phase. Must be 0.
     pub failed_verifications: u64,
     /// Requests of the interval that were never answered.
     pub unanswered: u64,
+    /// Requests due in the interval that were never sent (open loop).
+    pub unsent: u64,
+    /// Requests sent that had first to wait for the server (open loop); their wait is in the latency.
+    pub held_back: u64,
     /// What went wrong, in any phase, by name.
-    pub errors: BTreeMap<&'static str, u64>,
+    pub errors: BTreeMap<String, u64>,
     /// Logins granted, in any phase.
     pub logins: u64,
+    /// When the measured interval began, seconds since 1970.
+    pub started_unix_s: f64,
     /// Verified requests per second of the interval.
     pub rate_per_s: f64,
     /// The measured interval.
     pub duration_s: f64,
-    /// From just before a request's write until the read of its answer.
+    /// Until the read of a request's answer; from its intended instant (open loop) or its write (closed loop).
     pub latency_ns: Summary,
+    /// From the intended instant to the write, of requests that the server did not hold back; null in a closed loop.
+    pub slip_ns: Option<Summary>,
+    /// Share of the interval in which the busiest worker had something to do.
+    pub generator_busy_share: f64,
     /// CPU time of the server's process per verified request; null without `--server-pid`.
     pub server_cpu_ns_per_request: Option<f64>,
     /// CPU time of the generator's workers per verified request.
@@ -53,39 +78,28 @@ pub struct Report {
     pub workload: WorkloadReport,
     /// Where it ran.
     pub environment: Environment,
+    /// The run in slots.
+    pub over_time: OverTime,
     /// Every recorded latency.
     pub histogram: HistogramReport,
-}
-
-/// The workload as the report names it.
-#[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs)] // named as on the command line
-pub struct WorkloadReport {
-    pub server: String,
-    pub connections: usize,
-    pub in_flight: usize,
-    pub threads: usize,
-    pub payload_bytes: usize,
-    pub suite: &'static str,
-    #[serde(rename = "loop")]
-    pub schedule: &'static str,
-    pub warmup_s: f64,
-    pub duration_s: f64,
-    pub requests: Option<u64>,
-    /// What the loop means for the latency.
-    #[serde(skip)]
-    pub meaning: &'static str,
+    /// Every recorded slip; null in a closed loop.
+    pub slip_histogram: Option<HistogramReport>,
 }
 
 /// The histogram for other programs: compressed HdrHistogram V2 in base64.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct HistogramReport {
-    pub unit: &'static str,
+    pub unit: String,
     pub significant_digits: u8,
-    pub hdr_v2_deflate_base64: String,
-    #[serde(skip)]
-    pub buckets: Vec<Bucket>,
+    #[serde(rename = "hdr_v2_deflate_base64")]
+    pub latencies: Latencies,
+}
+
+impl HistogramReport {
+    fn new(latencies: &Latencies) -> Self {
+        Self { unit: "ns".into(), significant_digits: SIGNIFICANT_DIGITS, latencies: latencies.clone() }
+    }
 }
 
 impl Report {
@@ -97,52 +111,81 @@ impl Report {
         let per_request = |cpu_ns: u64| {
             (tally.verified_in_interval > 0).then(|| cpu_ns as f64 / tally.verified_in_interval as f64)
         };
-        Self {
-            schema: SCHEMA,
+        let owned = |counts: BTreeMap<&'static str, u64>| {
+            counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+        };
+        let open = plan.schedule.arrivals().is_some();
+        let mut report = Self {
+            schema: SCHEMA.to_owned(),
+            void: None,
+            interrupted: outcome.interrupted,
+            assertions: Vec::new(),
             sent: tally.sent,
             verified: tally.verified,
-            rejected: tally.rejected(),
+            rejected: owned(tally.rejected()),
             failed_verifications: tally.failed_verifications,
             unanswered: tally.unanswered,
-            errors: tally.errors(),
+            unsent: tally.unsent,
+            held_back: tally.held_back,
+            errors: owned(tally.errors()),
             logins: tally.logins,
+            started_unix_s: outcome.started_unix_s,
             rate_per_s: if duration_s > 0.0 { tally.verified as f64 / duration_s } else { 0.0 },
             duration_s,
-            latency_ns: tally.latencies.summary(),
+            latency_ns: tally.latencies.summary_with(tally.unanswered + tally.unsent),
+            slip_ns: open.then(|| tally.slip.summary()),
+            generator_busy_share: outcome.busy_share,
             server_cpu_ns_per_request: outcome.server_cpu_ns.and_then(per_request),
             client_cpu_ns_per_request: per_request(outcome.client_cpu_ns),
             workload: WorkloadReport::new(plan),
-            environment: Environment::capture(
-                plan.target.address.ip(),
-                outcome.local_ip,
-                plan.server_pid,
-                &plan.pins,
-            ),
-            histogram: HistogramReport {
-                unit: "ns",
-                significant_digits: SIGNIFICANT_DIGITS,
-                hdr_v2_deflate_base64: tally.latencies.to_base64(),
-                buckets: buckets(&tally.latencies),
-            },
-        }
+            environment: Environment::capture(plan, outcome.local_ip),
+            over_time: OverTime::new(&tally.timeline),
+            histogram: HistogramReport::new(&tally.latencies),
+            slip_histogram: open.then(|| HistogramReport::new(&tally.slip)),
+        };
+        report.void = report.facts().void().map(|void| void.to_string());
+        report
     }
-}
 
-impl WorkloadReport {
-    fn new(plan: &Plan) -> Self {
-        let Plan { target, workload, schedule, extent, .. } = plan;
-        Self {
-            server: target.address.to_string(),
-            connections: workload.connections,
-            in_flight: workload.in_flight,
-            threads: workload.threads,
-            payload_bytes: workload.payload.len(),
-            suite: workload.suite.name(),
-            schedule: schedule.name(),
-            warmup_s: extent.warmup.as_secs_f64(),
-            duration_s: extent.duration.as_secs_f64(),
-            requests: extent.requests,
-            meaning: schedule.meaning(),
+    /// Checks `assertions` and keeps what became of them.
+    pub fn assert(&mut self, assertions: &[Assertion]) {
+        self.assertions = assertions.iter().map(|assertion| assertion.check(self)).collect();
+    }
+
+    /// The latency that `quantile` of all requests do not exceed, those never answered or sent included.
+    #[must_use]
+    pub fn latency_at(&self, quantile: f64) -> Option<u64> {
+        self.histogram.latencies.quantile(quantile, self.latency_ns.beyond)
+    }
+
+    /// The slip that `quantile` of the requests do not exceed.
+    #[must_use]
+    pub fn slip_at(&self, quantile: f64) -> Option<u64> {
+        self.slip_histogram.as_ref()?.latencies.quantile(quantile, 0)
+    }
+
+    /// Everything that went wrong, failed verifications apart.
+    #[must_use]
+    pub fn error_count(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Requests due in the interval.
+    #[must_use]
+    pub const fn offered(&self) -> u64 {
+        self.sent + self.unsent
+    }
+
+    fn facts(&self) -> Facts {
+        Facts {
+            open: self.slip_ns.is_some(),
+            slip_p99_ns: self.slip_ns.and_then(|slip| slip.p99),
+            latency_p50_ns: self.latency_ns.p50,
+            sent: self.sent,
+            unsent: self.unsent,
+            held_back: self.held_back,
+            lost_connections: self.error_count() > 0,
+            busy_share: self.generator_busy_share,
         }
     }
 }

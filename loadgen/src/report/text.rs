@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::report::{Bucket, Report, units};
+use crate::{
+    histogram::Summary,
+    report::{Bucket, Report, buckets, notes::notes, units},
+};
 
 /// Characters of the longest bar.
 const BAR_CHARS: u64 = 48;
@@ -18,8 +21,9 @@ pub fn render(report: &Report) -> String {
     out.push_str("\n\n");
     out.push_str(&latencies(report));
     out.push('\n');
-    bars(&mut out, &report.histogram.buckets);
-    notes(&mut out, report);
+    bars(&mut out, &buckets(&report.histogram.latencies));
+    assertions(&mut out, report);
+    closing(&mut out, report);
     out
 }
 
@@ -42,6 +46,19 @@ fn heading(out: &mut String, report: &Report) {
             work.warmup_s,
         ),
     );
+    let rhythm = match (work.rate_per_s, &work.arrivals) {
+        (Some(rate), Some(arrivals)) => {
+            format!(
+                "open loop, {} per second offered, {arrivals} arrivals",
+                units::grouped(rate.round() as u64)
+            )
+        }
+        _ => "closed loop".to_owned(),
+    };
+    line(out, &rhythm);
+    if let Some(reason) = &report.void {
+        line(out, &format!("\nVOID: {reason}"));
+    }
     out.push('\n');
 }
 
@@ -51,8 +68,13 @@ fn counts(report: &Report) -> String {
         ("verified per second".into(), units::grouped(report.rate_per_s.round() as u64)),
         ("failed verifications".into(), units::grouped(report.failed_verifications)),
     ];
+    if report.slip_ns.is_some() {
+        rows.insert(0, ("offered".into(), units::grouped(report.offered())));
+        rows.push(("never sent".into(), units::grouped(report.unsent)));
+        rows.push(("held back by the server".into(), units::grouped(report.held_back)));
+    }
     let named = |what: &'static str| {
-        move |(name, count): (&&str, &u64)| (format!("{what}: {name}"), units::grouped(*count))
+        move |(name, count): (&String, &u64)| (format!("{what}: {name}"), units::grouped(*count))
     };
     rows.extend(report.rejected.iter().map(named("rejected")));
     rows.push(("unanswered".into(), units::grouped(report.unanswered)));
@@ -66,6 +88,7 @@ fn counts(report: &Report) -> String {
     };
     rows.push(("server CPU per request".into(), cpu(report.server_cpu_ns_per_request)));
     rows.push(("generator CPU per request".into(), cpu(report.client_cpu_ns_per_request)));
+    rows.push(("generator busy".into(), format!("{:.1} %", report.generator_busy_share * 100.0)));
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for (name, value) in rows {
@@ -76,20 +99,21 @@ fn counts(report: &Report) -> String {
 }
 
 fn latencies(report: &Report) -> String {
-    let latency = &report.latency_ns;
     let cell = |value: Option<u64>| value.map_or_else(|| "-".into(), units::microseconds);
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
-    table.set_header(["latency", "p50", "p90", "p99", "p99.9", "max", "samples"]);
-    table.add_row([
-        String::new(),
-        cell(latency.p50),
-        cell(latency.p90),
-        cell(latency.p99),
-        cell(latency.p999),
-        cell(latency.max),
-        units::grouped(latency.count),
-    ]);
+    table.set_header(["", "p50", "p90", "p99", "p99.9", "max", "samples"]);
+    let mut row = |name: &str, summary: &Summary| {
+        let Summary { p50, p90, p99, p999, max, count, .. } = summary;
+        let mut cells = vec![name.to_owned()];
+        cells.extend([p50, p90, p99, p999, max].map(|value| cell(*value)));
+        cells.push(units::grouped(*count));
+        table.add_row(cells);
+    };
+    row("latency", &report.latency_ns);
+    if let Some(slip) = &report.slip_ns {
+        row("schedule slip", slip);
+    }
     align_numbers(&mut table, 1);
     table.to_string()
 }
@@ -121,21 +145,20 @@ fn bars(out: &mut String, buckets: &[Bucket]) {
     }
 }
 
-fn notes(out: &mut String, report: &Report) {
+fn assertions(out: &mut String, report: &Report) {
+    if !report.assertions.is_empty() {
+        out.push('\n');
+    }
+    for held in &report.assertions {
+        let verdict = if held.held { "held" } else { "FAILED" };
+        line(out, &format!("assert {:<24} {verdict:<6}  found {}", held.assertion, held.found));
+    }
+}
+
+fn closing(out: &mut String, report: &Report) {
     let machine = &report.environment;
     out.push('\n');
-    line(
-        out,
-        "latency: from just before a request's write until the read of its answer, one clock reading a batch",
-    );
-    line(out, report.workload.meaning);
-    if machine.co_located {
-        let how = if machine.loopback { "loopback" } else { "one machine" };
-        line(out, &format!("{how}, generator and server share this machine: they compete for its cores"));
-    }
-    if machine.generator_build == "debug" {
-        line(out, "debug build of the generator: not a measurement");
-    }
+    notes(report).iter().for_each(|note| line(out, note));
     let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".into());
     line(
         out,

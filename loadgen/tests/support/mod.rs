@@ -3,7 +3,13 @@
 
 pub(crate) mod stand_in;
 
-use std::{net::SocketAddr, path::PathBuf, process::Output, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Output},
+    sync::atomic::AtomicBool,
+    time::Duration,
+};
 
 use mvt_loadgen::{
     run::{Extent, Plan},
@@ -12,6 +18,9 @@ use mvt_loadgen::{
     workload::Workload,
 };
 use mvt_proto::{Suite, keyfile::KeyFile, keyfile::key_to_text, login::Identity, secret::Secret};
+
+/// A run that is not told to stop.
+pub(crate) static NEVER: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn server_identity() -> Identity {
     Identity::new(Secret::new([0x51; 32]))
@@ -37,6 +46,8 @@ pub(crate) fn plan(address: SocketAddr) -> Plan {
         extent: Extent { warmup: Duration::ZERO, duration: Duration::from_millis(300), requests: None },
         pins: Vec::new(),
         server_pid: None,
+        spin: false,
+        labels: Default::default(),
         quiet: true,
     }
 }
@@ -60,17 +71,24 @@ impl Binary {
 
     /// `run` with the arguments every run needs, then `more`.
     pub(crate) fn run(&self, address: SocketAddr, more: &[&str]) -> Output {
+        self.command(address, more).output().expect("the binary runs")
+    }
+
+    /// The command of [`Self::run`].
+    pub(crate) fn command(&self, address: SocketAddr, more: &[&str]) -> Command {
         let server_public = key_to_text(server_identity().public());
         let key = self.path("client.key");
         let mut arguments = vec!["run", "--key", key.to_str().expect("a path of ASCII")];
         let server = address.to_string();
         arguments.extend(["--server", &server, "--server-public-key", &server_public]);
         arguments.extend(more);
-        Self::call(&arguments)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mvt-loadgen"));
+        command.args(arguments);
+        command
     }
 
     pub(crate) fn call(arguments: &[&str]) -> Output {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mvt-loadgen"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mvt-loadgen"));
         command.args(arguments).output().expect("the binary runs")
     }
 }

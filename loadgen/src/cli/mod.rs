@@ -1,22 +1,30 @@
 //! The command line.
 
+mod values;
+
 use std::{
     fs,
     net::{SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
+    str::FromStr,
     thread,
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, builder::RangedU64ValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use mvt_proto::{
     Suite,
-    constants::{KEY_BYTES, PAYLOAD_BYTES_MAX},
+    constants::PAYLOAD_BYTES_MAX,
     keyfile::{self, KeyFile},
 };
 use zeroize::Zeroizing;
 
+pub use self::values::{DURATION_MAX, PublicKey, RATE_MAX};
+use self::values::{count, cpu, duration, host_and_port, label, process, public_key, rate, suite, warmup};
 use crate::{
+    arrivals::{OpenLoop, Process},
+    assertion::Assertion,
+    clock::nanoseconds,
     run::{Extent, Plan},
     schedule::Schedule,
     server_cpu::CpuReading,
@@ -30,8 +38,6 @@ pub const CONNECTION_COUNT_MAX: u64 = 4_096;
 pub const IN_FLIGHT_MAX: u64 = 65_536;
 /// Most workers.
 pub const THREAD_COUNT_MAX: u64 = 256;
-/// The longest measured interval.
-pub const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The measured interval without `--duration` and `--requests`.
 pub const DURATION_DEFAULT: Duration = Duration::from_secs(10);
 /// The bound on a run of `--requests` without `--duration`.
@@ -51,6 +57,28 @@ pub struct Cli {
 pub enum Command {
     /// Send requests, verify every answer, report rate and latency
     Run(Box<RunArguments>),
+    /// Show the report of a run directory again
+    Report(ReportArguments),
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+#[allow(missing_docs)] // the attribute beside each is its text
+pub struct ReportArguments {
+    #[arg(value_name = "DIR", help = "A directory that `run --out` wrote")]
+    pub folder: PathBuf,
+    #[arg(long, default_value = "text", value_enum, help = "How")]
+    pub format: Format,
+}
+
+/// Forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Format {
+    Text,
+    Json,
+    Md,
+    Html,
 }
 
 /// Arguments of `run`.
@@ -84,6 +112,24 @@ pub struct RunArguments {
     #[arg(long, help = "Measured requests; the run ends when they are answered",
           value_parser = count(1, 1 << 48))]
     pub requests: Option<u64>,
+    #[arg(long, value_name = "PER_S", help = "Open loop: requests per second over all connections",
+          value_parser = rate)]
+    pub rate: Option<f64>,
+    #[arg(long, default_value = "poisson", requires = "rate", help = "constant or poisson", value_parser = process)]
+    pub arrivals: Process,
+    #[arg(long, default_value_t = 1, requires = "rate", help = "Repeats the arrivals of an open loop")]
+    pub seed: u64,
+    #[arg(long, default_value = "0", requires = "rate", value_parser = warmup,
+          help = "The rate grows to --rate in this time, before the warm-up")]
+    pub ramp: Duration,
+    #[arg(
+        long,
+        conflicts_with = "rate",
+        help = "Closed loop: the next request when an answer came [default without --rate]"
+    )]
+    pub closed: bool,
+    #[arg(long, requires = "rate", help = "Never sleep; else only when a request is due in less than 2 ms")]
+    pub spin: bool,
     #[arg(long, default_value = "1s", help = "Load before the measured interval", value_parser = warmup)]
     pub warmup: Duration,
     #[arg(long, default_value_t = 20, help = "Payload bytes of a request",
@@ -95,13 +141,21 @@ pub struct RunArguments {
     pub server_pid: Option<u32>,
     #[arg(long, value_name = "FILE|-", help = "Write the report as JSON; with -, text goes to stderr")]
     pub json: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = "Write report.json, report.html, histograms and more into this directory"
+    )]
+    pub out: Option<PathBuf>,
+    #[arg(long = "assert", value_name = "BOUND", value_parser = Assertion::from_str,
+          help = "Like 'p99<1ms' or 'errors==0', repeated; exit 3 when one does not hold")]
+    pub assertions: Vec<Assertion>,
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label,
+          help = "What the report is to say of the server, like backend=io_uring; repeated")]
+    pub labels: Vec<(String, String)>,
     #[arg(long, help = "No progress line; with --json -, no text either")]
     pub quiet: bool,
 }
-
-/// A static public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey(pub [u8; KEY_BYTES]);
 
 /// Why arguments that parse do not make a run.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +224,7 @@ impl RunArguments {
             CpuReading::of(pid).map_err(|source| PlanError::ServerPid { pid, source })?;
         }
         let identity = read_key(&self.key)?.identity;
+        let schedule = self.schedule();
         let in_flight = self.in_flight as usize;
         let default = if self.requests.is_some() { DURATION_OF_REQUESTS } else { DURATION_DEFAULT };
         Ok(Plan {
@@ -185,7 +240,7 @@ impl RunArguments {
                 payload: Workload::payload_of(self.payload_bytes as usize),
                 suite: self.suite,
             },
-            schedule: Schedule::Closed { in_flight },
+            schedule,
             extent: Extent {
                 warmup: self.warmup,
                 duration: self.duration.unwrap_or(default),
@@ -193,7 +248,22 @@ impl RunArguments {
             },
             pins: self.pin,
             server_pid: self.server_pid,
+            spin: self.spin,
+            labels: self.labels.into_iter().collect(),
             quiet: self.quiet,
+        })
+    }
+
+    fn schedule(&self) -> Schedule {
+        let in_flight = self.in_flight as usize;
+        self.rate.map_or(Schedule::Closed { in_flight }, |rate_per_s| Schedule::Open {
+            arrivals: OpenLoop {
+                rate_per_s,
+                process: self.arrivals,
+                ramp_ns: nanoseconds(self.ramp),
+                seed: self.seed,
+            },
+            in_flight,
         })
     }
 
@@ -227,51 +297,4 @@ fn resolve(server: &str) -> Result<SocketAddr, PlanError> {
     let fail = |source| PlanError::Resolve { server: server.to_owned(), source };
     let none = || std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
     server.to_socket_addrs().map_err(fail)?.next().ok_or_else(none).map_err(fail)
-}
-
-fn count(min: u64, max: u64) -> RangedU64ValueParser {
-    clap::value_parser!(u64).range(min..=max)
-}
-
-fn host_and_port(text: &str) -> Result<String, String> {
-    let port =
-        text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-    match port {
-        Some(Ok(port)) if port > 0 => Ok(text.to_owned()),
-        _ => Err("expected HOST:PORT, like 127.0.0.1:7440".into()),
-    }
-}
-
-fn public_key(text: &str) -> Result<PublicKey, String> {
-    let key = keyfile::key_from_text(text);
-    key.map(PublicKey).ok_or_else(|| "expected the base64 of 32 bytes, 44 characters".into())
-}
-
-/// The kernel's default mask has 1024 CPUs.
-fn cpu(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|cpu| *cpu < 1024).ok_or_else(|| "expected the number of a CPU".into())
-}
-
-fn suite(text: &str) -> Result<Suite, String> {
-    Suite::from_name(text).ok_or_else(|| "expected gcm256 or hs256".into())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = warmup(text)?;
-    if duration.is_zero() { Err("expected more than 0".into()) } else { Ok(duration) }
-}
-
-fn warmup(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "" | "s" => 1.0,
-        "ms" => 1e-3,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("expected a unit of ms, s, m or h".into()),
-    };
-    let number: f64 = number.parse().map_err(|_| "expected a number with ms, s, m or h".to_owned())?;
-    let duration = Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())?;
-    if duration > DURATION_MAX { Err("expected at most 24 hours".into()) } else { Ok(duration) }
 }

@@ -1,17 +1,24 @@
 //! One thread: a poll loop over its connections.
 
+mod usage;
+
 use std::{
     io,
     net::IpAddr,
-    sync::mpsc::{Receiver, Sender},
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{Receiver, Sender},
+    },
     time::Duration,
 };
 
 use mio::{Events, Poll, Token};
 
+use self::usage::Usage;
 use crate::{
-    clock::{self, Clock},
+    clock::Clock,
     connection::{Connection, Turn},
+    pacing::Pacing,
     phase::{Phase, Phases},
     progress::Live,
     schedule::Schedule,
@@ -23,6 +30,8 @@ use crate::{
 
 /// Deadlines are looked at this often, ns.
 const TICK_NS: u64 = 50_000_000;
+/// A worker that has to send sooner than this does not sleep: the kernel wakes late by up to a millisecond, ns.
+const SPIN_NS: u64 = 2_000_000;
 /// Events of one poll.
 const EVENT_COUNT_MAX: usize = 1_024;
 
@@ -40,9 +49,13 @@ pub struct Orders<'a> {
     /// What.
     pub workload: &'a Workload,
     /// When.
-    pub schedule: Schedule,
+    pub schedule: &'a Schedule,
     /// Measured requests to send; `u64::MAX` without a bound.
     pub budget: u64,
+    /// Never sleep while requests are sent.
+    pub spin: bool,
+    /// Set to end the measured interval early.
+    pub stop: &'a AtomicBool,
     /// Where the progress line looks.
     pub live: &'a Live,
 }
@@ -63,6 +76,8 @@ pub struct Harvest {
     pub tally: Tally,
     /// CPU time it used in the measured interval, ns.
     pub cpu_ns: u64,
+    /// Time in the measured interval that went into turns which had something to do, ns.
+    pub busy_ns: u64,
 }
 
 struct Worker<'a> {
@@ -76,30 +91,7 @@ struct Worker<'a> {
     ticked_at_ns: u64,
     /// None until every connection is logged in.
     phases: Option<Phases>,
-    cpu: CpuInterval,
-}
-
-/// CPU time of this thread at both ends of the measured interval, ns.
-#[derive(Debug, Default)]
-struct CpuInterval {
-    from_ns: Option<u64>,
-    until_ns: Option<u64>,
-}
-
-impl CpuInterval {
-    /// Reads the clock when `phase` begins or ends the interval; costs nothing otherwise.
-    fn note(&mut self, phase: Phase) {
-        match phase {
-            Phase::Starting | Phase::WarmUp => {}
-            Phase::Measure => _ = self.from_ns.get_or_insert_with(clock::thread_cpu_ns),
-            Phase::Drain => _ = self.until_ns.get_or_insert_with(clock::thread_cpu_ns),
-        }
-    }
-
-    /// 0 when the interval was never entered: every connection ended before it.
-    fn used_ns(&self) -> u64 {
-        self.from_ns.zip(self.until_ns).map_or(0, |(from, until)| until.saturating_sub(from))
-    }
+    usage: Usage,
 }
 
 /// Runs a worker to its end; `None` when the run did not begin.
@@ -119,8 +111,9 @@ pub fn work(orders: &Orders<'_>, phases: &Receiver<Phases>, events: &Sender<Even
     let _ = events.send(Event::Started(Ok(local_ip)));
     // Closed without a word when another worker could not start.
     let phases = phases.recv().ok()?;
-    let cpu_ns = worker.run(&phases, events);
-    Some(Harvest { tally: worker.tally, cpu_ns })
+    worker.run(&phases, events);
+    let Worker { tally, usage, .. } = worker;
+    Some(Harvest { tally, cpu_ns: usage.cpu_ns(), busy_ns: usage.busy_ns() })
 }
 
 impl<'a> Worker<'a> {
@@ -148,7 +141,7 @@ impl<'a> Worker<'a> {
             tally: Tally::default(),
             ticked_at_ns: 0,
             phases: None,
-            cpu: CpuInterval::default(),
+            usage: Usage::default(),
         })
     }
 
@@ -167,29 +160,32 @@ impl<'a> Worker<'a> {
         first.local_ip().map_err(|source| StartError::Unreachable { server, source })
     }
 
-    /// The phases one after the other; CPU time used in the measured interval, ns.
-    fn run(&mut self, phases: &Phases, events: &Sender<Event>) -> u64 {
+    /// The phases one after the other.
+    fn run(&mut self, phases: &Phases, events: &Sender<Event>) {
         let clock = self.orders.clock;
         let mut polled = Events::with_capacity(EVENT_COUNT_MAX);
         let mut told = false;
-        self.ready.fill(true);
-        self.phases = Some(*phases);
+        self.begin(phases);
         loop {
             let now_ns = clock.now_ns();
+            let phases = self.phases_now(now_ns);
             if self.interval_is_over(phases.at(now_ns)) {
-                self.cpu.note(Phase::Drain);
+                self.usage.note(Phase::Drain);
                 if !told {
                     told = true;
                     let _ = events.send(Event::IntervalOver(now_ns.min(phases.measure_until_ns)));
                 }
-                if self.waiting() == 0 || now_ns >= phases.drain_until_ns {
+                if self.is_drained() || now_ns >= phases.drain_until_ns {
                     break;
                 }
             }
+            let begun_ns = clock.now_ns();
             self.turns();
-            self.orders.live.publish(&self.tally, clock.now_ns());
-            let timeout_ns = phases.next_boundary_ns(now_ns).saturating_sub(clock.now_ns()).min(TICK_NS);
-            if self.wait(&mut polled, timeout_ns).is_err() {
+            let ended_ns = clock.now_ns();
+            self.usage.end_round(&phases, begun_ns, ended_ns);
+            self.orders.live.publish(&self.tally, ended_ns);
+            let timeout_ns = phases.next_boundary_ns(now_ns).saturating_sub(ended_ns).min(TICK_NS);
+            if self.wait(&mut polled, self.patience_ns(ended_ns, timeout_ns)).is_err() {
                 self.tally.meet(Trouble::Io);
                 if !told {
                     let _ = events.send(Event::IntervalOver(now_ns.min(phases.measure_until_ns)));
@@ -198,9 +194,45 @@ impl<'a> Worker<'a> {
             }
         }
         for connection in self.connections.iter_mut().flatten() {
-            connection.abandon(&mut self.tally);
+            connection.abandon(&mut self.tally, self.phases, &mut self.budget);
         }
-        self.cpu.used_ns()
+    }
+
+    fn begin(&mut self, phases: &Phases) {
+        let Orders { index, workload, schedule, .. } = self.orders;
+        for (local, connection) in self.connections.iter_mut().flatten().enumerate() {
+            let of_all = local * workload.threads + index;
+            connection.begin(Pacing::new(schedule, of_all, workload.connections, phases));
+        }
+        self.ready.fill(true);
+        self.tally.begin(phases);
+        self.phases = Some(*phases);
+    }
+
+    /// The phases, cut when the run was told to stop.
+    fn phases_now(&mut self, now_ns: u64) -> Phases {
+        let phases = self.phases.as_mut().expect("set when the run begins");
+        if self.orders.stop.load(Relaxed) && now_ns < phases.measure_until_ns {
+            phases.cut(now_ns);
+            self.connections.iter_mut().flatten().for_each(|connection| connection.cut(now_ns));
+        }
+        *phases
+    }
+
+    /// How long to wait for events at `now_ns`, `most_ns` at most: not into the time of the next request.
+    fn patience_ns(&self, now_ns: u64, most_ns: u64) -> u64 {
+        if self.orders.spin {
+            return 0;
+        }
+        let next_ns = self.connections.iter().flatten().filter_map(Connection::next_ns).min();
+        let until_next_ns = next_ns.map_or(u64::MAX, |next_ns| next_ns.saturating_sub(now_ns));
+        if until_next_ns < SPIN_NS { 0 } else { most_ns.min(until_next_ns - SPIN_NS / 2) }
+    }
+
+    fn is_drained(&self) -> bool {
+        let nothing_to_send =
+            self.budget == 0 || !self.connections.iter().flatten().any(Connection::has_more);
+        self.waiting() == 0 && nothing_to_send
     }
 
     /// By time, by the bound on requests, or because no connection is left.
@@ -220,28 +252,30 @@ impl<'a> Worker<'a> {
         let mut turn = Turn {
             clock: self.orders.clock,
             phase: Phase::Starting,
+            phases: self.phases,
             target: self.orders.target,
             workload: self.orders.workload,
-            schedule: self.orders.schedule,
             budget: &mut self.budget,
             tally: &mut self.tally,
         };
         for (place, ready) in self.connections.iter_mut().zip(&mut self.ready) {
             let Some(connection) = place else { continue };
-            if !*ready && !tick {
+            let due = !*ready && connection.next_ns().is_some_and(|next_ns| next_ns <= turn.clock.now_ns());
+            if !*ready && !due && !tick {
                 continue;
             }
+            self.usage.worked |= *ready || due;
             // Read for each turn: with many connections one round of turns is long.
             if let Some(phases) = &self.phases {
                 turn.phase = phases.at(turn.clock.now_ns());
-                self.cpu.note(turn.phase);
+                self.usage.note(turn.phase);
             }
             let ticked = if tick { connection.tick(&mut turn) } else { Ok(()) };
             match ticked.and_then(|()| connection.turn(&mut turn)) {
                 Ok(again) => *ready = again,
                 Err(trouble) => {
                     turn.tally.meet(trouble);
-                    connection.abandon(turn.tally);
+                    connection.abandon(turn.tally, turn.phases, turn.budget);
                     *place = None;
                     last = Some(trouble);
                 }

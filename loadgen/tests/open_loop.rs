@@ -1,0 +1,116 @@
+//! The open loop of the binary: what it offers, what it counts, and how a run is judged.
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use mvt_proto::Limits;
+use serde_json::Value;
+use support::{
+    Binary,
+    stand_in::{self, Fault, honest},
+    stderr,
+};
+
+const OPEN: [&str; 12] = [
+    "--rate",
+    "2k",
+    "--warmup",
+    "100ms",
+    "--duration",
+    "1s",
+    "--connections",
+    "2",
+    "--json",
+    "-",
+    "--quiet",
+    "--spin",
+];
+
+fn count(report: &Value, name: &str) -> u64 {
+    report[name].as_u64().unwrap_or_else(|| panic!("{name} in {report}"))
+}
+
+#[test]
+fn what_is_offered_is_the_rate_and_every_request_is_accounted_for() {
+    for arrivals in ["constant", "poisson"] {
+        let more = [&OPEN[..], &["--arrivals", arrivals, "--seed", "3", "--ramp", "200ms"]].concat();
+        let output = Binary::new().run(honest(), &more);
+        // On a busy machine the run may be void; its counts hold all the same.
+        assert!(matches!(output.status.code(), Some(0 | 4)), "{}", stderr(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let offered = count(&report, "sent") + count(&report, "unsent");
+        let off_by_most = if arrivals == "constant" { 1 } else { 200 };
+        assert!(offered.abs_diff(2_000) <= off_by_most, "{arrivals}: {offered}");
+        assert_eq!(count(&report, "sent"), count(&report, "verified") + count(&report, "unanswered"));
+        let slipped = report["slip_ns"]["count"].as_u64().expect("a count");
+        assert_eq!(slipped + count(&report, "held_back"), count(&report, "sent"));
+        assert_eq!(
+            (&report["workload"]["loop"], &report["workload"]["arrivals"]),
+            (&"open".into(), &arrivals.into())
+        );
+        assert_eq!(report["workload"]["ramp_s"], 0.2);
+        let slots = report["over_time"]["slots"].as_array().expect("slots");
+        assert_eq!(slots.len(), 10);
+        assert_eq!(slots.iter().map(|slot| count(slot, "sent")).sum::<u64>(), count(&report, "sent"));
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_leaves_requests_unsent_and_percentiles_unknown() {
+    let more = [&OPEN[..], &["--in-flight", "8", "--assert", "p50<1s", "--assert", "unsent>100"]].concat();
+    let output = Binary::new().run(stand_in::serve(Fault::NeverAnswers, Limits::DEFAULT), &more);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(count(&report, "verified"), 0);
+    assert!(count(&report, "unsent") > 1_900, "{}", report["unsent"]);
+    assert!(report["latency_ns"]["p50"].is_null());
+    assert_eq!(report["latency_ns"]["beyond"], count(&report, "unsent") + count(&report, "unanswered"));
+    let held: Vec<_> = report["assertions"].as_array().expect("two").iter().map(|it| &it["held"]).collect();
+    assert_eq!(held, [false, true], "a percentile that is not known holds nothing");
+}
+
+#[test]
+fn an_assertion_that_does_not_hold_exits_with_3_and_is_named() {
+    let binary = Binary::new();
+    let short = ["--requests", "500", "--warmup", "0"];
+    let kept = binary.run(honest(), &[&short[..], &["--assert", "errors==0", "--assert", "p99<1m"]].concat());
+    assert_eq!(kept.status.code(), Some(2), "a minute is no unit: {}", stderr(&kept));
+    let kept =
+        binary.run(honest(), &[&short[..], &["--assert", "errors==0", "--assert", "p99<100s"]].concat());
+    assert_eq!(kept.status.code(), Some(0), "{}", stderr(&kept));
+    assert!(String::from_utf8_lossy(&kept.stdout).contains("assert p99<100s"));
+    let broken =
+        binary.run(honest(), &[&short[..], &["--assert", "p50<1ns", "--assert", "errors==0"]].concat());
+    assert_eq!(broken.status.code(), Some(3), "{}", stderr(&broken));
+    assert!(stderr(&broken).contains("p50<1ns (found ") && !stderr(&broken).contains("errors==0"));
+    assert!(String::from_utf8_lossy(&broken.stdout).contains("FAILED"));
+}
+
+#[test]
+fn a_rate_that_no_generator_reaches_is_void() {
+    let more = ["--rate", "50M", "--warmup", "0", "--duration", "300ms", "--connections", "1"];
+    let output = Binary::new().run(honest(), &more);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("VOID"), "{}", stderr(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("VOID: the generator"));
+}
+
+#[test]
+fn a_stopped_run_still_writes_its_report() {
+    let binary = Binary::new();
+    let path = binary.path("report.json");
+    let more = ["--duration", "60s", "--warmup", "0", "--connections", "2", "--json", path.to_str().unwrap()];
+    let child =
+        binary.command(honest(), &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill runs").success());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).expect("written")).expect("JSON");
+    assert_eq!(report["interrupted"], true);
+    assert!(report["duration_s"].as_f64().expect("a number") < 30.0);
+    assert!(count(&report, "verified") > 0);
+    assert_eq!(count(&report, "sent"), count(&report, "verified") + count(&report, "unanswered"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("interrupted"));
+}
