@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 
+use mvt_lanes::Engine;
 use mvt_proto::{
     Header,
-    session::{Answer, ClientSession, Outstanding},
+    constants::FRAME_BYTES_MIN,
+    session::{Answer, ClientSession, Outstanding, Pending, Request},
 };
 
 use crate::{
@@ -13,6 +15,9 @@ use crate::{
     tally::{Refusal, Tally},
     workload::OP,
 };
+
+/// Requests sealed together.
+const SOME: usize = 32;
 
 /// What is kept beside a request that waits.
 #[derive(Debug)]
@@ -40,11 +45,23 @@ pub(super) struct Established {
     outstanding: Outstanding<Sent>,
     /// Nothing more can be sealed: the key is used up, or the server lost it.
     spent: bool,
+    /// Signs.
+    engine: Engine,
+    /// Requests about to be sealed, and just sealed; empty between two calls.
+    due: Vec<Sent>,
+    pending: Vec<Pending>,
 }
 
 impl Established {
     pub(super) fn new(session: ClientSession) -> Self {
-        Self { session, outstanding: Outstanding::default(), spent: false }
+        Self {
+            session,
+            outstanding: Outstanding::default(),
+            spent: false,
+            engine: Engine::detect(),
+            due: Vec::with_capacity(SOME),
+            pending: Vec::with_capacity(SOME),
+        }
     }
 
     pub(super) const fn key_id(&self) -> u64 {
@@ -63,31 +80,53 @@ impl Established {
         self.spent || self.session.renewal_is_due(now_ms)
     }
 
-    /// Seals what `batch` says is due into `out` until it holds `bytes_max`; how many were sealed.
+    /// Seals what `batch` says is due into `out` until it holds `bytes_max`, in lanes; how many were sealed.
     pub(super) fn seal(&mut self, batch: &mut Batch<'_>, out: &mut Vec<u8>) -> usize {
-        let first = out.len();
         let mut sealed = 0;
-        let mut waiting = batch.waiting;
-        while out.len() < batch.bytes_max
+        loop {
+            let room = self.room(batch.boot_ms);
+            self.spent |= room == 0;
+            let bytes_left = batch.bytes_max.saturating_sub(out.len());
+            let count_max = room.min(bytes_left.div_ceil(FRAME_BYTES_MIN + batch.payload.len())).min(SOME);
+            let count = self.take_due(batch, count_max, batch.waiting + sealed);
+            if count == 0 {
+                return sealed;
+            }
+            let request = Request { op: OP, payload: batch.payload };
+            let requests = &[request; SOME][..count];
+            let made = self.session.seal_batch(self.engine, requests, batch.boot_ms, out, &mut self.pending);
+            made.expect("there is room under the limits, and the payload is within bounds");
+            for (pending, sent) in self.pending.drain(..).zip(self.due.drain(..)) {
+                self.outstanding.push(pending, sent);
+            }
+            sealed += count;
+        }
+    }
+
+    /// Requests the session can still seal.
+    fn room(&self, boot_ms: u64) -> usize {
+        if self.session.is_exhausted(boot_ms) {
+            return 0;
+        }
+        let limit = u64::from(self.session.limits().reject_after_requests);
+        usize::try_from(limit.saturating_sub(self.session.counter())).unwrap_or(usize::MAX)
+    }
+
+    /// Takes up to `count_max` requests that are due, `waiting` being on their way already.
+    fn take_due(&mut self, batch: &mut Batch<'_>, count_max: usize, waiting: usize) -> usize {
+        while self.due.len() < count_max
             && *batch.budget > 0
-            && batch.pacing.is_due(batch.now_ns, waiting, batch.phase.sends())
+            && batch.pacing.is_due(batch.now_ns, waiting + self.due.len(), batch.phase.sends())
         {
-            let Ok(pending) = self.session.seal_request(OP, batch.payload, batch.boot_ms, out) else {
-                self.spent = true;
-                break;
-            };
             let due = batch.pacing.take();
             let measured = match due.intended_ns {
                 Some(intended_ns) => batch.phases.is_some_and(|phases| phases.measures(intended_ns)),
                 None => batch.phase == Phase::Measure,
             };
             *batch.budget -= u64::from(measured && *batch.budget != u64::MAX);
-            self.outstanding.push(pending, Sent { from_ns: Cell::new(0), due, measured });
-            sealed += 1;
-            waiting += 1;
+            self.due.push(Sent { from_ns: Cell::new(0), due, measured });
         }
-        debug_assert!(sealed > 0 || out.len() == first);
-        sealed
+        self.due.len()
     }
 
     /// Notes `now_ns` as the time of the write of the last `count` requests sealed.

@@ -131,10 +131,11 @@ pub fn run(plan: &Plan) -> Result<Outcome, LoadError> {
 
 impl Load<'_> {
     fn run(&mut self) -> Result<Outcome, LoadError> {
-        let measure_from_ns = self.clock.now_ns() + nanoseconds(self.plan.warmup);
+        let begin_ns = self.clock.now_ns();
+        let measure_from_ns = begin_ns + nanoseconds(self.plan.warmup);
         let measure_until_ns = measure_from_ns + nanoseconds(self.plan.duration);
         let drain_until_ns = measure_until_ns + nanoseconds(DRAIN);
-        let phases = Phases { measure_from_ns, measure_until_ns, drain_until_ns };
+        let phases = Phases { begin_ns, measure_from_ns, measure_until_ns, drain_until_ns };
         let mut events = Events::with_capacity(EVENT_COUNT_MAX);
 
         self.turns_until(measure_from_ns, &phases, &mut events)?;
