@@ -3,6 +3,7 @@
 //! Modules, from the outside in:
 //! - [`cli`]: the command line, turned into a [`run::Plan`].
 //! - [`run`]: one bounded run: workers, phases, server CPU; gives a [`run::Outcome`].
+//! - [`compare`]: run directories against each other.
 //! - [`run_directory`]: the files a run leaves.
 //! - [`report`]: the outcome as text, Markdown, HTML and JSON (`mvt.report/1`).
 //! - [`assertion`], [`verdict`]: bounds on the figures of a report, and whether they are about the server at all.
@@ -20,6 +21,8 @@
 pub mod cli;
 
 pub mod run;
+
+pub mod compare;
 
 pub mod run_directory;
 

@@ -11,7 +11,8 @@ use std::{
 
 use clap::Parser;
 use mvt_loadgen::{
-    cli::{Cli, Command, Format, PlanError, ReportArguments, RunArguments},
+    cli::{Cli, Command, CompareArguments, Format, PlanError, ReportArguments, RunArguments},
+    compare::{self, Side},
     report::{Report, html, json, markdown, text},
     run::{self, Outcome},
     run_directory,
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run_once(*arguments),
         Command::Report(arguments) => show(&arguments),
+        Command::Compare(arguments) => compare_runs(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,6 +71,33 @@ fn show(arguments: &ReportArguments) -> Result<(), (u8, String)> {
         Format::Html => html::render,
     };
     to_stdout(&render(&report)).map_err(|message| (UNCLEAN, message))
+}
+
+fn compare_runs(arguments: &CompareArguments) -> Result<(), (u8, String)> {
+    let sides: Result<Vec<Side>, _> = arguments.sides.iter().map(|text| Side::read(text)).collect();
+    let sides = sides.map_err(|error| (USAGE, error.to_string()))?;
+    let obstacles = compare::likeness::obstacles(&sides);
+    if !obstacles.is_empty() && !arguments.force {
+        let listed = obstacles.join("\n  ");
+        return Err((
+            USAGE,
+            format!("these runs are not alike (--force compares them all the same):\n  {listed}"),
+        ));
+    }
+    for obstacle in &obstacles {
+        eprintln!("mvt-loadgen: compared by force: {obstacle}");
+    }
+    let mut all_rows = Vec::new();
+    for other in &sides[1..] {
+        let rows = compare::compare(&sides[0], other, arguments.seed);
+        to_stdout(&compare::text::render(&sides[0], other, &rows)).map_err(|message| (UNCLEAN, message))?;
+        all_rows.push(rows);
+    }
+    if let Some(path) = &arguments.html {
+        let page = compare::page::render(&sides, &all_rows, &obstacles);
+        fs::write(path, page).map_err(|error| (UNCLEAN, format!("--html {}: {error}", path.display())))?;
+    }
+    Ok(())
 }
 
 fn to_stdout(text: &str) -> Result<(), String> {

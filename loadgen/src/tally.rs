@@ -78,7 +78,7 @@ impl Tally {
     pub fn send(&mut self, due: Due, written_ns: u64) {
         self.sent += 1;
         let slip_ns = due.intended_ns.map(|intended_ns| written_ns.saturating_sub(intended_ns));
-        if let Some(slot) = self.timeline.at(due.intended_ns.unwrap_or(written_ns)) {
+        if let Some(slot) = self.timeline.of_measured(due.intended_ns.unwrap_or(written_ns)) {
             slot.sent += 1;
             if let Some(slip_ns) = slip_ns.filter(|_| !due.held_back) {
                 slot.slip_max_ns = slot.slip_max_ns.max(slip_ns);
@@ -97,7 +97,7 @@ impl Tally {
         let latency_ns = at_ns.saturating_sub(from_ns);
         self.verified += 1;
         self.latencies.record(latency_ns);
-        if let Some(slot) = self.timeline.at(from_ns) {
+        if let Some(slot) = self.timeline.of_measured(from_ns) {
             slot.latencies.record(latency_ns);
         }
     }
@@ -114,7 +114,7 @@ impl Tally {
     /// Counts a verified refusal of a measured request whose latency began at `from_ns`.
     pub fn refuse(&mut self, refusal: Refusal, from_ns: u64) {
         self.refused[refusal.index()] += 1;
-        if let Some(slot) = self.timeline.at(from_ns) {
+        if let Some(slot) = self.timeline.of_measured(from_ns) {
             slot.refused += 1;
         }
     }

@@ -23,6 +23,18 @@ pub struct Slot {
     pub latencies: Latencies,
 }
 
+impl Slot {
+    fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.slip_max_ns = self.slip_max_ns.max(other.slip_max_ns);
+        if other.latencies.count() > 0 {
+            self.latencies.merge(&other.latencies);
+        }
+    }
+}
+
 /// The slots of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
@@ -60,11 +72,23 @@ impl Timeline {
         self.slots.get_mut(usize::try_from(index).ok()?)
     }
 
-    /// Drops the slots after an interval of `interval_ns`: the run ended early.
+    /// The slot of a request that is of the measured interval: at its edges a write may fall just outside.
+    #[inline]
+    pub fn of_measured(&mut self, at_ns: u64) -> Option<&mut Slot> {
+        let last = self.slots.len().checked_sub(1)?;
+        let index = at_ns.saturating_sub(self.from_ns) / self.slot_ns.max(1);
+        self.slots.get_mut(usize::try_from(index).unwrap_or(last).min(last))
+    }
+
+    /// Ends with the slot in which an interval of `interval_ns` ended: the run ended early.
     pub fn truncate(&mut self, interval_ns: u64) {
-        if self.slot_ns > 0 {
-            self.slots.truncate(interval_ns.div_ceil(self.slot_ns) as usize);
+        if self.slots.is_empty() || self.slot_ns == 0 {
+            return;
         }
+        let kept = (interval_ns.div_ceil(self.slot_ns) as usize).clamp(1, self.slots.len());
+        let after = self.slots.split_off(kept);
+        // What was written as the interval ended belongs to its last slot.
+        after.iter().for_each(|slot| self.slots[kept - 1].merge(slot));
     }
 
     /// Adds the slots of `other`, which are of the same run.
@@ -74,11 +98,7 @@ impl Timeline {
             return;
         }
         for (slot, part) in self.slots.iter_mut().zip(&other.slots) {
-            slot.sent += part.sent;
-            slot.answered += part.answered;
-            slot.refused += part.refused;
-            slot.slip_max_ns = slot.slip_max_ns.max(part.slip_max_ns);
-            slot.latencies.merge(&part.latencies);
+            slot.merge(part);
         }
     }
 }
@@ -127,8 +147,10 @@ mod tests {
         }
         assert!(timeline.at(5 * SECOND - 1).is_none() && timeline.at(6 * SECOND).is_none());
         assert!(Timeline::default().at(0).is_none());
+        timeline.of_measured(6 * SECOND + 5).expect("the last").sent += 1;
+        assert_eq!(timeline.slots()[9].sent, 2);
         timeline.truncate(SECOND / 4);
-        assert_eq!(timeline.slots().len(), 3);
+        assert_eq!(timeline.slots().iter().map(|slot| slot.sent).collect::<Vec<_>>(), [1, 1, 2]);
     }
 
     #[test]

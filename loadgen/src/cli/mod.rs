@@ -59,6 +59,23 @@ pub enum Command {
     Run(Box<RunArguments>),
     /// Show the report of a run directory again
     Report(ReportArguments),
+    /// Compare run directories with the first, percentile by percentile
+    Compare(CompareArguments),
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+#[allow(missing_docs)] // the attribute beside each is its text
+pub struct CompareArguments {
+    #[arg(value_name = "DIR[,DIR...]", num_args = 2.., required = true,
+          help = "Run directories; repeats of one side are separated by commas")]
+    pub sides: Vec<String>,
+    #[arg(long, help = "Compare runs of unlike environments or loads, or void runs")]
+    pub force: bool,
+    #[arg(long, value_name = "FILE", help = "Also write a page with the curves")]
+    pub html: Option<PathBuf>,
+    #[arg(long, default_value_t = 1, help = "Repeats the bootstrap")]
+    pub seed: u64,
 }
 
 /// Arguments of `report`.

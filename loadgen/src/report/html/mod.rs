@@ -41,12 +41,13 @@ fn heading(out: &mut String, report: &Report) {
     let _ = writeln!(
         out,
         "<header>\n<p class=\"eyebrow\">MVT load report</p>\n<h1>{}</h1>\n<p>{} for {:.0} s, {} connections, {} \
-         generator threads, {} payload bytes, {}{}. {}.</p>\n</header>",
+         generator thread{}, {} payload bytes, {}{}. {}</p>\n</header>",
         escape(&title),
         if work.schedule == "open" { "Open loop" } else { "Closed loop" },
         report.duration_s,
         work.connections,
         work.threads,
+        if work.threads == 1 { "" } else { "s" },
         work.payload_bytes,
         escape(&work.suite),
         work.arrivals.as_ref().map_or_else(String::new, |name| format!(", {} arrivals", escape(name))),
@@ -86,7 +87,11 @@ fn verdict(out: &mut String, report: &Report) {
             ),
         )
     };
-    let _ = writeln!(out, "<p class=\"verdict {class}\"><b>{word}</b> {}</p>", escape(&text));
+    let _ = writeln!(
+        out,
+        "<p class=\"verdict {class}\"><b>{word}</b> {}</p>",
+        escape(&text).replace(" µs", "&nbsp;µs")
+    );
 }
 
 fn tiles(out: &mut String, report: &Report) {
@@ -116,8 +121,10 @@ fn tiles(out: &mut String, report: &Report) {
 }
 
 fn latency(out: &mut String, report: &Report) {
-    let curve =
-        Curve { latencies: &report.histogram.latencies, beyond: report.latency_ns.beyond, color: BLUE };
+    let slip = report.slip_histogram.as_ref();
+    let slip = slip.map(|it| Curve { latencies: &it.latencies, beyond: 0, color: VIOLET });
+    let beyond = report.latency_ns.beyond;
+    let latency = Curve { latencies: &report.histogram.latencies, beyond, color: BLUE };
     let bounded: Vec<_> = report.assertions.iter().filter_map(|it| Some((it, it.bound?))).collect();
     let bounds: Vec<_> = bounded.iter().map(|(it, (quantile, ns))| (*quantile, *ns, it.held)).collect();
     let texts: Vec<_> = bounded
@@ -125,6 +132,8 @@ fn latency(out: &mut String, report: &Report) {
         .map(|(it, _)| format!("{} {}", it.assertion, if it.held { "held" } else { "failed" }))
         .collect();
     let mut lines = vec![(BLUE, "latency", false)];
+    lines.extend(slip.is_some().then_some((VIOLET, "of which schedule slip, by itself", false)));
+    let drawn: Vec<_> = slip.into_iter().chain([latency]).collect();
     lines.extend(
         bounded
             .iter()
@@ -134,8 +143,8 @@ fn latency(out: &mut String, report: &Report) {
     section(
         out,
         "Latency by percentile",
-        &capital(Schedule::meaning(&report.workload.schedule)),
-        &(legend(&lines) + &curves::percentiles(&[curve], &bounds)),
+        &format!("{}.", capital(Schedule::meaning(&report.workload.schedule))),
+        &(legend(&lines) + &curves::percentiles(&drawn, &bounds)),
     );
 }
 

@@ -32,6 +32,7 @@ pub(super) fn write(out: &mut String, report: &Report) {
             pairs(&setting(report), false)
         ),
     );
+    section(out, "Kernel settings", "Those that bear on network latency.", &pairs(&kernel(report), false));
 }
 
 fn objectives(out: &mut String, report: &Report) {
@@ -109,9 +110,13 @@ fn costs(report: &Report) -> Vec<(String, String)> {
     let cpu = |ns: Option<f64>| {
         ns.map_or_else(|| "not measured".to_owned(), |ns| format!("{} ns", units::grouped(ns.round() as u64)))
     };
+    // An open loop polls the clock while it waits.
+    let spins = report.slip_ns.is_some();
+    let generator =
+        if spins { "generator CPU per request, spinning included" } else { "generator CPU per request" };
     let mut rows = vec![
         ("server CPU per request".to_owned(), cpu(report.server_cpu_ns_per_request)),
-        ("generator CPU per request".to_owned(), cpu(report.client_cpu_ns_per_request)),
+        (generator.to_owned(), cpu(report.client_cpu_ns_per_request)),
         ("generator busy".to_owned(), format!("{:.1} %", report.generator_busy_share * 100.0)),
         ("logins".to_owned(), units::grouped(report.logins)),
     ];
@@ -161,7 +166,9 @@ fn setting(report: &Report) -> Vec<(String, String)> {
         rows.push(("seed".to_owned(), seed.to_string()));
     }
     rows.extend(machine.labels.iter().map(|(key, value)| (key.clone(), value.clone())));
-    let short = |name: &str| name.trim_start_matches("net.").to_owned();
-    rows.extend(machine.sysctls.iter().map(|(name, value)| (short(name), value.clone())));
     rows
+}
+
+fn kernel(report: &Report) -> Vec<(String, String)> {
+    report.environment.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }

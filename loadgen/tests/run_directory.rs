@@ -1,0 +1,136 @@
+//! What `run --out` leaves, what `report` shows of it, and how `compare` judges two of them.
+
+mod support;
+
+use std::path::Path;
+
+use mvt_loadgen::{
+    compare::{COMPARED, Side, Verdict, compare},
+    histogram::Latencies,
+    report::{Report, SlotReport},
+    run_directory::{self, Run},
+};
+use serde_json::Value;
+use support::{Binary, stand_in::honest, stderr};
+
+fn run_into(binary: &Binary, name: &str, more: &[&str]) -> String {
+    let folder = binary.path(name).to_str().expect("ASCII").to_owned();
+    let fixed = ["--closed", "--duration", "1s", "--warmup", "100ms", "--connections", "2", "--out", &folder];
+    let output = binary.run(honest(), &[&fixed[..], more].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    folder
+}
+
+#[test]
+fn a_run_directory_holds_every_file_and_the_page_needs_nothing_else() {
+    let binary = Binary::new();
+    let labels =
+        ["--assert", "p99<10s", "--assert", "errors==0", "--label", "note=<script>alert(1)</script>"];
+    let folder = run_into(&binary, "one", &labels);
+    let read = |name: &str| std::fs::read_to_string(Path::new(&folder).join(name)).expect(name);
+    let report: Report = serde_json::from_str(&read(run_directory::REPORT)).expect("a report");
+    assert_eq!(report.histogram.latencies.count(), report.verified);
+    assert_eq!(run_directory::read_report(Path::new(&folder)).expect("read back"), report);
+    let setting: Value = serde_json::from_str(&read(run_directory::ENVIRONMENT)).expect("JSON");
+    assert_eq!(setting["workload"]["connections"], 2);
+    assert!(setting["environment"]["sysctls"]["net.ipv4.tcp_rmem"].is_string());
+    assert!(setting["environment"]["command"].as_str().expect("text").starts_with("mvt-loadgen run"));
+    let table = read(run_directory::PERCENTILES);
+    assert!(table.starts_with("percentile,latency_ns,slip_ns\n1,") && table.contains("\n99,"), "{table}");
+    assert!(read(run_directory::HGRM).contains("1/(1-Percentile)"));
+    let run = run_directory::read(Path::new(&folder)).expect("read back");
+    assert_eq!(run.slots.iter().map(Latencies::count).sum::<u64>(), report.verified);
+
+    let page = read(run_directory::PAGE);
+    assert!(page.len() < 300_000, "{}", page.len());
+    assert_eq!(page.matches("<svg").count(), 3, "percentiles, latency and throughput over time");
+    for foreign in ["<script", "<link", "<img", "src=", "href=", "url(", "@import"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    for part in ["p99&lt;10s held", "Clean.", "Environment", "closed loop", "&lt;script&gt;"] {
+        assert!(page.to_lowercase().contains(&part.to_lowercase()), "{part}");
+    }
+}
+
+#[test]
+fn a_report_is_shown_again_in_every_format() {
+    let binary = Binary::new();
+    let folder = run_into(&binary, "one", &["--assert", "errors==0"]);
+    for (format, part) in [
+        ("text", "verified per second"),
+        ("md", "| latency |"),
+        ("json", "\"schema\": \"mvt.report/1\""),
+        ("html", "<!doctype html>"),
+    ] {
+        let output = Binary::call(&["report", &folder, "--format", format]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(String::from_utf8_lossy(&output.stdout).contains(part), "{format}");
+    }
+    assert_eq!(Binary::call(&["report", "/nowhere"]).status.code(), Some(2));
+}
+
+#[test]
+fn unlike_runs_are_refused_and_compared_by_force() {
+    let binary = Binary::new();
+    let shallow = run_into(&binary, "shallow", &["--in-flight", "1"]);
+    let deep = run_into(&binary, "deep", &["--in-flight", "256"]);
+    let refused = Binary::call(&["compare", &shallow, &deep]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("in flight: `1` in"), "{}", stderr(&refused));
+    let page = binary.path("compare.html");
+    let forced = Binary::call(&["compare", &shallow, &deep, "--force", "--html", page.to_str().unwrap()]);
+    assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
+    let text = String::from_utf8_lossy(&forced.stdout);
+    let p50 = text.lines().find(|line| line.contains("p50")).expect("a row");
+    assert!(p50.contains("deep is higher"), "{text}");
+    assert!(std::fs::read_to_string(page).expect("written").contains("<svg"));
+
+    let same = Binary::call(&["compare", &shallow, &shallow]);
+    assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
+    let text = String::from_utf8_lossy(&same.stdout);
+    assert!(text.matches("no significant difference").count() >= 4, "{text}");
+}
+
+/// A side of one run whose slots hold exponential latencies of this mean.
+fn side(like: &Report, seed: u64, mean_ns: f64) -> Side {
+    let mut state = seed;
+    let mut uniform = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) + 1) as f64 / (1u64 << 31) as f64
+    };
+    let slots: Vec<Latencies> = (0..10)
+        .map(|_| {
+            let mut latencies = Latencies::default();
+            (0..500).for_each(|_| latencies.record((-uniform().ln() * mean_ns) as u64));
+            latencies
+        })
+        .collect();
+    let mut report = like.clone();
+    report.histogram.latencies = Latencies::default();
+    slots.iter().for_each(|slot| report.histogram.latencies.merge(slot));
+    let slot = SlotReport { answered: 500, ..report.over_time.slots[0] };
+    report.over_time.slots = vec![slot; slots.len()];
+    report.duration_s = 10.0 * report.over_time.slot_s;
+    Side { name: seed.to_string(), repeats: vec![Run { name: seed.to_string(), report, slots }] }
+}
+
+#[test]
+fn equal_servers_seldom_differ_and_a_slower_one_does() {
+    let binary = Binary::new();
+    let like = run_directory::read_report(Path::new(&run_into(&binary, "like", &[]))).expect("a report");
+    let mut differ = 0;
+    for seed in 0..8 {
+        let rows = compare(&side(&like, 2 * seed + 1, 1e5), &side(&like, 2 * seed + 2, 1e5), seed);
+        assert_eq!(rows.len(), COMPARED.len() + 1);
+        differ += rows[..3].iter().filter(|row| row.verdict != Verdict::NoSignificantDifference).count();
+    }
+    // 24 figures at 95 %: 1.2 are expected to differ by chance.
+    assert!(differ <= 5, "{differ}");
+    let rows = compare(&side(&like, 91, 1e5), &side(&like, 92, 1.1e5), 1);
+    assert_eq!(rows[..2].iter().map(|row| row.verdict).collect::<Vec<_>>(), [Verdict::Higher; 2], "{rows:?}");
+    let interval = rows[0].interval.expect("known");
+    // The median of an exponential distribution is its mean times ln 2.
+    assert!((interval.low..interval.high).contains(&(1e4 * std::f64::consts::LN_2)), "{interval:?}");
+    let back = compare(&side(&like, 92, 1.1e5), &side(&like, 91, 1e5), 1);
+    assert_eq!(back[0].verdict, Verdict::Lower);
+}
