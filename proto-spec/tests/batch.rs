@@ -30,8 +30,11 @@ fn chain_of(session: usize) -> u8 {
 }
 
 fn session(number: usize) -> ServerSession {
-    ServerSession::new(number as u64 + 1, suite_of(number), LIMITS, secret(chain_of(number)), ORIGIN_MS)
+    ServerSession::new(KEY_IDS + number as u64, suite_of(number), LIMITS, secret(chain_of(number)), ORIGIN_MS)
 }
+
+/// The first key id: with more than one bit set, so that no flip of a bit makes it 0.
+const KEY_IDS: u64 = 0x0003_0000_0000_0101;
 
 /// How a frame differs from an honest one.
 #[derive(Debug, Clone)]
@@ -101,7 +104,9 @@ fn frame(plan: &Plan, now_ms: u64, before: &[Vec<u8>]) -> Vec<u8> {
     let header = Header {
         kind: Kind::Req,
         flags,
-        key_id: plan.session as u64 + if matches!(plan.twist, Twist::UnknownSession) { 100 } else { 1 },
+        key_id: KEY_IDS
+            + plan.session as u64
+            + if matches!(plan.twist, Twist::UnknownSession) { 100 } else { 0 },
         generation: if let Twist::Generation(generation) = plan.twist { generation } else { 0 },
         op: 7,
         counter: plan.counter,
