@@ -40,8 +40,9 @@ fn heading(out: &mut String, report: &Report) {
     // Writing to a String does not fail.
     let _ = writeln!(
         out,
-        "<header>\n<p class=\"eyebrow\">MVT load report</p>\n<h1>{}</h1>\n<p>{} for {:.0} s, {} connections, {} \
-         generator thread{}, {} payload bytes, {}{}. {}</p>\n</header>",
+        "<header>\n<p class=\"eyebrow\">MVT load report &middot; {}</p>\n<h1>{}</h1>\n<p>{} for {:.0} s, {} connections, {} \
+         generator thread{}, {} payload bytes, {}{}.</p>\n</header>",
+        escape(&units::utc(report.started_unix_s)),
         escape(&title),
         if work.schedule == "open" { "Open loop" } else { "Closed loop" },
         report.duration_s,
@@ -51,7 +52,6 @@ fn heading(out: &mut String, report: &Report) {
         work.payload_bytes,
         escape(&work.suite),
         work.arrivals.as_ref().map_or_else(String::new, |name| format!(", {} arrivals", escape(name))),
-        escape(&units::utc(report.started_unix_s)),
     );
 }
 
@@ -105,7 +105,8 @@ fn tiles(out: &mut String, report: &Report) {
             },
         )
     };
-    out.push_str("<div class=\"tiles\">\n");
+    let class = if report.void.is_some() { "tiles void" } else { "tiles" };
+    let _ = writeln!(out, "<div class=\"{class}\">");
     let rate = format!("{} <small>/s</small>", units::grouped(report.rate_per_s.round() as u64));
     let tiles = [
         ("verified", rate),
@@ -132,7 +133,7 @@ fn latency(out: &mut String, report: &Report) {
         .map(|(it, _)| format!("{} {}", it.assertion, if it.held { "held" } else { "failed" }))
         .collect();
     let mut lines = vec![(BLUE, "latency", false)];
-    lines.extend(slip.is_some().then_some((VIOLET, "of which schedule slip, by itself", false)));
+    lines.extend(slip.is_some().then_some((VIOLET, "schedule slip", false)));
     let drawn: Vec<_> = slip.into_iter().chain([latency]).collect();
     lines.extend(
         bounded
