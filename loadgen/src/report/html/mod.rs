@@ -12,6 +12,7 @@ use self::{
     page::{escape, legend, page, section},
 };
 use crate::{
+    assertion::Held,
     report::{Report, notes::notes, units},
     schedule::Schedule,
 };
@@ -127,20 +128,18 @@ fn latency(out: &mut String, report: &Report) {
     let beyond = report.latency_ns.beyond;
     let latency = Curve { latencies: &report.histogram.latencies, beyond, color: BLUE };
     let bounded: Vec<_> = report.assertions.iter().filter_map(|it| Some((it, it.bound?))).collect();
-    let bounds: Vec<_> = bounded.iter().map(|(it, (quantile, ns))| (*quantile, *ns, it.held)).collect();
-    let texts: Vec<_> = bounded
-        .iter()
-        .map(|(it, _)| format!("{} {}", it.assertion, if it.held { "held" } else { "failed" }))
-        .collect();
+    let color = |it: &Held| match report.word_on(it) {
+        "void" => GREY,
+        "held" => GREEN,
+        _ => RED,
+    };
+    let bounds: Vec<_> = bounded.iter().map(|(it, (quantile, ns))| (*quantile, *ns, color(it))).collect();
+    let texts: Vec<_> =
+        bounded.iter().map(|(it, _)| format!("{} {}", it.assertion, report.word_on(it))).collect();
     let mut lines = vec![(BLUE, "latency", false)];
     lines.extend(slip.is_some().then_some((VIOLET, "schedule slip", false)));
     let drawn: Vec<_> = slip.into_iter().chain([latency]).collect();
-    lines.extend(
-        bounded
-            .iter()
-            .zip(&texts)
-            .map(|((it, _), text)| (if it.held { GREEN } else { RED }, text.as_str(), true)),
-    );
+    lines.extend(bounded.iter().zip(&texts).map(|((it, _), text)| (color(it), text.as_str(), true)));
     section(
         out,
         "Latency by percentile",
