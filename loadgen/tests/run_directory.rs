@@ -82,7 +82,7 @@ fn unlike_runs_are_refused_and_compared_by_force() {
     assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
     let text = String::from_utf8_lossy(&forced.stdout);
     let p50 = text.lines().find(|line| line.contains("p50")).expect("a row");
-    assert!(p50.contains("deep is higher"), "{text}");
+    assert!(p50.contains("deep is higher in these runs"), "{text}");
     assert!(std::fs::read_to_string(page).expect("written").contains("<svg"));
 
     let same = Binary::call(&["compare", &shallow, &shallow]);

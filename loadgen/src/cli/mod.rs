@@ -1,5 +1,6 @@
 //! The command line.
 
+mod reading;
 mod values;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use mvt_proto::{
     Suite,
     constants::PAYLOAD_BYTES_MAX,
@@ -19,8 +20,11 @@ use mvt_proto::{
 };
 use zeroize::Zeroizing;
 
-pub use self::values::{DURATION_MAX, PublicKey, RATE_MAX};
 use self::values::{count, cpu, duration, host_and_port, label, process, public_key, rate, suite, warmup};
+pub use self::{
+    reading::{CompareArguments, Format, ReportArguments},
+    values::{DURATION_MAX, PublicKey, RATE_MAX},
+};
 use crate::{
     arrivals::{OpenLoop, Process},
     assertion::Assertion,
@@ -61,41 +65,6 @@ pub enum Command {
     Report(ReportArguments),
     /// Compare run directories with the first, percentile by percentile
     Compare(CompareArguments),
-}
-
-/// Arguments of `compare`.
-#[derive(Debug, Args)]
-#[allow(missing_docs)] // the attribute beside each is its text
-pub struct CompareArguments {
-    #[arg(value_name = "DIR[,DIR...]", num_args = 2.., required = true,
-          help = "Run directories; repeats of one side are separated by commas")]
-    pub sides: Vec<String>,
-    #[arg(long, help = "Compare runs of unlike environments or loads, or void runs")]
-    pub force: bool,
-    #[arg(long, value_name = "FILE", help = "Also write a page with the curves")]
-    pub html: Option<PathBuf>,
-    #[arg(long, default_value_t = 1, help = "Repeats the bootstrap")]
-    pub seed: u64,
-}
-
-/// Arguments of `report`.
-#[derive(Debug, Args)]
-#[allow(missing_docs)] // the attribute beside each is its text
-pub struct ReportArguments {
-    #[arg(value_name = "DIR", help = "A directory that `run --out` wrote")]
-    pub folder: PathBuf,
-    #[arg(long, default_value = "text", value_enum, help = "How")]
-    pub format: Format,
-}
-
-/// Forms of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Format {
-    Text,
-    Json,
-    Md,
-    Html,
 }
 
 /// Arguments of `run`.

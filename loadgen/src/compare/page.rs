@@ -15,8 +15,9 @@ const COLORS: [RGBColor; 6] = [BLUE, ORANGE, GREEN, VIOLET, RED, GREY];
 pub fn render(sides: &[Side], rows: &[Vec<Row>], obstacles: &[String]) -> String {
     let names: Vec<&str> = sides.iter().map(|side| side.name.as_str()).collect();
     let mut body = format!(
-        "<header>\n<p class=\"eyebrow\">MVT load comparison</p>\n<h1>{}</h1>\n</header>\n",
-        escape(&names.join(" / "))
+        "<header>\n<p class=\"eyebrow\">MVT load comparison</p>\n<h1>{}</h1>\n<p>{}</p>\n</header>\n",
+        escape(&names.join(" / ")),
+        escape(&sides.iter().map(listing).collect::<Vec<_>>().join("; "))
     );
     for obstacle in obstacles {
         body.push_str(&format!(
@@ -41,10 +42,20 @@ pub fn render(sides: &[Side], rows: &[Vec<Row>], obstacles: &[String]) -> String
     if let Some((baseline, others)) = sides.split_first() {
         for (other, rows) in others.iter().zip(rows) {
             let head = ["", &baseline.name, &other.name, "difference", "95 % interval", "verdict"];
-            let cells: Vec<_> = rows.iter().map(|row| text::cells(row, &other.name)).collect();
+            let cells: Vec<_> = rows.iter().map(|row| text::cells(row, baseline, other)).collect();
             let title = format!("{} against {}", other.name, baseline.name);
             section(&mut body, &title, &text::scope(baseline, other), &table(&head, &cells));
         }
     }
     page(&format!("MVT load comparison: {}", names.join(" / ")), &body)
+}
+
+/// A side's name, its runs, and the commits they were made of.
+fn listing(side: &Side) -> String {
+    let runs: Vec<&str> = side.repeats.iter().map(|run| run.name.as_str()).collect();
+    let mut commits: Vec<&str> =
+        side.reports().filter_map(|report| report.environment.commit.as_deref()).collect();
+    commits.dedup();
+    let of = if commits.is_empty() { String::new() } else { format!(" (commit {})", commits.join(", ")) };
+    format!("{}: {}{of}", side.name, runs.join(", "))
 }

@@ -7,6 +7,9 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::{Row, Side};
 use crate::report::units;
 
+/// With fewer repeats of a side an interval is of these runs only.
+pub const REPEAT_COUNT_MIN: usize = 3;
+
 /// `rows` of `other` against `baseline`.
 #[must_use]
 pub fn render(baseline: &Side, other: &Side, rows: &[Row]) -> String {
@@ -14,7 +17,7 @@ pub fn render(baseline: &Side, other: &Side, rows: &[Row]) -> String {
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["", &baseline.name, &other.name, "difference", "95 % interval", "verdict"]);
     for row in rows {
-        table.add_row(cells(row, &other.name));
+        table.add_row(cells(row, baseline, other));
     }
     for column in table.column_iter_mut().skip(1).take(4) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -34,7 +37,7 @@ pub fn scope(baseline: &Side, other: &Side) -> String {
         "{} and {} repeats, 2,000 bootstrap draws of repeats and their slots",
         repeats[0], repeats[1]
     );
-    if repeats.iter().any(|count| *count < 3) {
+    if !has_repeats(baseline, other) {
         format!(
             "{drawn}: with so few repeats the interval knows how a run varies within itself, not how much one run \
              differs from the next; interleave three or more of each"
@@ -44,9 +47,14 @@ pub fn scope(baseline: &Side, other: &Side) -> String {
     }
 }
 
+/// Enough to know how one run differs from the next.
+fn has_repeats(baseline: &Side, other: &Side) -> bool {
+    [baseline, other].iter().all(|side| side.repeats.len() >= REPEAT_COUNT_MIN)
+}
+
 /// The cells of one row.
 #[must_use]
-pub fn cells(row: &Row, other: &str) -> Vec<String> {
+pub fn cells(row: &Row, baseline: &Side, other: &Side) -> Vec<String> {
     let value = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| shown(row, figure));
     let signed = |difference: f64| {
         let sign = if difference < 0.0 { "-" } else { "+" };
@@ -62,7 +70,10 @@ pub fn cells(row: &Row, other: &str) -> Vec<String> {
         .interval
         .map_or_else(|| "-".to_owned(), |it| format!("{} to {}", signed(it.low), signed(it.high)));
     let verdict = match row.verdict {
-        super::Verdict::Lower | super::Verdict::Higher => format!("{other} is {}", row.verdict.text()),
+        super::Verdict::Lower | super::Verdict::Higher => {
+            let scope = if has_repeats(baseline, other) { "" } else { " in these runs" };
+            format!("{} is {}{scope}", other.name, row.verdict.text())
+        }
         _ => row.verdict.text().to_owned(),
     };
     vec![row.figure.clone(), value(row.baseline), value(row.other), difference, interval, verdict]

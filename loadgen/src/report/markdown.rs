@@ -46,13 +46,7 @@ pub fn render(report: &Report) -> String {
         out.push_str("\n| assertion | | found |\n|---|---|---:|\n");
     }
     for it in &report.assertions {
-        let _ = writeln!(
-            out,
-            "| `{}` | {} | {} |",
-            it.assertion,
-            if it.held { "held" } else { "**failed**" },
-            it.found
-        );
+        let _ = writeln!(out, "| `{}` | {} | {} |", it.assertion, report.word_on(it), it.found);
     }
     out.push('\n');
     for note in notes(report) {

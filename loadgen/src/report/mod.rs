@@ -152,6 +152,16 @@ impl Report {
         self.assertions = assertions.iter().map(|assertion| assertion.check(self)).collect();
     }
 
+    /// What became of an assertion, in a word: of a void run it means nothing whether it held.
+    #[must_use]
+    pub const fn word_on(&self, assertion: &Held) -> &'static str {
+        match (&self.void, assertion.held) {
+            (Some(_), _) => "void",
+            (None, true) => "held",
+            (None, false) => "failed",
+        }
+    }
+
     /// The latency that `quantile` of all requests do not exceed, those never answered or sent included.
     #[must_use]
     pub fn latency_at(&self, quantile: f64) -> Option<u64> {

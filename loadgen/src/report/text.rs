@@ -150,7 +150,10 @@ fn assertions(out: &mut String, report: &Report) {
         out.push('\n');
     }
     for held in &report.assertions {
-        let verdict = if held.held { "held" } else { "FAILED" };
+        let verdict = match report.word_on(held) {
+            "failed" => "FAILED",
+            word => word,
+        };
         line(out, &format!("assert {:<24} {verdict:<6}  found {}", held.assertion, held.found));
     }
 }

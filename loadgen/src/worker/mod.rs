@@ -1,12 +1,13 @@
 //! One thread: a poll loop over its connections.
 
+mod orders;
 mod usage;
 
 use std::{
     io,
     net::IpAddr,
     sync::{
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::Ordering::Relaxed,
         mpsc::{Receiver, Sender},
     },
     time::Duration,
@@ -14,18 +15,14 @@ use std::{
 
 use mio::{Events, Poll, Token};
 
+pub use self::orders::{Event, Harvest, Orders};
 use self::usage::Usage;
 use crate::{
-    clock::Clock,
     connection::{Connection, Turn},
     pacing::Pacing,
     phase::{Phase, Phases},
-    progress::Live,
-    schedule::Schedule,
     tally::Tally,
-    target::Target,
     trouble::{StartError, Trouble},
-    workload::Workload,
 };
 
 /// Deadlines are looked at this often, ns.
@@ -34,51 +31,6 @@ const TICK_NS: u64 = 50_000_000;
 const SPIN_NS: u64 = 2_000_000;
 /// Events of one poll.
 const EVENT_COUNT_MAX: usize = 1_024;
-
-/// What a worker is told at the start.
-#[derive(Debug)]
-pub struct Orders<'a> {
-    /// Which of the workers this is.
-    pub index: usize,
-    /// The CPU to stay on.
-    pub pin: Option<usize>,
-    /// Time, the same for all.
-    pub clock: Clock,
-    /// To whom.
-    pub target: &'a Target,
-    /// What.
-    pub workload: &'a Workload,
-    /// When.
-    pub schedule: &'a Schedule,
-    /// Measured requests to send; `u64::MAX` without a bound.
-    pub budget: u64,
-    /// Never sleep while requests are sent.
-    pub spin: bool,
-    /// Set to end the measured interval early.
-    pub stop: &'a AtomicBool,
-    /// Where the progress line looks.
-    pub live: &'a Live,
-}
-
-/// What a worker tells while it runs.
-#[derive(Debug)]
-pub enum Event {
-    /// Every connection is logged in, from this address; or not.
-    Started(Result<IpAddr, StartError>),
-    /// The measured interval ended for this worker, at this time.
-    IntervalOver(u64),
-}
-
-/// What a worker leaves.
-#[derive(Debug)]
-pub struct Harvest {
-    /// What it counted.
-    pub tally: Tally,
-    /// CPU time it used in the measured interval, ns.
-    pub cpu_ns: u64,
-    /// Time in the measured interval that went into turns which had something to do, ns.
-    pub busy_ns: u64,
-}
 
 struct Worker<'a> {
     orders: &'a Orders<'a>,

@@ -36,8 +36,8 @@ pub struct Curve<'a> {
     pub color: RGBColor,
 }
 
-/// A bound at a percentile: the quantile, ns, and whether it held.
-pub type Bound = (f64, f64, bool);
+/// A bound at a percentile: the quantile, ns, its colour.
+pub type Bound = (f64, f64, RGBColor);
 
 /// Latency over percentiles; each further decade of requests has the same width.
 #[must_use]
@@ -45,11 +45,10 @@ pub fn percentiles(curves: &[Curve<'_>], bounds: &[Bound]) -> String {
     let most = curves.iter().map(|curve| curve.latencies.count() + curve.beyond).max().unwrap_or(0);
     let nines = (most.max(100) as f64).log10();
     let mut lines: Vec<Line> = curves.iter().map(|curve| percentile_line(curve, nines)).collect();
-    for (quantile, bound_ns, held) in bounds {
+    for (quantile, bound_ns, color) in bounds {
         let x = nines_of(*quantile).min(nines);
-        let color = if *held { GREEN } else { RED };
         lines.push(Line {
-            color,
+            color: *color,
             points: vec![(0.0, bound_ns.log10()), (x, bound_ns.log10())],
             dashed: true,
             dot: true,

@@ -12,6 +12,7 @@ use self::{
     page::{escape, legend, page, section},
 };
 use crate::{
+    assertion::Held,
     report::{Report, notes::notes, units},
     schedule::Schedule,
 };
@@ -40,8 +41,9 @@ fn heading(out: &mut String, report: &Report) {
     // Writing to a String does not fail.
     let _ = writeln!(
         out,
-        "<header>\n<p class=\"eyebrow\">MVT load report</p>\n<h1>{}</h1>\n<p>{} for {:.0} s, {} connections, {} \
-         generator thread{}, {} payload bytes, {}{}. {}</p>\n</header>",
+        "<header>\n<p class=\"eyebrow\">MVT load report &middot; {}</p>\n<h1>{}</h1>\n<p>{} for {:.0} s, {} connections, {} \
+         generator thread{}, {} payload bytes, {}{}.</p>\n</header>",
+        escape(&units::utc(report.started_unix_s)),
         escape(&title),
         if work.schedule == "open" { "Open loop" } else { "Closed loop" },
         report.duration_s,
@@ -51,7 +53,6 @@ fn heading(out: &mut String, report: &Report) {
         work.payload_bytes,
         escape(&work.suite),
         work.arrivals.as_ref().map_or_else(String::new, |name| format!(", {} arrivals", escape(name))),
-        escape(&units::utc(report.started_unix_s)),
     );
 }
 
@@ -105,7 +106,8 @@ fn tiles(out: &mut String, report: &Report) {
             },
         )
     };
-    out.push_str("<div class=\"tiles\">\n");
+    let class = if report.void.is_some() { "tiles void" } else { "tiles" };
+    let _ = writeln!(out, "<div class=\"{class}\">");
     let rate = format!("{} <small>/s</small>", units::grouped(report.rate_per_s.round() as u64));
     let tiles = [
         ("verified", rate),
@@ -126,20 +128,18 @@ fn latency(out: &mut String, report: &Report) {
     let beyond = report.latency_ns.beyond;
     let latency = Curve { latencies: &report.histogram.latencies, beyond, color: BLUE };
     let bounded: Vec<_> = report.assertions.iter().filter_map(|it| Some((it, it.bound?))).collect();
-    let bounds: Vec<_> = bounded.iter().map(|(it, (quantile, ns))| (*quantile, *ns, it.held)).collect();
-    let texts: Vec<_> = bounded
-        .iter()
-        .map(|(it, _)| format!("{} {}", it.assertion, if it.held { "held" } else { "failed" }))
-        .collect();
+    let color = |it: &Held| match report.word_on(it) {
+        "void" => GREY,
+        "held" => GREEN,
+        _ => RED,
+    };
+    let bounds: Vec<_> = bounded.iter().map(|(it, (quantile, ns))| (*quantile, *ns, color(it))).collect();
+    let texts: Vec<_> =
+        bounded.iter().map(|(it, _)| format!("{} {}", it.assertion, report.word_on(it))).collect();
     let mut lines = vec![(BLUE, "latency", false)];
-    lines.extend(slip.is_some().then_some((VIOLET, "of which schedule slip, by itself", false)));
+    lines.extend(slip.is_some().then_some((VIOLET, "schedule slip", false)));
     let drawn: Vec<_> = slip.into_iter().chain([latency]).collect();
-    lines.extend(
-        bounded
-            .iter()
-            .zip(&texts)
-            .map(|((it, _), text)| (if it.held { GREEN } else { RED }, text.as_str(), true)),
-    );
+    lines.extend(bounded.iter().zip(&texts).map(|((it, _), text)| (color(it), text.as_str(), true)));
     section(
         out,
         "Latency by percentile",

@@ -43,11 +43,11 @@ fn objectives(out: &mut String, report: &Report) {
         "<table><thead><tr><th>objective</th><th></th><th class=\"number\">found</th></tr></thead>",
     );
     for it in &report.assertions {
-        let (class, word) = if it.held { ("held", "held") } else { ("failed", "failed") };
+        let word = report.word_on(it);
         // Writing to a String does not fail.
         let _ = write!(
             rows,
-            "<tr><td><code>{}</code></td><td class=\"{class}\">{word}</td><td class=\"number\">{}</td></tr>",
+            "<tr><td><code>{}</code></td><td class=\"{word}\">{word}</td><td class=\"number\">{}</td></tr>",
             escape(&it.assertion),
             escape(&it.found)
         );
