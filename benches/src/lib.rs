@@ -1,1 +1,1 @@
-//! Skeleton.
+//! Benchmarks only: see `README.md` and `benches/`.

@@ -217,7 +217,7 @@ impl Shard {
     }
 }
 
-/// Cuts the frame at the front of `bytes`: its length, 0 while it is not whole.
+/// The frame at the front of `bytes`: its length, or, while it is not whole, the bytes that are needed.
 fn whole_frame_bytes(bytes: &[u8]) -> Result<Result<usize, usize>, Reject> {
     Ok(match framer::cut(bytes, Role::Server)? {
         Cut::Frame(length) => Ok(length),
