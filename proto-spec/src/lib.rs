@@ -12,6 +12,7 @@
 //! - [`lost`]: the authenticated "I do not hold your key".
 //! - [`suite`]: HS256 and GCM256, sealing and opening under one request key.
 //! - [`slot`], [`schedule`]: which key is right at which time, and where it comes from.
+//! - [`agreement`]: X25519 with our rules.
 //! - [`replay`]: the window of counters.
 //! - [`framer`], [`header`]: bytes of a stream to frames.
 //! - [`reject`]: why something was refused. [`constants`]: every number the spec fixes.
@@ -32,6 +33,8 @@ pub mod suite;
 pub mod slot;
 
 pub mod schedule;
+
+pub mod agreement;
 
 pub mod replay;
 

@@ -11,7 +11,7 @@ use mvt_proto::{
     suite::{RequestKey, payload_of},
 };
 use proptest::prelude::*;
-use support::{ORIGIN_MS, SLOT_MS, SUITES, secret};
+use support::{ORIGIN_MS, SLOT_MS, SUITES, keys, secret};
 
 const SESSIONS: usize = 6;
 const LIMITS: Limits = Limits {
@@ -30,7 +30,8 @@ fn chain_of(session: usize) -> u8 {
 }
 
 fn session(number: usize) -> ServerSession {
-    ServerSession::new(KEY_IDS + number as u64, suite_of(number), LIMITS, secret(chain_of(number)), ORIGIN_MS)
+    let key_id = KEY_IDS + number as u64;
+    ServerSession::new(key_id, suite_of(number), LIMITS, keys(key_id, chain_of(number)), ORIGIN_MS)
 }
 
 /// The first key id: with more than one bit set, so that no flip of a bit makes it 0.
@@ -232,7 +233,7 @@ fn engines() -> impl Iterator<Item = Engine> {
 }
 
 fn halves(engine: Engine) -> (OneByOne, InLanes) {
-    let dummy = || ServerSession::new(9, Suite::Hs256, LIMITS, secret(0x11), ORIGIN_MS);
+    let dummy = || ServerSession::new(9, Suite::Hs256, LIMITS, keys(9, 0x11), ORIGIN_MS);
     let one_by_one = OneByOne { sessions: (0..SESSIONS).map(session).collect(), dummy: dummy() };
     let in_lanes = InLanes {
         sessions: (0..SESSIONS).map(|number| session(number).into_parts()).collect(),

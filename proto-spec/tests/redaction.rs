@@ -120,7 +120,7 @@ fn sessions_and_exchanges_do_not_print() {
             suite,
             limits: Limits::DEFAULT,
             server_time_ms: ORIGIN_MS,
-            request_chain: secret(0xab),
+            keys: support::keys(1, 0xab),
             lost_key: lost_key(),
             ticket: Vec::new(),
         };

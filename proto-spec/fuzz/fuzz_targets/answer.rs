@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
                 suite,
                 limits: Limits::DEFAULT,
                 server_time_ms: 1_700_000_000_000,
-                request_chain: Secret::new([0xcc; 32]),
+                keys: GenerationKeys::derive(Secret::new([0xcc; 32]), 7, 0),
                 lost_key: LostKey::new([0x77; 16]),
                 ticket: Vec::new(),
             },

@@ -119,7 +119,7 @@ impl Initiator {
             suite: grant.suite,
             limits: grant.limits,
             server_time_ms: grant.server_time_ms,
-            request_chain: keys.request_chain,
+            keys,
             lost_key: grant.lost_key,
             ticket: grant.ticket,
         };

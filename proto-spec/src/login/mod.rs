@@ -9,9 +9,7 @@ pub use initiator::{Initiator, Offer};
 pub use mac1::{CookieSecret, Mac1};
 pub use responder::{Admitted, Responder};
 
-use x25519_dalek::{PublicKey, StaticSecret};
-
-use crate::{constants::KEY_BYTES, schedule, secret::Secret};
+use crate::{agreement, constants::KEY_BYTES, schedule, secret::Secret};
 
 /// A static X25519 key pair.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ impl Identity {
     /// The pair of 32 random bytes.
     #[must_use]
     pub fn new(private: Secret) -> Self {
-        let public = PublicKey::from(&StaticSecret::from(*private.expose())).to_bytes();
+        let public = agreement::public_of(&private);
         Self { private, public }
     }
 

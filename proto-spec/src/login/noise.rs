@@ -13,10 +13,10 @@ use snow::{
     resolvers::CryptoResolver,
     types::{Cipher, Dh, Hash, Random},
 };
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
+    agreement,
     constants::{KEY_BYTES, TAG_BYTES},
     login::Identity,
     secret::Secret,
@@ -189,7 +189,7 @@ impl Dh for X25519 {
 
     fn set(&mut self, privkey: &[u8]) {
         self.private.copy_from_slice(&privkey[..KEY_BYTES]);
-        self.public = PublicKey::from(&StaticSecret::from(self.private)).to_bytes();
+        self.public = agreement::public_of(&Secret::new(self.private));
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), Error> {
@@ -210,20 +210,9 @@ impl Dh for X25519 {
 
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let point: [u8; KEY_BYTES] = pubkey[..KEY_BYTES].try_into().map_err(|_| Error::Dh)?;
-        if !is_canonical(&point) {
-            return Err(Error::Dh);
-        }
-        let shared = StaticSecret::from(self.private).diffie_hellman(&PublicKey::from(point));
-        if !shared.was_contributory() {
-            return Err(Error::Dh);
-        }
-        out[..KEY_BYTES].copy_from_slice(shared.as_bytes());
+        let private = Secret::new(self.private);
+        let shared = agreement::agree(&private, &point).ok_or(Error::Dh)?;
+        out[..KEY_BYTES].copy_from_slice(shared.expose());
         Ok(())
     }
-}
-
-/// Whether a u-coordinate is below 2^255 − 19, its one encoding. Public keys only: may branch.
-fn is_canonical(point: &[u8; KEY_BYTES]) -> bool {
-    let all_ones = point[1..31].iter().all(|byte| *byte == 0xff);
-    point[31] < 0x7f || (point[31] == 0x7f && !(all_ones && point[0] >= 0xed))
 }

@@ -94,13 +94,7 @@ impl Responder {
         let confirm = hmac(keys.confirm.expose(), &[&hello_r]);
         hello_r.extend_from_slice(&confirm[..TAG_BYTES]);
         debug_assert!(hello_r.len() <= HELLO_R_BYTES_MAX);
-        let session = ServerSession::new(
-            grant.key_id,
-            grant.suite,
-            grant.limits,
-            keys.request_chain,
-            grant.server_time_ms,
-        );
+        let session = ServerSession::new(grant.key_id, grant.suite, grant.limits, keys, grant.server_time_ms);
         Ok(Admitted { hello_r, session })
     }
 }

@@ -224,7 +224,7 @@ pub fn session(case: &Case) -> Outcome {
     let keys = GenerationKeys::derive(Secret::new(case.array("gs0")), case.key_id(), 0);
     let limits = limits(&case.part("limits"), case.number("bits"));
     let origin = case.number("origin");
-    let mut session = ServerSession::new(case.key_id(), case.suite(), limits, keys.request_chain, origin);
+    let mut session = ServerSession::new(case.key_id(), case.suite(), limits, keys, origin);
     let mut judge = |event: &Value| {
         let mut frame = unhex(event["frame"].as_str().expect("hex"));
         let now_ms = event["at"].as_u64().expect("a time");
