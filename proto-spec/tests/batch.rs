@@ -6,7 +6,7 @@ use mvt_lanes::{Engine, Path};
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role, Suite,
     constants::{HEADER_BYTES, TAG_BYTES},
-    session::{BATCH_REQUESTS_MAX, Batch, ServerSession, SessionState},
+    session::{BATCH_REQUESTS_MAX, Batch, Rekey, ServerSession, SessionState},
     slot::{SlotKey, SlotKeys},
     suite::{RequestKey, payload_of},
 };
@@ -152,7 +152,7 @@ impl OneByOne {
             Ok(authentic) => authentic,
             Err(reject) => return (Err(reject), answer),
         };
-        let verdict = match session.commit(authentic) {
+        let verdict = match session.commit(authentic, now_ms) {
             Ok(exchange) => {
                 exchange.respond(header.op, payload_of(frame), now_ms, &mut answer);
                 Ok(())
@@ -168,7 +168,7 @@ impl OneByOne {
 }
 
 struct InLanes {
-    sessions: Vec<(SessionState, Box<[u64]>)>,
+    sessions: Vec<(SessionState, Box<[u64]>, Rekey)>,
     dummy: SessionState,
     batch: Batch,
 }
@@ -185,7 +185,7 @@ impl InLanes {
             let header = Header::parse(frame, Role::Server).expect("well formed");
             let span = bytes.len()..bytes.len() + frame.len();
             bytes.extend_from_slice(frame);
-            let place = self.sessions.iter().position(|(state, _)| state.key_id() == header.key_id);
+            let place = self.sessions.iter().position(|(state, ..)| state.key_id() == header.key_id);
             let number = match place {
                 Some(place) => {
                     let state = &mut self.sessions[place].0;
@@ -206,7 +206,7 @@ impl InLanes {
             let verdict = match self.batch.take(number) {
                 Err(reject) => Err(reject),
                 Ok(authentic) => {
-                    let (state, window) = &mut self.sessions[place.expect("held")];
+                    let (state, window, _) = &mut self.sessions[place.expect("held")];
                     match state.commit(window, authentic) {
                         Ok(exchange) => {
                             let payload = payload_of(&bytes[span.clone()]);

@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use mvt_proto::{
     Header, Limits, Role, Suite,
     lost::LostKey,
+    schedule::GenerationKeys,
     secret::Secret,
     session::{ClientSession, Granted},
 };

@@ -30,6 +30,7 @@ const fn kind_name(kind: Kind) -> &'static str {
         Kind::Req => "REQ",
         Kind::Resp => "RESP",
         Kind::Err => "ERR",
+        Kind::Ctl => "CTL",
         Kind::Hello => "HELLO",
         Kind::HelloR => "HELLO_R",
         Kind::Retry => "RETRY",
@@ -217,7 +218,7 @@ fn verdict(session: &mut ServerSession, frame: &mut [u8], now_ms: u64) -> Result
         session.check_unknown(&header)
     };
     let authentic = session.open(fresh, frame)?;
-    session.commit(authentic).map(|_| ()).map_err(|refused| refused.reject)
+    session.commit(authentic, now_ms).map(|_| ()).map_err(|refused| refused.reject)
 }
 
 pub fn session(case: &Case) -> Outcome {
