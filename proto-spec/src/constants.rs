@@ -70,6 +70,9 @@ pub const TICKET_BYTES_MAX: usize = 368;
 /// Bytes of the fixed part of the HELLO_R's Noise payload (§10.2).
 pub const GRANT_BYTES: usize = 52;
 
+/// Bytes of a client id (§12.1.1).
+pub const CLIENT_ID_BYTES: usize = 16;
+
 /// Bytes of a public, private or symmetric key.
 pub const KEY_BYTES: usize = 32;
 

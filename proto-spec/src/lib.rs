@@ -12,7 +12,7 @@
 //! - [`lost`]: the authenticated "I do not hold your key".
 //! - [`suite`]: HS256 and GCM256, sealing and opening under one request key.
 //! - [`slot`], [`schedule`]: which key is right at which time, and where it comes from.
-//! - [`agreement`]: X25519 with our rules.
+//! - [`agreement`]: X25519 with the rules of the protocol. [`client_id`]: the fixed-size name of a client.
 //! - [`replay`]: the window of counters.
 //! - [`framer`], [`header`]: bytes of a stream to frames.
 //! - [`reject`]: why something was refused. [`constants`]: every number the spec fixes.
@@ -36,6 +36,8 @@ pub mod schedule;
 
 pub mod agreement;
 
+pub mod client_id;
+
 pub mod replay;
 
 pub mod framer;
@@ -50,6 +52,7 @@ pub mod secret;
 
 pub mod constants;
 
+pub use client_id::ClientId;
 pub use header::{Flags, Header, Kind, Role};
 pub use limits::Limits;
 pub use reject::Reject;
