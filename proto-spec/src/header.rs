@@ -41,14 +41,22 @@ pub enum Kind {
     Hello = 8,
     /// The answer to a HELLO.
     HelloR = 9,
-    /// A HELLO is to be repeated with a cookie, or later.
+    /// A HELLO, a RESUME or a RECOVER is to be repeated with a cookie, or later.
     Retry = 10,
+    /// Asks for a new session with a ticket (§12.3).
+    Resume = 11,
+    /// The answer to a RESUME.
+    ResumeR = 12,
+    /// Asks for a new session and a new identity with the recovery secret (§13.2).
+    Recover = 13,
+    /// The answer to a RECOVER.
+    RecoverR = 14,
     /// The server does not hold the key.
     Lost = 15,
 }
 
-const KINDS: [Uses; 7] = {
-    use Kind::{Err, Hello, HelloR, Lost, Req, Resp, Retry};
+const KINDS: [Uses; 11] = {
+    use Kind::{Err, Hello, HelloR, Lost, Recover, RecoverR, Req, Resp, Resume, ResumeR, Retry};
     use Role::{Client, Server};
     const fn row(kind: Kind, receiver: Role, flags: u8, used: [bool; 4]) -> Uses {
         Uses { kind, receiver, flags, key_id: used[0], op: used[1], timestamp: used[2], payload: used[3] }
@@ -62,6 +70,10 @@ const KINDS: [Uses; 7] = {
         row(Hello, Server, 0, [false, true, false, true]),
         row(HelloR, Client, 0, [false, false, false, true]),
         row(Retry, Client, 0, [false, true, false, true]),
+        row(Resume, Server, 0, [false, true, false, true]),
+        row(ResumeR, Client, 0, [false, false, false, true]),
+        row(Recover, Server, 0, [false, true, false, true]),
+        row(RecoverR, Client, 0, [false, false, false, true]),
         row(Lost, Client, 0, [true, false, true, false]),
     ]
 };

@@ -179,7 +179,6 @@ fn admit(node: &Node, job: &Job) -> Result<Admitted, Reject> {
         server_time_ms: node.clock.now_ms(),
         limits: node.limits,
         lost_key: node.lost_keys.lost_key(key_id),
-        ticket: Vec::new(),
     };
     let admitted = responder.admit(&grant)?;
     if client.is_some() { Ok(admitted) } else { Err(Reject::UnknownClient) }

@@ -18,8 +18,8 @@ fuzz_target!(|bytes: &[u8]| {
                 limits: Limits::DEFAULT,
                 server_time_ms: 1_700_000_000_000,
                 request_chain: Secret::new([0xcc; 32]),
+                resume_secret: Secret::new([0xaa; 32]),
                 lost_key: LostKey::new([0x77; 16]),
-                ticket: Vec::new(),
             },
             5,
         );

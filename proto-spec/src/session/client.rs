@@ -28,10 +28,10 @@ pub struct Granted {
     pub server_time_ms: u64,
     /// CK_0.
     pub request_chain: Secret,
+    /// RS_0, which the session's first ticket seals (§12).
+    pub resume_secret: Secret,
     /// Verifies a LOST of this session.
     pub lost_key: LostKey,
-    /// For RESUME (§12); empty when the server gives none.
-    pub ticket: Vec<u8>,
 }
 
 /// Why a request cannot be sealed.
@@ -91,7 +91,7 @@ pub struct ClientSession {
     clock_offset_ms: i64,
     corrected_at_ms: Option<u64>,
     lost_key: LostKey,
-    ticket: Vec<u8>,
+    resume_secret: Secret,
 }
 
 impl ClientSession {
@@ -108,7 +108,7 @@ impl ClientSession {
             clock_offset_ms: granted.server_time_ms.cast_signed() - now_ms.cast_signed(),
             corrected_at_ms: None,
             lost_key: granted.lost_key,
-            ticket: granted.ticket,
+            resume_secret: granted.resume_secret,
         }
     }
 
@@ -136,10 +136,10 @@ impl ClientSession {
         &self.limits
     }
 
-    /// The ticket for RESUME, empty when there is none (§12).
+    /// RS_g, to be kept beside the ticket of the generation (§12).
     #[must_use]
-    pub fn ticket(&self) -> &[u8] {
-        &self.ticket
+    pub const fn resume_secret(&self) -> &Secret {
+        &self.resume_secret
     }
 
     /// Server time at the caller's `now_ms` (§6.2).
