@@ -76,8 +76,12 @@ impl Content {
     /// Reads the plaintext.
     ///
     /// # Errors
-    /// `Field`, also for padding that is not zero (§13.2.1).
+    /// `Recovery`, also for padding that is not zero: it was sealed (§13.2.1).
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Reject> {
+        Self::read(bytes).map_err(|_| Reject::Recovery)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, Reject> {
         let mut reader = Reader::new(bytes);
         let (new_public, point) = (*reader.array()?, *reader.array()?);
         let suites = suites::take(&mut reader)?;

@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use crate::{
     Reject, Suite,
     agreement::public_of,
-    constants::{COOKIE_BYTES, KEY_BYTES, LOGIN_BYTES},
+    constants::{COOKIE_BYTES, LOGIN_BYTES},
     frame::{
         recover::{self, Content},
         retry::Retry,
     },
-    login::Mac1,
+    login::{Identity, Mac1},
     recovery::{RecoveryKit, sealing::Agreed},
     resume::answer::{self, Asked},
     secret::Secret,
@@ -21,8 +21,8 @@ use crate::{
 /// What a client says in its RECOVER beside who it is.
 #[derive(Debug)]
 pub struct Offer<'a> {
-    /// The static public key that is to take the lost one's place.
-    pub new_public: &'a [u8; KEY_BYTES],
+    /// The key pair that is to take the lost one's place; kept safe by the caller before this is sent (§13.4.4).
+    pub new_identity: &'a Identity,
     /// Acceptable suites, best first; 1 to 8, no repetition.
     pub suites: &'a [Suite],
     /// Tells logins of this client apart, 48 bits.
@@ -41,7 +41,8 @@ pub struct Initiator {
     channel_binding: Vec<u8>,
     exported: Secret,
     suites: Vec<Suite>,
-    private: Secret,
+    ephemeral: Secret,
+    new_private: Secret,
     mac1: Mac1,
 }
 
@@ -59,7 +60,7 @@ impl Initiator {
         let client = kit.client();
         let mut bytes = recover::plain(offer.login_id, offer.cookie, &client);
         let content = Content {
-            new_public: *offer.new_public,
+            new_public: *offer.new_identity.public(),
             point: public_of(&ephemeral),
             suites: offer.suites.to_vec(),
         };
@@ -84,7 +85,8 @@ impl Initiator {
             channel_binding: offer.channel_binding.to_vec(),
             exported,
             suites: offer.suites.to_vec(),
-            private: ephemeral,
+            ephemeral,
+            new_private: Secret::new(*offer.new_identity.private().expose()),
             mac1,
         };
         Ok((initiator, frame))
@@ -107,7 +109,7 @@ impl Initiator {
     /// Opens the RECOVER_R; `now_ms` is the caller's monotonic clock.
     ///
     /// # Errors
-    /// `Kind`, `Field`, `BadTag` (§13.3): this recovery is over.
+    /// `Kind`, `Field`, `Recovery`, `BadTag` (§13.3): this recovery is over.
     pub fn finish(self, frame: &[u8], now_ms: u64) -> Result<ClientSession, Reject> {
         let asked = Asked {
             form: &answer::RECOVER,
@@ -116,6 +118,6 @@ impl Initiator {
             channel_binding: &self.channel_binding,
             secret: &self.exported,
         };
-        answer::open(&asked, Some(&self.private), &self.suites, frame, now_ms)
+        answer::open(&asked, &[&self.ephemeral, &self.new_private], &self.suites, frame, now_ms)
     }
 }

@@ -33,8 +33,7 @@ impl<'f> Responder<'f> {
     /// `recovery_secret` is random: the work is the same (§13.2.2).
     ///
     /// # Errors
-    /// `Recovery` when it does not open or the new public key is not canonical (§13.2.4), `Field` when its content is
-    /// malformed.
+    /// `Recovery` when it does not open, its content is malformed or the new public key is not canonical (§13.2.4).
     pub fn read(
         recover: &Recover<'f>,
         key: &RecoveryKey,
@@ -80,7 +79,7 @@ impl<'f> Responder<'f> {
     /// bytes each, used for this recovery only.
     ///
     /// # Errors
-    /// `Field` when the client's point is not canonical or of low order (§10.3.1).
+    /// `Recovery` when a point of the client is not canonical or of low order (§10.3.1).
     pub fn admit(self, grant: &Grant, nonce: &Secret, ephemeral: &Secret) -> Result<Admitted, Reject> {
         let asked = Asked {
             form: &answer::RECOVER,
@@ -89,6 +88,7 @@ impl<'f> Responder<'f> {
             channel_binding: self.channel_binding,
             secret: &self.exported,
         };
-        answer::seal(&asked, Some(&self.content.point), grant, nonce, ephemeral)
+        let points = [&self.content.point, &self.content.new_public];
+        answer::seal(&asked, &points, grant, nonce, ephemeral)
     }
 }

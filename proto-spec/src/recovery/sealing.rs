@@ -16,6 +16,7 @@ use crate::{
     ClientId, Reject,
     agreement::is_canonical,
     constants::{KEY_BYTES, TAG_BYTES},
+    resume::bound_channel,
     schedule::label,
     secret::Secret,
 };
@@ -71,7 +72,8 @@ impl Agreed<'_> {
     }
 
     fn associated(&self) -> alloc::vec::Vec<u8> {
-        [self.channel_binding, self.plain].concat()
+        let (length, channel) = bound_channel(self.channel_binding);
+        [&length[..], channel, self.plain].concat()
     }
 
     /// Seals `content` in place; gives enc, the tag and the export. `material` is 32 random bytes, used once.

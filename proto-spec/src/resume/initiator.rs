@@ -95,7 +95,7 @@ impl Initiator {
     /// Opens the RESUME_R; `now_ms` is the caller's monotonic clock.
     ///
     /// # Errors
-    /// `Kind`, `Field`, `BadTag` (§12.4.1): this resume is over.
+    /// `Kind`, `Field`, `Binder`, `BadTag` (§12.4.1): this resume is over.
     pub fn finish(self, frame: &[u8], now_ms: u64) -> Result<ClientSession, Reject> {
         let asked = Asked {
             form: &answer::RESUME,
@@ -104,6 +104,7 @@ impl Initiator {
             channel_binding: &self.channel_binding,
             secret: &self.resume_secret,
         };
-        answer::open(&asked, self.private.as_ref(), &[self.suite], frame, now_ms)
+        let privates: Vec<&Secret> = self.private.iter().collect();
+        answer::open(&asked, &privates, &[self.suite], frame, now_ms)
     }
 }

@@ -4,7 +4,6 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     Reject,
-    constants::{KEY_BYTES, LOGIN_BYTES},
     frame::{
         grant::Grant,
         resume::{Mode, Resume},
@@ -18,41 +17,58 @@ use crate::{
     ticket::{Ticket, TicketRing},
 };
 
-/// A RESUME whose ticket opened and whose binder held: somebody who holds RS_g is there, or a copy of what they once sent;
-/// fresh once they use the session.
+/// A RESUME whose ticket opened. Whether its client is barred or revoked is judged now, before the binder (§12.1.5).
 #[derive(Debug)]
-pub struct Responder<'f> {
-    login_id: u64,
-    frame: &'f [u8],
-    channel_binding: &'f [u8],
-    point: Option<&'f [u8; KEY_BYTES]>,
+#[must_use]
+pub struct Opened<'f> {
+    resume: Resume<'f>,
     ticket: Ticket,
 }
 
-impl<'f> Responder<'f> {
-    /// Judges `resume`, whose mac1 held: the ticket, then the binder (§12.3.1).
+/// A RESUME whose binder held: somebody who holds RS_g is there, or a copy of what they once sent; fresh once they use the
+/// session.
+#[derive(Debug)]
+pub struct Responder<'f> {
+    resume: Resume<'f>,
+    channel_binding: &'f [u8],
+    ticket: Ticket,
+}
+
+impl<'f> Opened<'f> {
+    /// Opens the ticket of `resume`, whose mac1 held: at most one AEAD (§12.3.1).
     ///
     /// # Errors
-    /// `Ticket`, or `Binder`, also for a mode that the ticket's policy does not allow (§12.3.2).
-    pub fn read(
-        resume: &Resume<'f>,
-        ring: &TicketRing,
-        channel_binding: &'f [u8],
-        now_ms: u64,
-    ) -> Result<Self, Reject> {
+    /// `Ticket`.
+    pub fn open(resume: Resume<'f>, ring: &TicketRing, now_ms: u64) -> Result<Self, Reject> {
         let ticket = ring.open(resume.ticket, now_ms)?;
-        let made = binder(&ticket.resume_secret, channel_binding, resume.bound);
-        let binder_holds: bool = made.ct_eq(resume.binder).into();
-        let mode_is_allowed = resume.mode() == Mode::DiffieHellman || ticket.psk_alone;
-        if !binder_holds || !mode_is_allowed {
-            return Err(Reject::Binder);
-        }
-        debug_assert_eq!(resume.frame.len(), LOGIN_BYTES);
-        let Resume { login_id, frame, point, .. } = *resume;
-        Ok(Self { login_id, frame, channel_binding, point, ticket })
+        Ok(Self { resume, ticket })
     }
 
     /// What the ticket says: whose session, in which suite, authenticated when.
+    #[must_use]
+    pub const fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
+
+    /// Checks the binder, and that the ticket allows the mode (§12.3.2).
+    ///
+    /// # Errors
+    /// `Binder`.
+    pub fn verify(self, channel_binding: &'f [u8]) -> Result<Responder<'f>, Reject> {
+        let Self { resume, ticket } = self;
+        let made = binder(&ticket.resume_secret, channel_binding, resume.bound);
+        let binder_holds: bool = made.ct_eq(resume.binder).into();
+        let mode_is_allowed = resume.mode() == Mode::DiffieHellman || ticket.psk_alone;
+        if binder_holds && mode_is_allowed {
+            Ok(Responder { resume, channel_binding, ticket })
+        } else {
+            Err(Reject::Binder)
+        }
+    }
+}
+
+impl Responder<'_> {
+    /// What the ticket says.
     #[must_use]
     pub const fn ticket(&self) -> &Ticket {
         &self.ticket
@@ -62,7 +78,7 @@ impl<'f> Responder<'f> {
     /// `ephemeral` are 32 random bytes each, used for this resume only.
     ///
     /// # Errors
-    /// `Field` when the client's point is not canonical or of low order (§12.4.1).
+    /// `Binder` when the client's point is not canonical or of low order (§12.4.4).
     ///
     /// # Panics
     /// If the grant is of another suite than the ticket.
@@ -70,11 +86,11 @@ impl<'f> Responder<'f> {
         assert_eq!(grant.suite, self.ticket.suite, "a session keeps its suite");
         let asked = Asked {
             form: &answer::RESUME,
-            login_id: self.login_id,
-            frame: self.frame,
+            login_id: self.resume.login_id,
+            frame: self.resume.frame,
             channel_binding: self.channel_binding,
             secret: &self.ticket.resume_secret,
         };
-        answer::seal(&asked, self.point, grant, nonce, ephemeral)
+        answer::seal(&asked, self.resume.point.as_slice(), grant, nonce, ephemeral)
     }
 }

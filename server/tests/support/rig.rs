@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mvt_lanes::Engine;
 use mvt_proto::{
-    Limits, Suite,
+    ClientId, Limits, Suite,
     header::key_id,
     keyfile::KeyFile,
     login::{Admitted, Identity, Initiator, Offer},
@@ -20,6 +20,7 @@ use mvt_server::{
     handshakes::HandshakePool,
     mailbox::{Mail, Mailbox},
     node::Node,
+    owner::Owner,
     service::ServiceKind,
     shard::{ConnectionId, Parts, Shard},
 };
@@ -119,11 +120,16 @@ impl Rig {
 
     /// Lets `session` in as a login would: a HELLO arrives, and what the pool made of it comes as mail.
     pub fn admit(&mut self, session: ServerSession) {
+        self.admit_for(Owner { client: ClientId::of_name("tester"), authenticated_ms: ORIGIN_MS }, session);
+    }
+
+    /// The same, for this owner.
+    pub fn admit_for(&mut self, owner: Owner, session: ServerSession) {
         self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
         self.shard.turn(ORIGIN_MS);
         let admitted =
             Box::new(Admitted { answer: Vec::new(), session, resume_secret: Secret::new([9; 32]) });
-        let mail = Mail::Admitted { connection: self.admitting, admitted };
+        let mail = Mail::Admitted { connection: self.admitting, admitted, owner };
         assert!(self.mailboxes[0].post(mail).is_ok(), "the mailbox has room");
         self.shard.read_mail(ORIGIN_MS);
         while let Some(id) = self.shard.next_dirty() {
