@@ -22,22 +22,23 @@ impl Ephemeral {
 
 /// The public key of a private one.
 #[must_use]
-pub(crate) fn public_of(private: &Secret) -> [u8; KEY_BYTES] {
+pub fn public_of(private: &Secret) -> [u8; KEY_BYTES] {
     PublicKey::from(&StaticSecret::from(*private.expose())).to_bytes()
 }
 
-/// The shared secret; `None` for a point that is not canonical or gives all zero.
+/// The shared secret; `None` when `public` is not canonical, or the secret would be all zero.
 #[must_use]
-pub(crate) fn agree(private: &Secret, public: &[u8; KEY_BYTES]) -> Option<Secret> {
+pub fn agree(private: &Secret, public: &[u8; KEY_BYTES]) -> Option<Secret> {
     if !is_canonical(public) {
         return None;
     }
     let shared = StaticSecret::from(*private.expose()).diffie_hellman(&PublicKey::from(*public));
-    shared.was_contributory().then(|| Secret::new(*shared.as_bytes()))
+    shared.was_contributory().then(|| Secret::new(shared.to_bytes()))
 }
 
 /// Whether a u-coordinate is below 2^255 − 19, its one encoding. Public keys only: may branch.
-fn is_canonical(point: &[u8; KEY_BYTES]) -> bool {
+#[must_use]
+pub fn is_canonical(point: &[u8; KEY_BYTES]) -> bool {
     let all_ones = point[1..31].iter().all(|byte| *byte == 0xff);
     point[31] < 0x7f || (point[31] == 0x7f && !(all_ones && point[0] >= 0xed))
 }

@@ -44,14 +44,22 @@ pub enum Kind {
     Hello = 8,
     /// The answer to a HELLO.
     HelloR = 9,
-    /// A HELLO is to be repeated with a cookie, or later.
+    /// A HELLO, a RESUME or a RECOVER is to be repeated with a cookie, or later.
     Retry = 10,
+    /// Asks for a new session with a ticket (§12.3).
+    Resume = 11,
+    /// The answer to a RESUME.
+    ResumeR = 12,
+    /// Asks for a new session and a new identity with the recovery secret (§13.2).
+    Recover = 13,
+    /// The answer to a RECOVER.
+    RecoverR = 14,
     /// The server does not hold the key.
     Lost = 15,
 }
 
-const KINDS: [Uses; 9] = {
-    use Kind::{Ctl, Err, Hello, HelloR, Lost, Req, Resp, Retry};
+const KINDS: [Uses; 13] = {
+    use Kind::{Ctl, Err, Hello, HelloR, Lost, Recover, RecoverR, Req, Resp, Resume, ResumeR, Retry};
     use Role::{Client, Server};
     const REQ_FLAGS: u8 = Flags::SEALED | Flags::ACK | Flags::LAST;
     const fn row(kind: Kind, receiver: Role, flags: u8, used: [bool; 5]) -> Uses {
@@ -68,6 +76,10 @@ const KINDS: [Uses; 9] = {
         row(Hello, Server, 0, [false, true, true, false, true]),
         row(HelloR, Client, 0, [false, false, true, false, true]),
         row(Retry, Client, 0, [false, true, true, false, true]),
+        row(Resume, Server, 0, [false, true, true, false, true]),
+        row(ResumeR, Client, 0, [false, false, true, false, true]),
+        row(Recover, Server, 0, [false, true, true, false, true]),
+        row(RecoverR, Client, 0, [false, false, true, false, true]),
         row(Lost, Client, 0, [true, false, true, true, false]),
     ]
 };

@@ -6,7 +6,9 @@
 //!
 //! Modules, from the outside in:
 //! - [`session`]: an established session of either side; check → open → commit → seal.
-//! - [`login`]: Noise IK, from nothing to a session.
+//! - [`login`]: Noise IK, from nothing to a session. [`resume`]: from a ticket to a session. [`recovery`]: from a
+//!   recovery kit to a new identity and a session.
+//! - [`ticket`]: what lets any node resume, and the keys that seal it.
 //! - [`frame`]: the payloads of the kinds that have a layout of their own.
 //! - [`keyfile`]: keys as text.
 //! - [`lost`]: the authenticated "I do not hold your key".
@@ -23,6 +25,10 @@ extern crate alloc;
 pub mod session;
 
 pub mod login;
+pub mod recovery;
+pub mod resume;
+
+pub mod ticket;
 
 pub mod frame;
 pub mod keyfile;

@@ -185,7 +185,6 @@ fn admit(node: &Node, job: &Job) -> Result<(Admitted, Owner), Reject> {
         server_time_ms: node.clock.now_ms(),
         limits: node.limits,
         lost_key: node.lost_keys.lost_key(key_id),
-        ticket: Vec::new(),
     };
     let admitted = responder.admit(&grant)?;
     owner.map(|owner| (admitted, owner)).ok_or(Reject::UnknownClient)

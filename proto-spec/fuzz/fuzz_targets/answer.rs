@@ -20,7 +20,6 @@ fuzz_target!(|bytes: &[u8]| {
                 server_time_ms: 1_700_000_000_000,
                 keys: GenerationKeys::derive(Secret::new([0xcc; 32]), 7, 0),
                 lost_key: LostKey::new([0x77; 16]),
-                ticket: Vec::new(),
             },
             5,
         );

@@ -16,7 +16,7 @@ use snow::{
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
-    agreement,
+    agreement::{agree, public_of},
     constants::{KEY_BYTES, TAG_BYTES},
     login::Identity,
     secret::Secret,
@@ -56,8 +56,9 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        matches!(choice, DHChoice::Curve25519)
-            .then(|| Box::new(X25519 { private: [0; KEY_BYTES], public: [0; KEY_BYTES] }) as Box<dyn Dh>)
+        matches!(choice, DHChoice::Curve25519).then(|| {
+            Box::new(X25519 { private: Secret::new([0; KEY_BYTES]), public: [0; KEY_BYTES] }) as Box<dyn Dh>
+        })
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
@@ -162,16 +163,10 @@ impl Cipher for AesGcm {
     }
 }
 
-/// X25519 that refuses what RFC 7748 leaves to the protocol: other encodings, and an all-zero result (§10.3.1).
+/// X25519 by [`agree`], which refuses other encodings and an all-zero result (§10.3.1).
 struct X25519 {
-    private: [u8; KEY_BYTES],
+    private: Secret,
     public: [u8; KEY_BYTES],
-}
-
-impl Drop for X25519 {
-    fn drop(&mut self) {
-        self.private.zeroize();
-    }
 }
 
 impl Dh for X25519 {
@@ -188,8 +183,8 @@ impl Dh for X25519 {
     }
 
     fn set(&mut self, privkey: &[u8]) {
-        self.private.copy_from_slice(&privkey[..KEY_BYTES]);
-        self.public = agreement::public_of(&Secret::new(self.private));
+        self.private.expose_mut().copy_from_slice(&privkey[..KEY_BYTES]);
+        self.public = public_of(&self.private);
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), Error> {
@@ -205,13 +200,12 @@ impl Dh for X25519 {
     }
 
     fn privkey(&self) -> &[u8] {
-        &self.private
+        self.private.expose()
     }
 
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let point: [u8; KEY_BYTES] = pubkey[..KEY_BYTES].try_into().map_err(|_| Error::Dh)?;
-        let private = Secret::new(self.private);
-        let shared = agreement::agree(&private, &point).ok_or(Error::Dh)?;
+        let shared = agree(&self.private, &point).ok_or(Error::Dh)?;
         out[..KEY_BYTES].copy_from_slice(shared.expose());
         Ok(())
     }

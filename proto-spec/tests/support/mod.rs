@@ -68,7 +68,7 @@ pub fn hello_with_cookie(login_id: u64, cookie: Option<[u8; 16]>) -> (Initiator,
 
 pub fn grant(suite: Suite, limits: Limits) -> Grant {
     let lost_key = lost_keys().lost_key(KEY_ID);
-    Grant { key_id: KEY_ID, suite, server_time_ms: ORIGIN_MS, limits, lost_key, ticket: Vec::new() }
+    Grant { key_id: KEY_ID, suite, server_time_ms: ORIGIN_MS, limits, lost_key }
 }
 
 pub fn read_hello(frame: &[u8]) -> Result<Responder, Reject> {
@@ -128,8 +128,8 @@ impl Pair {
         let (initiator, frame) = hello(&[suite]);
         let responder = read_hello(&frame).expect("an honest HELLO opens");
         assert_eq!(responder.client_public(), client_identity().public());
-        let Admitted { hello_r, session } = responder.admit(&grant(suite, limits)).expect("admitted");
-        let client = initiator.finish(&hello_r, CLIENT_ORIGIN_MS).expect("an honest HELLO_R opens");
+        let Admitted { answer, session } = responder.admit(&grant(suite, limits)).expect("admitted");
+        let client = initiator.finish(&answer, CLIENT_ORIGIN_MS).expect("an honest HELLO_R opens");
         Self { client, server: session }
     }
 
@@ -142,7 +142,6 @@ impl Pair {
             server_time_ms: ORIGIN_MS,
             keys: keys(KEY_ID, CHAIN),
             lost_key: lost_keys().lost_key(KEY_ID),
-            ticket: Vec::new(),
         };
         Self {
             client: ClientSession::new(granted, CLIENT_ORIGIN_MS),

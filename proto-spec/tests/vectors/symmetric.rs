@@ -34,6 +34,10 @@ const fn kind_name(kind: Kind) -> &'static str {
         Kind::Hello => "HELLO",
         Kind::HelloR => "HELLO_R",
         Kind::Retry => "RETRY",
+        Kind::Resume => "RESUME",
+        Kind::ResumeR => "RESUME_R",
+        Kind::Recover => "RECOVER",
+        Kind::RecoverR => "RECOVER_R",
         Kind::Lost => "LOST",
     }
 }

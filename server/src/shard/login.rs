@@ -61,7 +61,7 @@ impl Shard {
         if self.sessions.insert(admitted.session, Cold { owner }) {
             self.counters.logins.add(1);
             self.counters.sessions_opened.add(1);
-            connection.output.extend_from_slice(&admitted.hello_r);
+            connection.output.extend_from_slice(&admitted.answer);
             self.connections.mark_dirty(id);
         } else {
             self.counters.sessions_refused.add(1);

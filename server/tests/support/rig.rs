@@ -60,7 +60,6 @@ pub fn halves(shard: u8, number: u64, suite: Suite, limits: Limits) -> (ClientSe
         server_time_ms: ORIGIN_MS,
         request_chain: secret(number),
         lost_key: LostKey::new([1; 16]),
-        ticket: Vec::new(),
     };
     (
         ClientSession::new(granted, ORIGIN_MS),
@@ -128,7 +127,7 @@ impl Rig {
     pub fn admit_for(&mut self, owner: Owner, session: ServerSession) {
         self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
         self.shard.turn(ORIGIN_MS);
-        let admitted = Box::new(Admitted { hello_r: Vec::new(), session });
+        let admitted = Box::new(Admitted { answer: Vec::new(), session });
         let mail = Mail::Admitted { connection: self.admitting, admitted, owner };
         assert!(self.mailboxes[0].post(mail).is_ok(), "the mailbox has room");
         self.shard.read_mail(ORIGIN_MS);

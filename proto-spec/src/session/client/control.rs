@@ -12,6 +12,7 @@ use crate::{
     constants::KEPT_MS_MAX,
     frame::control::{self, About, Control, Offer},
     header::Kind,
+    resume::Kept,
     schedule::GenerationKeys,
     secret::Secret,
 };
@@ -23,13 +24,8 @@ pub enum Told {
     Renewed,
     /// Nothing new.
     Nothing,
-    /// A ticket for RESUME with its RS_g (§11.1.3, §12.1).
-    Ticket {
-        /// Opaque.
-        ticket: Vec<u8>,
-        /// RS_g.
-        resume: Secret,
-    },
+    /// A ticket with its RS_g, to be kept for RESUME (§11.1.3, §12).
+    Ticket(Kept),
     /// The server offered two generations for one, or a point that §10.3.1 refuses: the keys are erased, log in anew (§11.2.5).
     Broken,
 }
@@ -131,8 +127,9 @@ impl ClientSession {
             _ if self.current.number == header.generation => &mut self.current,
             _ => return Err(Reject::Control),
         };
-        let ticket = control::open(&of.control_s2c, frame)?.to_vec();
-        Ok(of.resume.take().map_or(Told::Nothing, |resume| Told::Ticket { ticket, resume }))
+        let ticket = control::open(&of.control_s2c, frame)?.try_into().map_err(|_| Reject::Control)?;
+        let kept = of.resume.take().map(|resume_secret| Kept { ticket, resume_secret, suite: self.suite });
+        Ok(kept.map_or(Told::Nothing, Told::Ticket))
     }
 
     /// The SHARE of the newest generation as long as no answer under it verified, to be sent once more with a request that was

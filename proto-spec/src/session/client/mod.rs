@@ -36,8 +36,6 @@ pub struct Granted {
     pub keys: GenerationKeys,
     /// Verifies a LOST of this session.
     pub lost_key: LostKey,
-    /// For RESUME (§12); empty when the server gives none.
-    pub ticket: Vec<u8>,
 }
 
 /// Why a request cannot be sealed.
@@ -89,7 +87,6 @@ pub struct ClientSession {
     clock_offset_ms: i64,
     corrected_at_ms: Option<u64>,
     lost_key: LostKey,
-    ticket: Vec<u8>,
 }
 
 impl ClientSession {
@@ -106,7 +103,6 @@ impl ClientSession {
             clock_offset_ms: granted.server_time_ms.cast_signed() - now_ms.cast_signed(),
             corrected_at_ms: None,
             lost_key: granted.lost_key,
-            ticket: granted.ticket,
         }
     }
 
@@ -138,12 +134,6 @@ impl ClientSession {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
-    }
-
-    /// The ticket for RESUME, empty when there is none (§12).
-    #[must_use]
-    pub fn ticket(&self) -> &[u8] {
-        &self.ticket
     }
 
     /// Server time at the caller's `now_ms` (§6.2).
