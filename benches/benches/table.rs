@@ -102,12 +102,12 @@ fn main() {
     let counts = only.map_or_else(|| COUNTS.to_vec(), |count| vec![count]);
     for count in counts {
         let before = resident_bytes();
-        let mut sessions = Sessions::new(count, Limits::DEFAULT.replay_window_bits);
+        let mut sessions = Sessions::new(count, Limits::DEFAULT.replay_window_bits).expect("mapped");
         let start = cpu_ns();
         for number in 0..count as u64 {
             let chain = Secret::new([number as u8; 32]);
             let session = ServerSession::new(key_id(number), Suite::Hs256, Limits::DEFAULT, chain, NOW_MS);
-            assert!(sessions.insert(session), "key ids differ");
+            assert!(sessions.insert(session, NOW_MS), "key ids differ");
         }
         let made = (cpu_ns() - start) as f64 / count as f64;
         let resident = (resident_bytes() - before) as f64 / count as f64;

@@ -57,7 +57,7 @@ impl Shard {
         if connection.is_closing() {
             return;
         }
-        if self.sessions.insert(admitted.session) {
+        if self.sessions.insert(admitted.session, now_ms) {
             self.counters.logins.add(1);
             self.counters.sessions_opened.add(1);
             connection.output.extend_from_slice(&admitted.hello_r);
