@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its part
 
 pub mod noise;
+pub mod renewing;
 
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role, Suite,
