@@ -162,6 +162,7 @@ impl ServerSession {
     /// Appends the OFFER to `out`: the outstanding one when its time has come again, otherwise one made of what
     /// `offering` gives.
     pub fn offer(&mut self, offering: impl FnOnce() -> Offering, now_ms: u64, out: &mut Vec<u8>) {
+        self.advance(now_ms);
         match &mut self.renewal {
             Some(renewal) => out.extend_from_slice(renewal.offer_again(now_ms).unwrap_or_default()),
             None => {
