@@ -113,7 +113,7 @@ fn an_offer_is_wanted_at_a_soft_limit_and_once() {
     let soft = Limits { renew_after_requests: 5, renew_after_ms: 100_000, ..LIMITS };
     for mut pair in used(LIMITS) {
         assert!(!pair.server.wants_offer(&soft, ORIGIN_MS + 1));
-        let spread = 10_000 * (KEY_ID & 0xffff) >> 16;
+        let spread = (10_000 * (KEY_ID & 0xffff)) >> 16;
         assert!(!pair.server.wants_offer(&soft, ORIGIN_MS + 100_000 - spread - 1));
         assert!(pair.server.wants_offer(&soft, ORIGIN_MS + 100_000 - spread));
         for _ in 0..3 {
