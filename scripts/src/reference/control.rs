@@ -81,8 +81,7 @@ pub fn open_control(role: Role, keys: &Schedule, frame: &[u8]) -> Result<(Header
     }
     let key = if role == Role::Server { &keys.ctlc } else { &keys.ctls };
     let bytes = &frame[..HEADER_BYTES];
-    let payload =
-        gcm_open(key, gcm_nonce(bytes), bytes, &frame[HEADER_BYTES..]).ok_or(Reject::Control)?;
+    let payload = gcm_open(key, gcm_nonce(bytes), bytes, &frame[HEADER_BYTES..]).ok_or(Reject::Control)?;
     let control = Control::read(role, header.op, &payload).ok_or(Reject::Control)?;
     Ok((header, control))
 }

@@ -1,10 +1,6 @@
 //! The grant of §10.2: what a new session is, and its judgement by a client.
 
-use super::{
-    hkdf::array,
-    reject::Reject,
-    replay::window_bits_valid,
-};
+use super::{hkdf::array, reject::Reject, replay::window_bits_valid};
 
 /// Bytes of a grant.
 pub const GRANT_BYTES: usize = 50;

@@ -2,7 +2,7 @@
 
 use super::{
     control::{Control, SHARE, control_header, open_control, seal_control},
-    frame::{Header, Role},
+    frame::Role,
     hkdf::extract,
     point::shared,
     reject::Reject,
@@ -10,9 +10,9 @@ use super::{
     x25519::KeyPair,
 };
 
-/// `GS_{g+1} = HKDF-Extract(salt = RT_g, ikm = N [‖ X25519(e_c, e_s)])`.
-pub fn next_secret(rt: &[u8; 32], n: &[u8; 32], dh: Option<&[u8; 32]>) -> [u8; 32] {
-    extract(rt, &[n.as_slice(), dh.map_or(&[], |dh| dh.as_slice())].concat())
+/// `GS_{g+1} = HKDF-Extract(salt = RT_g, ikm = N [‖ X25519(e_c, e_s) ‖ e_c ‖ e_s])`; `dh` is the last three.
+pub fn next_secret(rt: &[u8; 32], n: &[u8; 32], dh: Option<[[u8; 32]; 3]>) -> [u8; 32] {
+    extract(rt, &[n.as_slice(), &dh.map(|three| three.concat()).unwrap_or_default()].concat())
 }
 
 /// 11.2.4, of an offer for generation `next` when the last Diffie-Hellman is `age` ms old.
@@ -54,8 +54,7 @@ pub struct Renewed {
 impl Client {
     /// Takes an OFFER.
     pub fn take(&self, frame: &[u8]) -> Result<Renewed, Reject> {
-        let header = Header::decode(frame);
-        let (header, control) = (header, open_control(Role::Client, &self.keys, frame)?.1);
+        let (header, control) = open_control(Role::Client, &self.keys, frame)?;
         let Control::Offer(n, e_s) = control else { return Err(Reject::Control) };
         if header.key_id != self.key_id
             || header.generation != self.generation
@@ -65,10 +64,14 @@ impl Client {
             return Err(Reject::Control);
         }
         let dh = match e_s {
+            None if (self.generation + 1).is_multiple_of(8) => return Err(Reject::Control),
             None => None,
-            Some(e_s) => Some(shared(&self.ephemeral, &e_s).ok_or(Reject::Control)?),
+            Some(e_s) => {
+                let secret = shared(&self.ephemeral, &e_s).ok_or(Reject::Control)?;
+                Some([secret, self.ephemeral.public, e_s])
+            }
         };
-        let gs = next_secret(&self.keys.rt, &n, dh.as_ref());
+        let gs = next_secret(&self.keys.rt, &n, dh);
         let share = dh.map(|_| {
             let header = control_header(self.key_id, self.generation, SHARE, header.timestamp);
             seal_control(&self.keys.ctlc, header, &self.ephemeral.public)

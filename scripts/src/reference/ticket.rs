@@ -129,8 +129,7 @@ pub fn open_ticket(
         .find(|key| ticket_key_id(&key.key) == ticket[1..5] && now < key.opens_until)
         .ok_or(Reject::Ticket)?;
     let (plain, sealed) = ticket.split_at(PLAIN_BYTES);
-    let text =
-        gcm_open(&label32(&key.key, "ticket", plain), [0; 12], plain, sealed).ok_or(Reject::Ticket)?;
+    let text = gcm_open(&label32(&key.key, "ticket", plain), [0; 12], plain, sealed).ok_or(Reject::Ticket)?;
     let number = |from: usize, to: usize| text[from..to].iter().fold(0, |n, b| n << 8 | u64::from(*b));
     let opened = Ticket {
         suite: number(0, 2) as u16,

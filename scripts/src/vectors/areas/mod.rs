@@ -8,6 +8,10 @@ mod login_client;
 mod login_server;
 mod lost;
 mod material;
+mod renewal;
+mod renewal_drain;
+mod renewal_script;
+mod renewal_share;
 mod replay;
 mod request;
 mod retry;
@@ -35,6 +39,9 @@ pub(super) fn all() -> Vec<Vector> {
         login_server::vectors(),
         login_client::vectors(),
         retry::vectors(),
+        renewal::vectors(),
+        renewal_share::vectors(),
+        renewal_drain::vectors(),
     ]
     .into_iter()
     .flatten()
