@@ -1,6 +1,8 @@
 //! Every vector, area by area.
 
 mod answer;
+mod control;
+mod control_offer;
 mod frame;
 mod key;
 mod login;
@@ -18,6 +20,7 @@ mod retry;
 mod session;
 mod session_slot;
 mod stream;
+mod ticket;
 mod time;
 
 use super::vector::Vector;
@@ -42,6 +45,9 @@ pub(super) fn all() -> Vec<Vector> {
         renewal::vectors(),
         renewal_share::vectors(),
         renewal_drain::vectors(),
+        control::vectors(),
+        control_offer::vectors(),
+        ticket::vectors(),
     ]
     .into_iter()
     .flatten()
