@@ -1,6 +1,8 @@
 //! Every vector, area by area.
 
 mod answer;
+mod control;
+mod control_offer;
 mod frame;
 mod key;
 mod login;
@@ -8,12 +10,17 @@ mod login_client;
 mod login_server;
 mod lost;
 mod material;
+mod renewal;
+mod renewal_drain;
+mod renewal_script;
+mod renewal_share;
 mod replay;
 mod request;
 mod retry;
 mod session;
 mod session_slot;
 mod stream;
+mod ticket;
 mod time;
 
 use super::vector::Vector;
@@ -35,6 +42,12 @@ pub(super) fn all() -> Vec<Vector> {
         login_server::vectors(),
         login_client::vectors(),
         retry::vectors(),
+        renewal::vectors(),
+        renewal_share::vectors(),
+        renewal_drain::vectors(),
+        control::vectors(),
+        control_offer::vectors(),
+        ticket::vectors(),
     ]
     .into_iter()
     .flatten()
