@@ -2,6 +2,8 @@
 #![allow(dead_code)] // each test binary uses its part
 
 pub mod noise;
+pub mod points;
+pub mod resumption;
 
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role, Suite,
