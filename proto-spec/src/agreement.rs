@@ -4,6 +4,22 @@ use x25519_dalek::{PublicKey, StaticSecret};
 
 use crate::{constants::KEY_BYTES, secret::Secret};
 
+/// A key pair that serves one agreement.
+#[derive(Debug)]
+pub struct Ephemeral {
+    pub(crate) private: Secret,
+    pub(crate) public: [u8; KEY_BYTES],
+}
+
+impl Ephemeral {
+    /// The pair of 32 random bytes.
+    #[must_use]
+    pub fn new(private: Secret) -> Self {
+        let public = public_of(&private);
+        Self { private, public }
+    }
+}
+
 /// The public key of a private one.
 #[must_use]
 pub fn public_of(private: &Secret) -> [u8; KEY_BYTES] {

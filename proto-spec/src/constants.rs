@@ -32,6 +32,23 @@ pub const FIRST_USE_MS: u64 = 10_000;
 /// Unverified requests on one connection before the server closes it (§9.4).
 pub const UNVERIFIED_PER_CONNECTION_MAX: u32 = 8;
 
+/// An OFFER is not sent again within this time, ms (§11.2.3).
+pub const OFFER_AGAIN_MS: u64 = 1_000;
+/// A generation whose number this divides begins with a Diffie-Hellman (§11.2.4).
+pub const EXCHANGE_GENERATIONS: u16 = 8;
+/// So does one when the last Diffie-Hellman is this old, ms (§11.2.4).
+pub const EXCHANGE_MS: u64 = 3_600_000;
+/// The shortest drain of a generation, ms (§11.3.4).
+pub const DRAIN_MS_MIN: u64 = 2_000;
+/// The longest drain of a generation, ms (§11.3.4).
+pub const DRAIN_MS_MAX: u64 = 30_000;
+/// A client keeps a generation no longer than this after its first request of the next, ms (§11.3.6).
+pub const KEPT_MS_MAX: u64 = 30_000;
+/// Bad tags of a generation after which it is renewed (§11.2.1).
+pub const BAD_TAGS_RENEW: u32 = 1 << 10;
+/// Bad tags of a generation after which the session is erased (§11.3.7).
+pub const BAD_TAGS_ERASE: u32 = 1 << 14;
+
 /// Counters and timestamps are 48 bits on the wire.
 pub const U48_MAX: u64 = (1 << 48) - 1;
 
@@ -77,6 +94,9 @@ pub const RECOVERY_INTERVAL_MS: u64 = 3_600_000;
 
 /// Bytes of a public, private or symmetric key.
 pub const KEY_BYTES: usize = 32;
+
+/// Most bytes of an OFFER: 32 random bytes, form, e_s (§11.1).
+pub const OFFER_BYTES_MAX: usize = FRAME_BYTES_MIN + KEY_BYTES + 1 + KEY_BYTES;
 
 // The arithmetic the prose of §3 and §10 promises.
 const _: () = assert!(LENGTH_MIN == 42 && LENGTH_MAX == 16_426);

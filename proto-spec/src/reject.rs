@@ -11,7 +11,7 @@ pub enum Visible {
     Err(ErrReason),
     /// A RETRY frame (§14).
     Retry,
-    /// No answer (§11.1.1).
+    /// Nothing at all.
     Nothing,
 }
 
@@ -25,13 +25,13 @@ pub enum ErrReason {
     Replay = 2,
     /// Counter at or above the hard limit of the generation.
     Limit = 3,
-    /// Renewal is due (§11, reserved).
+    /// Reserved.
     Renew = 4,
-    /// Client revoked (§12, reserved).
+    /// Reserved.
     Revoked = 5,
-    /// Counter above the last one of a generation that ended.
+    /// Counter above the last one of a generation that ended (§11.3.3).
     Expired = 6,
-    /// A recovery is being recorded.
+    /// A recovery is being recorded (§13.4.2).
     Pending = 7,
 }
 

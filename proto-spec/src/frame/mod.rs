@@ -1,5 +1,6 @@
-//! Payloads with a layout of their own, one file per kind (SPEC §10, §12 to §14).
+//! Payloads with a layout of their own, one file per kind (SPEC §10 to §14).
 
+pub mod control;
 pub mod grant;
 pub mod hello;
 pub mod recover;

@@ -10,7 +10,6 @@ use crate::{
     constants::{HEADER_BYTES, LOGIN_ANSWER_BYTES_MAX, TAG_BYTES},
     frame::grant::Grant,
     schedule::{GenerationKeys, hmac},
-    secret::Secret,
     session::{ClientSession, Granted, ServerSession},
     suite::{Tag, tag_of},
 };
@@ -22,8 +21,6 @@ pub struct Admitted {
     pub answer: Vec<u8>,
     /// To be kept by the shard that owns the key id.
     pub session: ServerSession,
-    /// RS_0, for the session's first ticket (§12.1).
-    pub resume_secret: Secret,
 }
 
 fn confirmation(keys: &GenerationKeys, signed: &[u8]) -> Tag {
@@ -35,9 +32,8 @@ pub(crate) fn admitted(mut answer: Vec<u8>, grant: &Grant, keys: GenerationKeys)
     let tag = confirmation(&keys, &answer);
     answer.extend_from_slice(&tag);
     debug_assert!(answer.len() <= LOGIN_ANSWER_BYTES_MAX);
-    let session =
-        ServerSession::new(grant.key_id, grant.suite, grant.limits, keys.request_chain, grant.server_time_ms);
-    Admitted { answer, session, resume_secret: keys.resume }
+    let session = ServerSession::new(grant.key_id, grant.suite, grant.limits, keys, grant.server_time_ms);
+    Admitted { answer, session }
 }
 
 /// Checks the tag of `frame`, a whole answer with this header, and makes the client's half of the session (§10.2.2).
@@ -61,8 +57,7 @@ pub(crate) fn granted(
         suite: grant.suite,
         limits: grant.limits,
         server_time_ms: grant.server_time_ms,
-        request_chain: keys.request_chain,
-        resume_secret: keys.resume,
+        keys,
         lost_key: grant.lost_key,
     };
     Ok(ClientSession::new(granted, now_ms))

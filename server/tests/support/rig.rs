@@ -127,8 +127,7 @@ impl Rig {
     pub fn admit_for(&mut self, owner: Owner, session: ServerSession) {
         self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
         self.shard.turn(ORIGIN_MS);
-        let admitted =
-            Box::new(Admitted { answer: Vec::new(), session, resume_secret: Secret::new([9; 32]) });
+        let admitted = Box::new(Admitted { answer: Vec::new(), session });
         let mail = Mail::Admitted { connection: self.admitting, admitted, owner };
         assert!(self.mailboxes[0].post(mail).is_ok(), "the mailbox has room");
         self.shard.read_mail(ORIGIN_MS);
