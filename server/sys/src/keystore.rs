@@ -1,10 +1,10 @@
 //! Files that hold secrets: nobody but their owner may read them.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Why a secret file was not read.
@@ -60,6 +60,41 @@ pub fn create_secret(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     sync_directory_of(path)
+}
+
+/// Puts `text` in place of the file at `path` (or makes it), with mode 600, synced to disk: whoever reads it meanwhile sees
+/// all of the one or all of the other. One writer at a time: see [`lock_beside`].
+///
+/// # Errors
+/// The OS's.
+pub fn replace_secret(path: &Path, text: &str) -> io::Result<()> {
+    let fresh = beside(path, ".new");
+    // What a writer left that did not get further.
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    create_secret(&fresh, text)?;
+    fs::rename(&fresh, path)?;
+    sync_directory_of(path)
+}
+
+/// Waits until no other process holds the lock of the file at `path`, and holds it until the result is dropped. The lock is
+/// a file of its own beside it, so it survives the replacement of the other.
+///
+/// # Errors
+/// The OS's.
+pub fn lock_beside(path: &Path) -> io::Result<File> {
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside(path, ".lock"))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Makes the directory entry of `path` durable.
