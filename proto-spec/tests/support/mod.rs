@@ -3,6 +3,7 @@
 
 pub mod noise;
 pub mod points;
+pub mod renewing;
 pub mod resumption;
 
 use mvt_proto::{
