@@ -11,12 +11,13 @@ mod connections;
 mod forward;
 mod index;
 mod login;
+mod revocation;
 pub mod sessions;
 mod sweep;
 mod turn;
 mod verify;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use mvt_lanes::Engine;
 use mvt_proto::{
@@ -37,6 +38,7 @@ use batch::Batch;
 use connection::Connection;
 use connections::Connections;
 use index::Place;
+use revocation::Scan;
 use sessions::Sessions;
 use turn::What;
 
@@ -75,6 +77,8 @@ pub struct Shard {
     /// Frames of keys we do not hold are verified against it (SPEC §9.2).
     dummy: SessionState,
     answer: Vec<u8>,
+    /// Revocations whose sessions are not all erased yet, the one under way first.
+    revoking: VecDeque<Scan>,
 }
 
 impl Shard {
@@ -103,6 +107,7 @@ impl Shard {
             lanes: session::Batch::new(engine),
             answers: Answers::default(),
             answer: Vec::new(),
+            revoking: VecDeque::new(),
             node,
             service,
             counters,

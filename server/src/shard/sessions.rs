@@ -176,6 +176,40 @@ impl Sessions {
         &mut self.chunks[chunk].colds[at]
     }
 
+    fn erase(&mut self, key_id: u64, place: Place) {
+        let (state, words) = self.parts_mut(place);
+        // The old state wipes itself as it is dropped.
+        *state = SessionState::vacant();
+        words.fill(0);
+        *self.cold_mut(place) = Cold::vacant();
+        self.index.remove(key_id, place);
+        self.free.push(place.0);
+    }
+
+    /// Looks at the owners in up to `count` places from number `from` on and erases the sessions of those that `is_void`. Gives
+    /// the number erased and the place to go on from; `None` when that was the last one.
+    pub fn revoke(
+        &mut self,
+        from: usize,
+        count: usize,
+        is_void: impl Fn(&Owner) -> bool,
+    ) -> (u64, Option<usize>) {
+        let mut erased = 0;
+        let end = self.place_count.min(from + count);
+        for number in from..end {
+            let place = Place(number as u32);
+            if !is_void(&self.cold_mut(place).owner) {
+                continue;
+            }
+            let key_id = self.state(place).key_id();
+            if key_id != 0 {
+                self.erase(key_id, place);
+                erased += 1;
+            }
+        }
+        (erased, (end < self.place_count).then_some(end))
+    }
+
     /// Looks at up to `count` places in turn: erases sessions past their deadline, moves the keys of the others on.
     /// Gives the number erased.
     pub fn sweep(&mut self, count: usize, now_ms: u64) -> u64 {
@@ -183,7 +217,7 @@ impl Sessions {
         for _ in 0..count.min(self.place_count) {
             let place = Place(self.hand as u32);
             self.hand = if self.hand + 1 == self.place_count { 0 } else { self.hand + 1 };
-            let (state, words) = self.parts_mut(place);
+            let (state, _) = self.parts_mut(place);
             let key_id = state.key_id();
             if key_id == 0 {
                 continue;
@@ -192,12 +226,7 @@ impl Sessions {
                 state.advance(now_ms);
                 continue;
             }
-            // The old state wipes itself as it is dropped.
-            *state = SessionState::vacant();
-            words.fill(0);
-            *self.cold_mut(place) = Cold::vacant();
-            self.index.remove(key_id, place);
-            self.free.push(place.0);
+            self.erase(key_id, place);
             erased += 1;
         }
         erased
