@@ -19,8 +19,8 @@ pub enum SecretFileError {
     /// It belongs to another user.
     #[error("it belongs to user {0}, not to the user of this process")]
     Owner(u32),
-    /// Not a file one would keep keys in.
-    #[error("it is not a regular file of at most {SECRET_FILE_BYTES_MAX} bytes")]
+    /// Not a file one would keep keys in, or too large for one (of [`SECRET_FILE_BYTES_MAX`]).
+    #[error("it is not a regular file, or too large")]
     Kind,
 }
 
@@ -36,7 +36,22 @@ pub fn read_secret(path: &Path) -> Result<String, SecretFileError> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() > SECRET_FILE_BYTES_MAX {
+    if metadata.len() > SECRET_FILE_BYTES_MAX {
+        return Err(SecretFileError::Kind);
+    }
+    check_private(&file)?;
+    let mut text = String::with_capacity(metadata.len() as usize);
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Checks that `file` is a regular file of this user (or root) that nobody else can read or write.
+///
+/// # Errors
+/// [`SecretFileError`].
+pub fn check_private(file: &File) -> Result<(), SecretFileError> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(SecretFileError::Kind);
     }
     if metadata.mode() & 0o077 != 0 {
@@ -46,9 +61,7 @@ pub fn read_secret(path: &Path) -> Result<String, SecretFileError> {
     if owner != 0 && owner != rustix::process::geteuid().as_raw() {
         return Err(SecretFileError::Owner(owner));
     }
-    let mut text = String::with_capacity(metadata.len() as usize);
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    Ok(())
 }
 
 /// Creates the file at `path` with mode 600 and writes `text`, synced to disk with its directory entry.
