@@ -1,5 +1,8 @@
 //! The configuration file: TOML, every key optional, unknown keys refused, every error located.
 
+mod store;
+mod tickets;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -7,6 +10,9 @@ use std::{
 
 use mvt_proto::Limits;
 use serde::{Deserialize, Deserializer, de::Error as _};
+
+pub use store::{Admin, Engine, StoreTable};
+pub use tickets::Tickets;
 
 use crate::{limits::SHARDS_MAX, service::ServiceKind};
 
@@ -53,6 +59,12 @@ pub struct Config {
     pub listen: Listen,
     /// Who we are, and who may log in.
     pub identity: IdentityFiles,
+    /// Where clients and revocations are kept.
+    pub store: StoreTable,
+    /// Who may give commands to the running server.
+    pub admin: Admin,
+    /// What lets clients resume.
+    pub tickets: Tickets,
     /// How bytes are moved.
     pub io: Io,
     /// Bounds.
@@ -85,7 +97,7 @@ impl Default for Listen {
 pub struct IdentityFiles {
     /// The server's key file, made by `keygen`.
     pub key_file: PathBuf,
-    /// The file of enrolled clients.
+    /// The authorized file, for `store.engine = "file"`.
     pub clients_file: PathBuf,
     /// First 16 bits of the key ids this node makes; different on every node.
     pub node_slot: u16,
@@ -277,7 +289,15 @@ impl Config {
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        for file in [&mut config.identity.key_file, &mut config.identity.clients_file] {
+        let Self { identity, store, admin, tickets, .. } = &mut config;
+        for file in [
+            &mut identity.key_file,
+            &mut identity.clients_file,
+            &mut store.file,
+            &mut store.seal_key_file,
+            &mut admin.socket,
+            &mut tickets.ring_file,
+        ] {
             *file = folder.join(&*file);
         }
         Ok(config)
@@ -361,7 +381,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 22, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 34, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]

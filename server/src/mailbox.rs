@@ -3,13 +3,16 @@
 use std::{
     io::{self, Write},
     os::unix::net::UnixStream,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use crossbeam::queue::ArrayQueue;
-use mvt_proto::{Reject, login::Admitted};
+use crossbeam::{channel::Sender, queue::ArrayQueue};
+use mvt_proto::{Reject, constants::KEY_BYTES, login::Admitted};
 
-use crate::{limits::MAILBOX_COUNT_MAX, owner::Owner, shard::ConnectionId};
+use crate::{limits::MAILBOX_COUNT_MAX, owner::Owner, revocations::Revocations, shard::ConnectionId};
 
 /// What other threads tell a shard.
 #[derive(Debug)]
@@ -19,9 +22,7 @@ pub enum Mail {
         /// Where the HELLO came from.
         connection: ConnectionId,
         /// The answer and the session to keep.
-        admitted: Box<Admitted>,
-        /// Whose session it is.
-        owner: Owner,
+        newcomer: Box<Newcomer>,
     },
     /// A login was refused.
     LoginRefused {
@@ -48,8 +49,60 @@ pub enum Mail {
         /// Whether the request was verified.
         verified: bool,
     },
+    /// Erase every session these refuse, and say so: `confirm` takes our number when none is left (SPEC §12.2.1).
+    Revoke {
+        /// What was revoked just now. The node's snapshot refuses it already.
+        revoked: Arc<Revocations>,
+        /// Has room for every shard.
+        confirm: Sender<usize>,
+    },
+    /// What became of a recovery that this shard's session proved (SPEC §13.4).
+    Recovered {
+        /// The session.
+        key_id: u64,
+        /// The time at which it is authenticated; `None` when it was not recorded.
+        authenticated_ms: Option<u64>,
+    },
     /// Stop accepting, answer what was received, and end.
     Shutdown,
+}
+
+/// A session the pool made, with what its shard keeps beside it.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// The answer and the session.
+    pub admitted: Admitted,
+    /// Whose session it is.
+    pub owner: Owner,
+    /// Whether its tickets allow RESUME without a Diffie-Hellman.
+    pub psk_alone: bool,
+    /// By which way it came.
+    pub entrance: Entrance,
+}
+
+/// By which way a session came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// HELLO.
+    Login,
+    /// RESUME.
+    Resume,
+    /// RECOVER: not recorded yet.
+    Recovery {
+        /// What is to become the client's static public key.
+        new_public: [u8; KEY_BYTES],
+    },
+}
+
+impl Entrance {
+    /// How one is counted whose client was revoked meanwhile.
+    #[must_use]
+    pub const fn refusal(self) -> Reject {
+        match self {
+            Self::Login => Reject::UnknownClient,
+            Self::Resume | Self::Recovery { .. } => Reject::Revoked,
+        }
+    }
 }
 
 /// The queue and the waker of one shard.
@@ -80,11 +133,16 @@ impl Mailbox {
     /// The mail, when the box is full.
     pub fn post(&self, mail: Mail) -> Result<(), Mail> {
         self.queue.push(mail)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Wakes the shard: it looks for mail and goes on with what it had put off.
+    pub fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             // A full socket means a wake-up is under way, which is all that is wanted.
             let _ = (&self.waker).write(&[1]);
         }
-        Ok(())
     }
 
     /// To be called after a wake-up and before [`Mailbox::take`], so that later mail wakes again.
