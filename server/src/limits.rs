@@ -22,6 +22,10 @@ pub const SWEEP_COUNT_MAX: usize = 4096;
 pub const REVOKE_COUNT_MAX: usize = 8192;
 /// How long an admin command waits for every shard to have erased the sessions of a revoked client, ms.
 pub const REVOKE_CONFIRM_MS: u64 = 10_000;
+/// Recoveries waiting to be recorded; beyond them a session ends without effect.
+pub const CLAIMS_COUNT_MAX: usize = 1024;
+/// Requests of one admin caller before others have their turn.
+pub const ADMIN_REQUESTS_PER_TURN_MAX: usize = 16;
 /// Bytes of an admin request, with its end of line.
 pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of an admin answer its caller takes.

@@ -11,8 +11,8 @@ use mvt_proto::{
 };
 
 use crate::{
-    clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys, registry::Unsealer,
-    revocations::Revocations,
+    admin::claims::Claims, clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys,
+    registry::Unsealer, revocations::Revocations,
 };
 
 /// The node: its keys, its clients, its limits. Shared and unchanging but for the two snapshots that the control thread replaces.
@@ -40,6 +40,8 @@ pub struct Node {
     pub clock: ServerClock,
     /// Who may log in; replaced as a whole.
     pub enrolment: ArcSwap<Enrolment>,
+    /// Recoveries to be recorded.
+    pub claims: Claims,
     /// Opens recovery secrets; `None` without a seal key.
     pub unsealer: Option<Unsealer>,
     /// What is void although it is genuine; replaced as a whole.
@@ -71,6 +73,8 @@ impl Node {
             idle_ms: config.limits.idle_ms,
             clock: ServerClock::start(),
             enrolment: ArcSwap::from_pointee(enrolment),
+            claims: Claims::new()
+                .map_err(|source| Fatal::Os { what: "cannot make the queue of recoveries", source })?,
             unsealer: None,
             revocations: ArcSwap::default(),
             identity: key_file.identity,

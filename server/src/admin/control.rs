@@ -1,8 +1,7 @@
 //! The control thread: owns the store, executes commands, publishes to the node. The shards never wait for it.
 
 use std::{
-    io::{ErrorKind, Read, Write},
-    os::unix::net::UnixStream,
+    io::ErrorKind,
     path::Path,
     sync::{
         Arc,
@@ -16,16 +15,17 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     admin::{
-        execute::{Host, Unconfirmed, execute},
+        claims::Claim,
+        execute::{Host, Unconfirmed, execute, record},
         listener::AdminListener,
         peer::Peer,
         request::{Answer, Request},
     },
     fatal::Fatal,
-    limits::{ADMIN_PEERS_MAX, REVOKE_CONFIRM_MS},
+    limits::{ADMIN_PEERS_MAX, ADMIN_REQUESTS_PER_TURN_MAX, CLAIMS_COUNT_MAX, REVOKE_CONFIRM_MS},
     mailbox::{Mail, Mailbox},
     node::Node,
-    registry::Registry,
+    registry::{Registry, RegistryError},
     revocations::Revocations,
     store::StoreError,
 };
@@ -38,7 +38,7 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 /// The control thread, running.
 #[derive(Debug)]
 pub struct Control {
-    waker: UnixStream,
+    node: Arc<Node>,
     is_stopping: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -56,28 +56,26 @@ impl Control {
     ) -> Result<Self, Fatal> {
         let listener = AdminListener::bind(path)
             .map_err(|source| Fatal::AdminSocket { path: path.to_owned(), source })?;
-        let os = |source| Fatal::Os { what: "cannot start the control thread", source };
-        let (waker, waiter) = UnixStream::pair().map_err(os)?;
-        waiter.set_nonblocking(true).map_err(os)?;
         let is_stopping = Arc::<AtomicBool>::default();
         let mut desk = Desk {
             listener,
-            waiter,
             peers: Vec::new(),
             registry,
-            station: Station { node, mailboxes, owed: Vec::new() },
+            station: Station { node: node.clone(), mailboxes, owed: Vec::new() },
             is_stopping: is_stopping.clone(),
             pruned: Instant::now(),
         };
         let thread = thread::Builder::new().name("mvt-control".into());
-        let thread = thread.spawn(move || desk.serve()).map_err(os)?;
-        Ok(Self { waker, is_stopping, thread })
+        let thread = thread
+            .spawn(move || desk.serve())
+            .map_err(|source| Fatal::Os { what: "cannot start the control thread", source })?;
+        Ok(Self { node, is_stopping, thread })
     }
 
     /// Ends the thread: what was acknowledged is kept, the store is closed.
     pub fn stop(self) {
         self.is_stopping.store(true, Ordering::Release);
-        let _ = (&self.waker).write(&[1]);
+        self.node.claims.wake();
         let _ = self.thread.join();
     }
 }
@@ -85,7 +83,6 @@ impl Control {
 /// What the thread works with.
 struct Desk {
     listener: AdminListener,
-    waiter: UnixStream,
     peers: Vec<Peer>,
     registry: Registry,
     station: Station,
@@ -101,6 +98,7 @@ impl Desk {
             let now = Instant::now();
             self.accept(now);
             self.read_peers();
+            self.record_claims();
             self.peers.retain(|peer| !peer.is_done(now));
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
@@ -110,7 +108,8 @@ impl Desk {
     }
 
     fn wait(&self) {
-        let mut waits = vec![PollFd::new(&self.waiter, PollFlags::IN)];
+        let claims = &self.station.node.claims;
+        let mut waits = vec![PollFd::new(claims.waiter(), PollFlags::IN)];
         if self.peers.len() < ADMIN_PEERS_MAX {
             waits.push(PollFd::new(self.listener.as_fd(), PollFlags::IN));
         }
@@ -118,7 +117,7 @@ impl Desk {
         let timeout = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
         // A signal or a passing shortage: the loop looks at everything anyway.
         let _ = poll(&mut waits, Some(&timeout));
-        let _ = (&self.waiter).read(&mut [0; 64]);
+        claims.rearm();
     }
 
     fn accept(&mut self, now: Instant) {
@@ -139,7 +138,8 @@ impl Desk {
         let Self { peers, registry, station, .. } = self;
         for peer in peers {
             peer.write();
-            while let Some(line) = peer.read() {
+            for _ in 0..ADMIN_REQUESTS_PER_TURN_MAX {
+                let Some(line) = peer.read() else { break };
                 let answer = match serde_json::from_slice::<Request>(&line) {
                     Ok(request) => {
                         execute(registry, station, peer.uid(), &request).unwrap_or_else(|error| end(&error))
@@ -150,8 +150,19 @@ impl Desk {
                         Answer::Refused { status: 2, text }
                     }
                 };
-                let line = serde_json::to_vec(&answer).expect("answers are plain data");
+                // Larger than a kit, which thus leaves nothing behind in memory that was outgrown.
+                let mut line = Vec::with_capacity(4096);
+                serde_json::to_writer(&mut line, &answer).expect("answers are plain data");
                 peer.answer(line, Instant::now());
+            }
+        }
+    }
+
+    fn record_claims(&mut self) {
+        for _ in 0..CLAIMS_COUNT_MAX {
+            let Some(claim) = self.station.node.claims.take() else { return };
+            if let Err(error) = record(&mut self.registry, &mut self.station, claim) {
+                end::<()>(&error);
             }
         }
     }
@@ -163,14 +174,15 @@ impl Desk {
             Ok(false) => {}
             Err(error) => self.note(&error),
         }
-        if now.duration_since(self.pruned) >= PRUNE_INTERVAL {
-            self.pruned = now;
-            match self.registry.prune(self.station.now_ms()) {
-                Ok(0) => {}
-                Ok(_) => self.station.publish(&self.registry),
-                Err(crate::registry::RegistryError::Store(error)) => self.note(&error),
-                Err(error) => tracing::error!(%error, "revocations that have run out stay"),
-            }
+        if now.duration_since(self.pruned) < PRUNE_INTERVAL {
+            return;
+        }
+        match self.registry.prune(self.station.now_ms()) {
+            // There may be more: at the next tick.
+            Ok(1..) => self.station.publish(&self.registry),
+            Ok(0) => self.pruned = now,
+            Err(RegistryError::Store(error)) => self.note(&error),
+            Err(error) => tracing::error!(%error, "revocations that have run out stay"),
         }
     }
 
@@ -197,9 +209,13 @@ struct Station {
 }
 
 impl Station {
+    /// Posts what is owed, in order for each shard.
     fn post_owed(&mut self) {
+        let mut is_full = vec![false; self.mailboxes.len()];
         for (shard, mail) in std::mem::take(&mut self.owed) {
-            if let Err(mail) = self.mailboxes[shard].post(mail) {
+            let refused = if is_full[shard] { Err(mail) } else { self.mailboxes[shard].post(mail) };
+            if let Err(mail) = refused {
+                is_full[shard] = true;
                 self.owed.push((shard, mail));
             }
         }
@@ -240,6 +256,11 @@ impl Host for Station {
             }
         }
         Ok(())
+    }
+
+    fn tell_recorded(&mut self, claim: &Claim, authenticated_ms: Option<u64>) {
+        self.owed.push((claim.shard, Mail::Recorded { key_id: claim.key_id, authenticated_ms }));
+        self.post_owed();
     }
 
     fn rotate_ticket_key(&mut self) -> Option<u32> {

@@ -4,6 +4,7 @@
 //! shards never wait for it.
 
 pub mod caller;
+pub mod claims;
 pub mod control;
 pub mod execute;
 mod listener;

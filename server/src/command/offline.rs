@@ -2,6 +2,7 @@
 
 use crate::{
     admin::{
+        claims::Claim,
         execute::{Host, Unconfirmed, execute},
         request::{Answer, Request},
     },
@@ -44,6 +45,8 @@ impl Host for Nobody {
     fn erase_sessions(&mut self, _: Revocations) -> Result<(), Unconfirmed> {
         Ok(())
     }
+
+    fn tell_recorded(&mut self, _: &Claim, _: Option<u64>) {}
 
     fn rotate_ticket_key(&mut self) -> Option<u32> {
         None

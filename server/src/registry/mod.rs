@@ -3,6 +3,7 @@
 mod enroll;
 mod recover;
 mod refusal;
+mod replace;
 mod revoke;
 mod source;
 
@@ -31,6 +32,19 @@ use crate::{
         seal::SealKey,
     },
 };
+
+/// Names in one line of the audit; of the others it says how many.
+const NAMES_SAID_MAX: usize = 8;
+
+/// What the audit says of a command.
+fn said<'a>(command: &str, names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMES_SAID_MAX);
+    let names: Vec<_> = names.take(NAMES_SAID_MAX).collect();
+    match more {
+        0 => format!("{command} {}", names.join(" ")),
+        more => format!("{command} {} and {more} more", names.join(" ")),
+    }
+}
 
 /// Bounds of the registry.
 #[derive(Debug, Clone, Copy)]

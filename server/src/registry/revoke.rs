@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use mvt_proto::ClientId;
 
 use crate::{
-    registry::{Actor, Registry, RegistryError},
+    registry::{Actor, Registry, RegistryError, said},
     revocations::Revocations,
     store::{
         Write,
@@ -53,11 +53,7 @@ impl Registry {
             revoked.revoke(&ClientId::of_name(name), actor.now_ms);
         }
         writes.extend(self.make_room(names));
-        let what = match names {
-            [name] => format!("revoke {name}"),
-            names => format!("revoke {} clients", names.len()),
-        };
-        self.put(actor, writes, what)?;
+        self.put(actor, writes, said("revoke", names.iter().map(String::as_str)))?;
         for name in names {
             self.held.remove(&ClientId::of_name(name));
         }
@@ -75,7 +71,7 @@ impl Registry {
         revoked
     }
 
-    fn revocation_write(&self, actor: Actor, client: &ClientId) -> Write {
+    pub(super) fn revocation_write(&self, actor: Actor, client: &ClientId) -> Write {
         let known = self.voids.get(client);
         let revocation = Revocation {
             client: *client,
@@ -90,7 +86,7 @@ impl Registry {
     }
 
     /// When the list would be over its bound: the oldest of it go, and the floor rises to the youngest of them.
-    fn make_room(&self, names: &[String]) -> Vec<Write> {
+    pub(super) fn make_room(&self, names: &[String]) -> Vec<Write> {
         let added: HashSet<_> = names.iter().map(|name| ClientId::of_name(name)).collect();
         if self.voids.len() + added.len() <= self.bounds.revocations_max {
             return Vec::new();

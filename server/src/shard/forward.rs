@@ -54,6 +54,9 @@ impl Shard {
                     }
                 }
                 Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
+                Mail::Recorded { key_id, authenticated_ms } => {
+                    self.settle_recovery(key_id, authenticated_ms, now_ms);
+                }
                 Mail::Shutdown => is_shutdown = true,
             }
         }

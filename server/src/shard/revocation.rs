@@ -1,4 +1,4 @@
-//! Erasing the sessions of revoked clients, a bounded number at a time (SPEC §12.2.1).
+//! Sessions that end by what the control thread decided (SPEC §12.2.1, §13.4): a bounded number at a time.
 //!
 //! The node's snapshot refuses a revoked owner before the shard is told, so no session of it is kept any more: those that
 //! stood when the scan began are all there are, wherever new ones are put.
@@ -24,6 +24,21 @@ impl Scan {
 }
 
 impl Shard {
+    /// A recovery was recorded: its session is younger than the revocation of all others of its client, which follows. Or it
+    /// was not, and the session ends (SPEC §13.4.3).
+    pub(super) fn settle_recovery(&mut self, key_id: u64, authenticated_ms: Option<u64>, now_ms: u64) {
+        // As below.
+        self.turn(now_ms);
+        let Some(place) = self.sessions.find(key_id) else { return };
+        match authenticated_ms {
+            Some(time_ms) => self.sessions.cold_mut(place).owner.authenticated_ms = time_ms,
+            None => {
+                self.sessions.erase(key_id, place);
+                self.counters.sessions_revoked.add(1);
+            }
+        }
+    }
+
     /// One step of the scan under way; while there is more to do, our own mailbox wakes us for it.
     pub(super) fn go_on_revoking(&mut self, now_ms: u64) {
         let Some(mut scan) = self.revoking.pop_front() else { return };

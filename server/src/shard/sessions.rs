@@ -171,12 +171,13 @@ impl Sessions {
     }
 
     /// The cold column at a place.
-    fn cold_mut(&mut self, place: Place) -> &mut Cold {
+    pub(super) fn cold_mut(&mut self, place: Place) -> &mut Cold {
         let (chunk, at) = split(place.0);
         &mut self.chunks[chunk].colds[at]
     }
 
-    fn erase(&mut self, key_id: u64, place: Place) {
+    /// Wipes the session of `key_id` at `place`.
+    pub(super) fn erase(&mut self, key_id: u64, place: Place) {
         let (state, words) = self.parts_mut(place);
         // The old state wipes itself as it is dropped.
         *state = SessionState::vacant();
