@@ -7,11 +7,16 @@ mod support;
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
 use medium::{ID, Medium, made};
-use mvt_server::store::{
-    Record, Store, StoreError, Write,
-    disk::{FORMAT, PAGE_BYTES, Preamble},
-    record::{Identity, State, identity_key, to_value},
-    redb::RedbStore,
+use mvt_proto::{ClientId, Suite};
+use mvt_server::{
+    registry::{Actor, Bounds, Registry, RegistryError},
+    store::{
+        Record, Store, StoreError, Write,
+        disk::{FORMAT, PAGE_BYTES, Preamble},
+        file::Line,
+        record::{Identity, State, identity_key, to_value},
+        redb::RedbStore,
+    },
 };
 use support::mvt_server;
 
@@ -19,7 +24,7 @@ fn identity(name: &str, seed: u8) -> Write {
     let identity = Identity {
         name: name.into(),
         public_key: [seed; 32],
-        suites: vec![mvt_proto::Suite::Hs256],
+        suites: vec![Suite::Hs256],
         state: State::Enabled,
         created_ms: 1,
         changed_ms: 1,
@@ -109,8 +114,8 @@ fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
 fn a_full_disk_refuses_changes_and_keeps_what_is_there() {
     let medium = Medium::with_store();
     let mut store = medium.open().unwrap();
-    let size = medium.0.lock().unwrap().bytes.len();
-    medium.0.lock().unwrap().room = size + 64 * 1024;
+    let used = medium.0.lock().unwrap().taken.len() * PAGE_BYTES;
+    medium.0.lock().unwrap().room = used + 256 * 1024;
     let mut kept = BTreeMap::new();
     let refused = (0..10_000).find_map(|number| {
         let name = format!("client-{number}");
@@ -124,6 +129,7 @@ fn a_full_disk_refuses_changes_and_keeps_what_is_there() {
     });
     assert!(matches!(refused, Some(StoreError::Full(_))), "{refused:?}");
     assert!(!refused.unwrap().is_end());
+    assert!(kept.len() > 10, "{} were kept", kept.len());
     for _ in 0..3 {
         let now: BTreeMap<_, _> =
             store.load().unwrap().records.into_iter().map(|record| (record.key, record.revision)).collect();
@@ -254,4 +260,54 @@ fn a_recovery_secret_is_sealed_and_bound_to_its_key_file() {
     let zero = mvt_proto::keyfile::key_to_text(&[0; 32]);
     fs::write(path.join("seal.key"), format!("mvt-seal-key {zero}\n")).unwrap();
     assert_eq!(mvt_server(path, &["run"]).status.code(), Some(2));
+}
+
+/// S-04: what was set aside lets a client be revoked where nobody can be enrolled any more.
+#[test]
+fn a_full_disk_still_takes_revocations() {
+    let medium = Medium::with_store();
+    let bounds = Bounds { revocations_max: 1000, revocation_keep_ms: 1000 };
+    let store = Box::new(medium.open().unwrap());
+    let mut registry = Registry::open(store, "medium".into(), bounds, None).unwrap();
+    let actor = Actor { uid: 0, now_ms: 5_000 };
+    let line = |number: u32| {
+        let mut public_key = [1; 32];
+        public_key[..4].copy_from_slice(&number.to_be_bytes());
+        Line { name: format!("client-{number}"), public_key, suites: vec![Suite::Hs256] }
+    };
+    let used = medium.0.lock().unwrap().taken.len() * PAGE_BYTES;
+    medium.0.lock().unwrap().room = used + 256 * 1024;
+    medium.0.lock().unwrap().reserve = 512 * 1024;
+    let full =
+        (0..10_000).find(|number| registry.enroll(actor, &[line(*number)], false).is_err()).expect("full");
+    assert!(full > 10, "{full} were enrolled");
+    let mut revoked = 0;
+    let (name, refused) = (0..full)
+        .find_map(|number| {
+            let name = format!("client-{number}");
+            registry.withdraw(std::slice::from_ref(&name)).unwrap();
+            match registry.revoke(actor, std::slice::from_ref(&name)) {
+                Ok(_) => {
+                    revoked += 1;
+                    // The reserve is spent: from here on it takes what pages there are.
+                    medium.0.lock().unwrap().room = 0;
+                    None
+                }
+                Err(error) => Some((name, error)),
+            }
+        })
+        .expect("not all of them fit");
+    assert!(revoked > 4, "{revoked} were revoked");
+    assert!(matches!(refused, RegistryError::Store(StoreError::Full(_))), "{refused:?}");
+    // That one is revoked in memory.
+    registry.revoke_unwritten(actor.now_ms, std::slice::from_ref(&name));
+    medium.0.lock().unwrap().room = usize::MAX;
+    registry.enroll(actor, &[line(full)], false).unwrap();
+    assert_eq!(registry.enrolment().len(), full as usize + 1 - revoked - 1, "the store was read anew");
+    assert!(registry.enrolment().find_id(&ClientId::of_name(&name)).is_none(), "it stays out");
+    assert!(registry.revocations().refuses(&ClientId::of_name(&name), 5_000));
+    drop(registry);
+    let registry = Registry::open(Box::new(medium.open().unwrap()), "medium".into(), bounds, None).unwrap();
+    assert!(registry.revocations().refuses(&ClientId::of_name("client-0"), 5_000));
+    assert!(!registry.revocations().refuses(&ClientId::of_name("client-0"), 5_001));
 }

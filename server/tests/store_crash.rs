@@ -14,11 +14,11 @@ const SECTOR_BYTES: usize = 512;
 struct Dice(u64);
 
 impl Dice {
-    fn throw(&mut self) -> u32 {
+    fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed >> 32) as u32
+        (mixed >> 32) as usize % bound
     }
 }
 
@@ -32,10 +32,10 @@ fn workload(medium: &Medium, random: &mut Dice) -> (Ledger, Vec<usize>) {
     let (mut ledger, mut ends) = (vec![now.clone()], vec![medium.0.lock().unwrap().journal.len()]);
     for _ in 0..200 {
         let mut writes = BTreeMap::new();
-        for _ in 0..1 + random.throw() % 3 {
-            let key = format!("key-{}", random.throw() % 40);
-            let value = (random.throw() % 4 > 0 || !now.contains_key(&key))
-                .then(|| vec![random.throw() as u8; random.throw() as usize % 3000]);
+        for _ in 0..=random.below(3) {
+            let key = format!("key-{}", random.below(40));
+            let value = (random.below(4) > 0 || !now.contains_key(&key))
+                .then(|| vec![random.below(256) as u8; random.below(3000)]);
             let expected = revisions.get(&key).copied();
             writes.insert(key.clone(), Write { key, value, expected });
         }
@@ -67,18 +67,18 @@ fn crashed(base: &[u8], journal: &[Step], count: usize, random: &mut Dice) -> Ve
     let mut loose: Vec<&Step> = journal[synced..count].iter().collect();
     // Growth is in the file system's journal: it comes before what needs it, or not at all.
     for at in (1..loose.len()).rev() {
-        loose.swap(at, random.throw() as usize % (at + 1));
+        loose.swap(at, random.below(at + 1));
     }
     for step in loose {
         match step {
             Step::Write(at, data) => {
                 for (sector, part) in data.chunks(SECTOR_BYTES).enumerate() {
-                    if random.throw() % 2 == 0 {
+                    if random.below(2) == 0 {
                         Step::Write(at + sector * SECTOR_BYTES, part.to_vec()).apply(&mut bytes);
                     }
                 }
             }
-            Step::Resize(_) if random.throw() % 2 == 0 => step.apply(&mut bytes),
+            Step::Resize(_) if random.below(2) == 0 => step.apply(&mut bytes),
             Step::Resize(_) | Step::Sync => {}
         }
     }
@@ -100,7 +100,7 @@ fn what_was_acknowledged_is_there_and_the_rest_whole_or_not_at_all() {
     let journal = medium.0.lock().unwrap().journal.clone();
     let mut undone = 0;
     for crash in 0..600 {
-        let count = ends[0] + random.throw() as usize % (journal.len() - ends[0] + 1);
+        let count = ends[0] + random.below(journal.len() - ends[0] + 1);
         let acknowledged = ends.iter().rposition(|end| *end <= count).expect("the first is before");
         let after = Medium::with_bytes(crashed(&base, &journal, count, &mut random));
         // And once more while it recovers, twice.
@@ -108,7 +108,7 @@ fn what_was_acknowledged_is_there_and_the_rest_whole_or_not_at_all() {
             let before = after.0.lock().unwrap().bytes.clone();
             found(&after);
             let recovery = std::mem::take(&mut after.0.lock().unwrap().journal);
-            let count = random.throw() as usize % (recovery.len() + 1);
+            let count = random.below(recovery.len() + 1);
             after.0.lock().unwrap().bytes = crashed(&before, &recovery, count, &mut random);
         }
         let found = found(&after);

@@ -2,7 +2,6 @@
 
 use std::{
     io::ErrorKind,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -44,18 +43,16 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens at `path` and starts the thread.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// [`Fatal::AdminSocket`], [`Fatal::Os`].
+    /// [`Fatal::Os`].
     pub fn start(
-        path: &Path,
+        listener: AdminListener,
         registry: Registry,
         node: Arc<Node>,
         mailboxes: Arc<[Mailbox]>,
     ) -> Result<Self, Fatal> {
-        let listener = AdminListener::bind(path)
-            .map_err(|source| Fatal::AdminSocket { path: path.to_owned(), source })?;
         let is_stopping = Arc::<AtomicBool>::default();
         let mut desk = Desk {
             listener,
@@ -64,6 +61,7 @@ impl Control {
             station: Station { node: node.clone(), mailboxes, owed: Vec::new() },
             is_stopping: is_stopping.clone(),
             pruned: Instant::now(),
+            is_troubled: false,
         };
         let thread = thread::Builder::new().name("mvt-control".into());
         let thread = thread
@@ -88,6 +86,8 @@ struct Desk {
     station: Station,
     is_stopping: Arc<AtomicBool>,
     pruned: Instant,
+    /// Whether the trouble of the store was said.
+    is_troubled: bool,
 }
 
 impl Desk {
@@ -170,8 +170,12 @@ impl Desk {
     fn tick(&mut self, now: Instant) {
         self.station.post_owed();
         match self.registry.follow() {
-            Ok(true) => self.station.publish(&self.registry),
-            Ok(false) => {}
+            Ok(is_changed) => {
+                self.is_troubled = false;
+                if is_changed {
+                    self.station.publish(&self.registry);
+                }
+            }
             Err(error) => self.note(&error),
         }
         if now.duration_since(self.pruned) < PRUNE_INTERVAL {
@@ -186,11 +190,14 @@ impl Desk {
         }
     }
 
-    fn note(&self, error: &StoreError) {
+    /// Trouble that may pass is said once.
+    fn note(&mut self, error: &StoreError) {
         if error.is_end() {
             end::<()>(error);
         }
-        tracing::warn!(%error, "the store");
+        if !std::mem::replace(&mut self.is_troubled, true) {
+            tracing::warn!(%error, "the store cannot be read or written");
+        }
     }
 }
 

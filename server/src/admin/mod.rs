@@ -7,6 +7,6 @@ pub mod caller;
 pub mod claims;
 pub mod control;
 pub mod execute;
-mod listener;
+pub mod listener;
 mod peer;
 pub mod request;

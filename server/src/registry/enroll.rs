@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    registry::{Actor, Entry, Registry, RegistryError, said},
+    registry::{Actor, Entry, Registry, RegistryError, Urgency, said},
     store::{
         Write,
         file::Line,
@@ -57,7 +57,7 @@ impl Registry {
         let count = names.len();
         if count > 0 {
             let what = said("enroll", names.into_keys().map(String::as_str));
-            self.put(actor, writes, what)?;
+            self.put(actor, writes, what, Urgency::Usual)?;
         }
         Ok(count)
     }

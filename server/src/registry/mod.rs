@@ -64,6 +64,15 @@ pub struct Actor {
     pub now_ms: u64,
 }
 
+/// What a change may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// The room there is.
+    Usual,
+    /// And what was set aside.
+    MustFit,
+}
+
 /// A client as it stands.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -225,9 +234,23 @@ impl Registry {
         if self.is_stale { self.reload() } else { Ok(()) }
     }
 
-    fn put(&mut self, actor: Actor, writes: Vec<Write>, what: String) -> Result<(), StoreError> {
+    fn put(
+        &mut self,
+        actor: Actor,
+        writes: Vec<Write>,
+        what: String,
+        urgency: Urgency,
+    ) -> Result<(), StoreError> {
         let audit = Audit { at_ms: actor.now_ms, uid: actor.uid, what };
-        let revision = match self.store.put(&writes, &to_value(&audit)) {
+        let mut done = self.store.put(&writes, &to_value(&audit));
+        if matches!(done, Err(StoreError::Full(_)))
+            && urgency == Urgency::MustFit
+            && self.store.spend_reserve()
+        {
+            tracing::warn!("no room to write: what was set aside for revocations is given back");
+            done = self.store.put(&writes, &to_value(&audit));
+        }
+        let revision = match done {
             Ok(revision) => revision,
             Err(error) => {
                 self.is_stale = true;

@@ -4,7 +4,7 @@ use mvt_proto::constants::KEY_BYTES;
 
 use crate::{
     owner::Owner,
-    registry::{Actor, Registry, RegistryError},
+    registry::{Actor, Registry, RegistryError, Urgency},
     revocations::Revocations,
     store::record::Identity,
 };
@@ -51,7 +51,7 @@ impl Registry {
         let identity = Identity { public_key: new_public, changed_ms: actor.now_ms, ..identity };
         let mut writes = vec![self.identity_write(&identity), self.revocation_write(actor, &client)];
         writes.extend(self.make_room(&[name.to_owned()]));
-        if let Err(error) = self.put(actor, writes, format!("recover {name}")) {
+        if let Err(error) = self.put(actor, writes, format!("recover {name}"), Urgency::Usual) {
             self.refresh(name);
             return Err(error.into());
         }

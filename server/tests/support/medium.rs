@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each user of it uses its part
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, ErrorKind},
     ops::Bound,
@@ -11,8 +12,8 @@ use std::{
 
 use mvt_server::store::{
     StoreError,
-    disk::{Disk, FORMAT, Preamble, Trouble},
-    redb::RedbStore,
+    disk::{Disk, FORMAT, PAGE_BYTES, Preamble, Trouble},
+    redb::{self as redb_store, RedbStore},
 };
 use redb::{BackendError, StorageBackend};
 
@@ -33,8 +34,12 @@ pub struct Medium(pub Arc<Mutex<Bytes>>);
 #[derive(Debug, Default)]
 pub struct Bytes {
     pub bytes: Vec<u8>,
-    /// No byte beyond this many.
+    /// No byte beyond this many in pages that were ever written: growth alone takes nothing, as in most file systems.
     pub room: usize,
+    /// The pages that were.
+    pub taken: BTreeSet<usize>,
+    /// Bytes that come to it when the reserve is spent.
+    pub reserve: usize,
     /// Syncs that still succeed; then one fails, and the next ones succeed again.
     pub syncs_left: Option<usize>,
     pub sync_count: usize,
@@ -84,15 +89,36 @@ impl Medium {
     pub fn with_store() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let medium = Self::new();
-        medium.0.lock().unwrap().bytes = fs::read(made(folder.path())).unwrap();
+        let bytes = fs::read(made(folder.path())).unwrap();
+        let mut state = medium.0.lock().unwrap();
+        state.taken = (0..bytes.len() / PAGE_BYTES)
+            .filter(|page| bytes[page * PAGE_BYTES..][..PAGE_BYTES] != [0; PAGE_BYTES])
+            .collect();
+        state.bytes = bytes;
+        drop(state);
         medium
     }
 
     pub fn open(&self) -> Result<RedbStore, StoreError> {
         let trouble = Arc::<Trouble>::default();
-        let (medium, noted) = (self.clone(), trouble.clone());
-        let open = move || Ok(Disk::on(Box::new(medium.clone()), noted.clone()));
-        RedbStore::open_on(Path::new("medium"), ID, trouble, Box::new(open))
+        let medium = Noted(self.clone(), trouble.clone());
+        RedbStore::open_on(Path::new("medium"), ID, trouble, Box::new(medium))
+    }
+}
+
+/// A medium whose trouble is noted.
+struct Noted(Medium, Arc<Trouble>);
+
+impl redb_store::Medium for Noted {
+    fn open(&self) -> Result<Disk, StoreError> {
+        Ok(Disk::on(Box::new(self.0.clone()), self.1.clone()))
+    }
+
+    fn spend_reserve(&self) -> bool {
+        let mut state = self.0.0.lock().unwrap();
+        let reserve = std::mem::take(&mut state.reserve);
+        state.room = state.room.saturating_add(reserve);
+        reserve > 0
     }
 }
 
@@ -110,9 +136,6 @@ impl StorageBackend for Medium {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
-        if len as usize > state.room {
-            return Err(ErrorKind::StorageFull.into());
-        }
         state.bytes.resize(len as usize, 0);
         state.journal.push(Step::Resize(len as usize));
         Ok(())
@@ -139,8 +162,12 @@ impl StorageBackend for Medium {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         let end = offset as usize + data.len();
-        if end > state.room {
-            return Err(ErrorKind::StorageFull.into());
+        let room = state.room;
+        for page in offset as usize / PAGE_BYTES..end.div_ceil(PAGE_BYTES) {
+            if state.taken.insert(page) && state.taken.len() > room / PAGE_BYTES {
+                state.taken.remove(&page);
+                return Err(ErrorKind::StorageFull.into());
+            }
         }
         state.bytes.get_mut(offset as usize..end).ok_or(ErrorKind::UnexpectedEof)?.copy_from_slice(data);
         state.journal.push(Step::Write(offset as usize, data.to_vec()));
