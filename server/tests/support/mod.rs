@@ -58,6 +58,20 @@ impl Server {
         })
     }
 
+    /// The same, with `program` and its arguments before the server's command line; the process is still the server's.
+    pub fn start_under(config: &str, program: &[&str]) -> Self {
+        Self::start_with(config, |path| {
+            let mut command = Command::new(program[0]);
+            command.args(&program[1..]).arg(env!("CARGO_BIN_EXE_mvt-server"));
+            spawn_by(command, path)
+        })
+    }
+
+    /// Waits for its end; its exit status.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.process.wait().expect("ended").code()
+    }
+
     fn start_with(config: &str, spawn: impl Fn(&Path) -> (Child, String)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path();
