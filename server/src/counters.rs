@@ -37,6 +37,13 @@ events! {
     sessions_opened, "Sessions made.";
     sessions_erased, "Sessions erased at their deadline.";
     sessions_revoked, "Sessions erased, or refused at login, because their client was revoked.";
+    offers, "Generations offered.";
+    offers_again, "OFFERs sent once more.";
+    offers_deferred, "Offers put off because no ephemeral key pair was in stock.";
+    shares, "SHAREs taken.";
+    renewals, "Generations committed.";
+    drains_ended, "Generations erased at the end of their drain.";
+    bad_tags_erased, "Sessions erased because of too many bad tags.";
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
     forward_dropped, "Frames dropped because the owning shard's mailbox was full.";

@@ -12,6 +12,7 @@ mod forward;
 mod index;
 mod login;
 mod recovering;
+mod renewal;
 mod renewals;
 mod revocation;
 pub mod sessions;
@@ -23,11 +24,7 @@ mod wheel;
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use mvt_lanes::Engine;
-use mvt_proto::{
-    Reject, Role, framer,
-    framer::Cut,
-    session::{self, SessionState},
-};
+use mvt_proto::{Reject, Role, framer, framer::Cut, session};
 
 pub use connection::ConnectionId;
 pub use sweep::SweepHand;
@@ -42,8 +39,9 @@ use connection::Connection;
 use connections::Connections;
 use index::Place;
 use recovering::Recovering;
+use renewal::Dummy;
 use revocation::Scan;
-use sessions::Sessions;
+use sessions::{Generation, Sessions};
 use turn::What;
 
 /// What a shard is made of.
@@ -75,11 +73,11 @@ pub struct Shard {
     batch: Batch,
     /// Of the piece of the batch under way: what each frame is, the session of each request, request keys, answers.
     rows: Vec<What>,
-    places: Vec<Option<Place>>,
+    checked: Vec<Option<(Place, Generation)>>,
     lanes: session::Batch,
     answers: Answers,
     /// Frames of keys we do not hold are verified against it (SPEC §9.2).
-    dummy: SessionState,
+    dummy: Dummy,
     answer: Vec<u8>,
     /// Revocations whose sessions are not all erased yet, the one under way first.
     revoking: VecDeque<Scan>,
@@ -103,13 +101,13 @@ impl Shard {
         let Parts { index, node, service, counters, handshakes, mailboxes } = parts;
         Ok(Self {
             index,
-            dummy: node.dummy_session()?.into_parts().0,
+            dummy: Dummy::new(&node)?,
             sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits)
                 .map_err(|source| Fatal::Os { what: "cannot reserve the table of sessions", source })?,
             connections: Connections::new(node.connections_per_shard_max),
             batch: Batch::new(),
             rows: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
-            places: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
+            checked: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
             lanes: session::Batch::new(engine),
             answers: Answers::default(),
             answer: Vec::new(),
