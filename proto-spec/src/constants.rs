@@ -32,6 +32,11 @@ pub const FIRST_USE_MS: u64 = 10_000;
 /// Unverified requests on one connection before the server closes it (§9.4).
 pub const UNVERIFIED_PER_CONNECTION_MAX: u32 = 8;
 
+/// Bytes of an entry of a VERDICTS (§7.4).
+pub const VERDICT_BYTES: usize = 8;
+/// Most entries of a VERDICTS (§7.4).
+pub const VERDICTS_MAX: usize = 128;
+
 /// Counters and timestamps are 48 bits on the wire.
 pub const U48_MAX: u64 = (1 << 48) - 1;
 

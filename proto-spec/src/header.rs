@@ -37,6 +37,8 @@ pub enum Kind {
     Resp = 2,
     /// An authenticated refusal of one request.
     Err = 3,
+    /// The answer to several requests (§7.4).
+    Verdicts = 6,
     /// The first message of a login.
     Hello = 8,
     /// The answer to a HELLO.
@@ -47,8 +49,8 @@ pub enum Kind {
     Lost = 15,
 }
 
-const KINDS: [Uses; 7] = {
-    use Kind::{Err, Hello, HelloR, Lost, Req, Resp, Retry};
+const KINDS: [Uses; 8] = {
+    use Kind::{Err, Hello, HelloR, Lost, Req, Resp, Retry, Verdicts};
     use Role::{Client, Server};
     const fn row(kind: Kind, receiver: Role, flags: u8, used: [bool; 4]) -> Uses {
         Uses { kind, receiver, flags, key_id: used[0], op: used[1], timestamp: used[2], payload: used[3] }
@@ -56,9 +58,10 @@ const KINDS: [Uses; 7] = {
     // Used fields: key id and generation, op or status, timestamp, payload. The counter is used by all.
     // `ack` and `last` join REQ's flags with §11.
     [
-        row(Req, Server, Flags::SEALED, [true, true, true, true]),
+        row(Req, Server, Flags::SEALED | Flags::JOINT, [true, true, true, true]),
         row(Resp, Client, Flags::SEALED, [true, true, true, true]),
         row(Err, Client, Flags::SEALED, [true, true, true, false]),
+        row(Verdicts, Client, 0, [true, false, true, true]),
         row(Hello, Server, 0, [false, true, false, true]),
         row(HelloR, Client, 0, [false, false, false, true]),
         row(Retry, Client, 0, [false, true, false, true]),
@@ -77,11 +80,19 @@ impl Flags {
     pub const ACK: u8 = 0x02;
     /// The last frame of this generation (§11).
     pub const LAST: u8 = 0x04;
+    /// The request may be answered together with others (§7.4).
+    pub const JOINT: u8 = 0x08;
 
     /// Whether the payload is encrypted.
     #[must_use]
     pub const fn sealed(self) -> bool {
         self.0 & Self::SEALED != 0
+    }
+
+    /// Whether the request may be answered together with others.
+    #[must_use]
+    pub const fn joint(self) -> bool {
+        self.0 & Self::JOINT != 0
     }
 }
 

@@ -7,7 +7,7 @@ use mvt_lanes::HmacKey;
 use crate::{
     Header, Limits, Reject, Suite,
     constants::{CLOCK_CORRECTION_INTERVAL_MS, HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES, U48_MAX},
-    header::Kind,
+    header::{Flags, Kind},
     lost::LostKey,
     reject::ErrReason,
     secret::Secret,
@@ -92,6 +92,7 @@ pub struct ClientSession {
     corrected_at_ms: Option<u64>,
     lost_key: LostKey,
     ticket: Vec<u8>,
+    takes_verdicts: bool,
 }
 
 impl ClientSession {
@@ -109,7 +110,14 @@ impl ClientSession {
             corrected_at_ms: None,
             lost_key: granted.lost_key,
             ticket: granted.ticket,
+            takes_verdicts: false,
         }
+    }
+
+    /// From now on asks that requests be answered together where the server can: to be opened with
+    /// [`ClientSession::open_verdicts`] (§7.4).
+    pub const fn take_verdicts(&mut self) {
+        self.takes_verdicts = true;
     }
 
     /// Names the session.
@@ -206,9 +214,10 @@ impl ClientSession {
 
     /// The header of the next request; its counter is used up (§7.1.1).
     pub(super) fn next_header(&mut self, op: u16, payload_bytes: usize, now_ms: u64) -> Header {
+        let joint = if self.takes_verdicts { Flags::JOINT } else { 0 };
         let header = Header {
             kind: Kind::Req,
-            flags: self.suite.flags(),
+            flags: Flags(self.suite.flags().0 | joint),
             key_id: self.key_id,
             generation: self.generation,
             op,
@@ -239,7 +248,7 @@ impl ClientSession {
         frame: &'f mut [u8],
         now_ms: u64,
     ) -> Result<Answer<'f>, Reject> {
-        if !self.names_the_request(pending, header) {
+        if !self.names_the_request(pending, header, header.counter) {
             return Err(Reject::Field);
         }
         match header.kind {
@@ -255,10 +264,8 @@ impl ClientSession {
         }
     }
 
-    fn names_the_request(&self, pending: &Pending, header: &Header) -> bool {
-        header.key_id == self.key_id
-            && header.generation == self.generation
-            && header.counter == pending.counter
+    pub(super) fn names_the_request(&self, pending: &Pending, header: &Header, counter: u64) -> bool {
+        header.key_id == self.key_id && header.generation == self.generation && counter == pending.counter
     }
 
     /// What a RESP or an ERR says, its tag checked and its payload opened.
@@ -273,7 +280,7 @@ impl ClientSession {
         tag_holds: bool,
         now_ms: u64,
     ) -> Result<Answer<'f>, Reject> {
-        if !self.names_the_request(pending, header) {
+        if !self.names_the_request(pending, header, header.counter) {
             return Err(Reject::Field);
         }
         if !tag_holds {

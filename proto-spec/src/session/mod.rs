@@ -8,6 +8,7 @@ mod outstanding;
 mod server;
 mod state;
 mod steps;
+mod verdicts;
 
 pub use batch::{BATCH_REQUESTS_MAX, Batch, Place};
 pub use client::{Answer, ClientSession, Granted, Pending, SealError};

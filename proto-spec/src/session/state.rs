@@ -163,6 +163,7 @@ impl SessionState {
             slot,
             refused,
             stale: false,
+            joint: header.flags.joint(),
         }
     }
 

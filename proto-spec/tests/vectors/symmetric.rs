@@ -33,6 +33,7 @@ const fn kind_name(kind: Kind) -> &'static str {
         Kind::Hello => "HELLO",
         Kind::HelloR => "HELLO_R",
         Kind::Retry => "RETRY",
+        Kind::Verdicts => "VERDICTS",
         Kind::Lost => "LOST",
     }
 }

@@ -43,6 +43,7 @@ impl Shard {
             self.check(&batch, first, &mut rows, now_ms);
             self.open_requests(&mut batch);
             self.judge(&batch, first, &mut rows, now_ms);
+            self.end_joint_answer(now_ms);
             self.deliver();
         }
         for id in batch.closing() {

@@ -25,6 +25,9 @@ impl Shard {
         frame: &[u8],
         now_ms: u64,
     ) -> bool {
+        if !self.answers.continues(origin) {
+            self.end_joint_answer(now_ms);
+        }
         let start = self.answers.bytes.len();
         let verdict = self.verdict(number, place);
         let is_executed = matches!(verdict, Verdict::Accepted(_));
@@ -41,6 +44,7 @@ impl Shard {
             }
             Verdict::Unverified(reject) => {
                 self.counters.reject(reject);
+                self.lanes.end_joint(now_ms, &mut self.answers.bytes);
                 let is_lost = node_slot_of(header.key_id) == self.node.node_slot && reject != Reject::BadTag;
                 self.answers.bytes.extend_from_slice(&self.node.lost_keys.answer(frame, is_lost));
             }
@@ -50,6 +54,13 @@ impl Shard {
             self.note_answer(id, is_verified, now_ms);
         }
         is_executed
+    }
+
+    /// Ends an answer to several requests (SPEC §7.4) whose connection gets no more of them for now.
+    pub(super) fn end_joint_answer(&mut self, now_ms: u64) {
+        if self.lanes.end_joint(now_ms, &mut self.answers.bytes) {
+            self.answers.extend_last();
+        }
     }
 
     fn verdict(&mut self, number: usize, place: Option<Place>) -> Verdict {
