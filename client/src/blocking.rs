@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, io, net::ToSocketAddrs, time::Instant};
 
 use mvt_proto::{
+    Header, Kind,
     constants::{FRAME_BYTES_MIN, KEY_BYTES, PAYLOAD_BYTES_MAX},
     login::Identity,
     reject::ErrReason,
@@ -264,15 +265,14 @@ impl Run<'_> {
         deadline: Instant,
     ) -> Result<(), Unknown> {
         let (header, frame) = connection.receive(deadline)?;
+        if header.kind == Kind::Verdicts {
+            return self.collect_verdicts(session, &header, frame);
+        }
         let answer = self.outstanding.get(header.counter).and_then(|(pending, sent)| {
             let answer = session.open_answer(pending, &header, frame, clock::now_ms()).ok()?;
             Some((*sent, answer))
         });
-        let Some((sent, answer)) = answer else {
-            // A decoy, a duplicate, or noise: the request goes on waiting (SPEC 7.1.2).
-            self.stray_count += 1;
-            return if self.stray_count > STRAY_COUNT_MAX { Err(Unknown::Closed) } else { Ok(()) };
-        };
+        let Some((sent, answer)) = answer else { return self.note_stray() };
         let result = match answer {
             Answer::Lost => return Err(Unknown::KeyLost),
             Answer::Response { status, payload } => Some(Ok(Response { status, payload: payload.to_vec() })),
@@ -289,6 +289,33 @@ impl Run<'_> {
             Some(result) => self.results[sent.place] = Some(result),
         }
         Ok(())
+    }
+
+    /// Takes one answer to several requests (SPEC 7.4).
+    fn collect_verdicts(
+        &mut self,
+        session: &ClientSession,
+        header: &Header,
+        frame: &[u8],
+    ) -> Result<(), Unknown> {
+        let opened = {
+            let find = |counter| self.outstanding.get(counter).map(|(pending, _)| pending);
+            session.open_verdicts(header, frame, find).ok()
+        };
+        let Some(verdicts) = opened else { return self.note_stray() };
+        for (counter, status) in verdicts {
+            if let Some((_, sent)) = self.outstanding.remove(counter) {
+                self.in_flight_bytes -= sent.frame_bytes;
+                self.results[sent.place] = Some(Ok(Response { status, payload: Vec::new() }));
+            }
+        }
+        Ok(())
+    }
+
+    /// A decoy, a duplicate, or noise: requests go on waiting (SPEC 7.1.2).
+    const fn note_stray(&mut self) -> Result<(), Unknown> {
+        self.stray_count += 1;
+        if self.stray_count > STRAY_COUNT_MAX { Err(Unknown::Closed) } else { Ok(()) }
     }
 
     fn fail_outstanding(&mut self, cause: Unknown) {
