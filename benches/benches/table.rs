@@ -11,7 +11,10 @@ use mvt_proto::{
     secret::Secret,
     session::{BATCH_REQUESTS_MAX, ServerSession},
 };
-use mvt_server::shard::sessions::Sessions;
+use mvt_server::{
+    owner::Owner,
+    shard::sessions::{Cold, Sessions},
+};
 
 const COUNTS: [usize; 3] = [100_000, 1_000_000, 10_000_000];
 const LOOKUPS: usize = 1 << 17;
@@ -107,7 +110,7 @@ fn main() {
         for number in 0..count as u64 {
             let chain = Secret::new([number as u8; 32]);
             let session = ServerSession::new(key_id(number), Suite::Hs256, Limits::DEFAULT, chain, NOW_MS);
-            assert!(sessions.insert(session), "key ids differ");
+            assert!(sessions.insert(session, Cold { owner: Owner::NOBODY }), "key ids differ");
         }
         let made = (cpu_ns() - start) as f64 / count as f64;
         let resident = (resident_bytes() - before) as f64 / count as f64;

@@ -294,7 +294,7 @@ impl Run<'_> {
     /// Takes one answer to several requests (SPEC 7.4).
     fn collect_verdicts(
         &mut self,
-        session: &ClientSession,
+        session: &mut ClientSession,
         header: &Header,
         frame: &[u8],
     ) -> Result<(), Unknown> {

@@ -17,8 +17,8 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 /// Kinds a role receives with the flags each may carry: the tables of §3.1 and §3.2.4, of the kinds in force.
 fn permitted(role: Role) -> &'static [(u8, u8)] {
     match role {
-        Role::Server => &[(1, 0x09), (8, 0)],
-        Role::Client => &[(2, 0x01), (3, 0x01), (6, 0), (9, 0), (10, 0), (15, 0)],
+        Role::Server => &[(1, 0x0f), (8, 0), (11, 0), (13, 0)],
+        Role::Client => &[(2, 0x01), (3, 0x01), (6, 0), (9, 0), (10, 0), (12, 0), (14, 0), (15, 0)],
     }
 }
 
@@ -27,8 +27,8 @@ fn header(kind: Kind, payload_bytes: usize) -> Header {
     let (key_id, generation, op, timestamp) = match kind {
         Kind::Req | Kind::Resp | Kind::Err => (7, 1, 3, 9),
         Kind::Lost | Kind::Verdicts => (7, 1, 0, 9),
-        Kind::Hello | Kind::Retry => (0, 0, 1, 0),
-        Kind::HelloR => (0, 0, 0, 0),
+        Kind::Hello | Kind::Retry | Kind::Resume | Kind::Recover => (0, 0, 1, 0),
+        Kind::HelloR | Kind::ResumeR | Kind::RecoverR => (0, 0, 0, 0),
     };
     let flags = mvt_proto::Flags(0);
     Header { kind, flags, key_id, generation, op, counter: 5, timestamp, payload_bytes }
@@ -40,13 +40,17 @@ fn frame_of(header: &Header) -> Vec<u8> {
     frame
 }
 
-const KINDS: [(Kind, Role); 8] = [
+const KINDS: [(Kind, Role); 12] = [
     (Kind::Req, Role::Server),
     (Kind::Hello, Role::Server),
+    (Kind::Resume, Role::Server),
+    (Kind::Recover, Role::Server),
     (Kind::Resp, Role::Client),
     (Kind::Err, Role::Client),
     (Kind::HelloR, Role::Client),
     (Kind::Verdicts, Role::Client),
+    (Kind::ResumeR, Role::Client),
+    (Kind::RecoverR, Role::Client),
     (Kind::Retry, Role::Client),
     (Kind::Lost, Role::Client),
 ];
@@ -205,7 +209,7 @@ fn a_field_that_its_kind_does_not_use_must_be_zero() {
     let fields: [(usize, usize, &[Kind]); 4] = [
         (4, 8, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Verdicts, Kind::Lost]),
         (12, 2, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Verdicts, Kind::Lost]),
-        (14, 2, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Hello, Kind::Retry]),
+        (14, 2, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Hello, Kind::Retry, Kind::Resume, Kind::Recover]),
         (22, 6, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Verdicts, Kind::Lost]),
     ];
     for (kind, role) in KINDS {

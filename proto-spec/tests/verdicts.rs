@@ -32,7 +32,7 @@ impl Joined {
     fn new(suite: Suite) -> Self {
         let Pair { mut client, server } = Pair::unequal(suite, Limits::DEFAULT, Limits::DEFAULT);
         client.take_verdicts();
-        let (state, window) = server.into_parts();
+        let (state, window, _) = server.into_parts();
         Self { client, state, window }
     }
 
@@ -87,7 +87,7 @@ impl Joined {
     }
 
     /// The counters and statuses of a VERDICTS.
-    fn open(&self, frame: &[u8], pending: &[Pending]) -> Result<Vec<(u64, u16)>, Reject> {
+    fn open(&mut self, frame: &[u8], pending: &[Pending]) -> Result<Vec<(u64, u16)>, Reject> {
         let header = Header::parse(frame, Role::Client)?;
         let find = |counter| pending.iter().find(|pending| pending.counter() == counter);
         self.client.open_verdicts(&header, frame, find).map(Iterator::collect)
@@ -150,7 +150,7 @@ fn what_may_not_be_joined_is_answered_alone() {
 fn requests_without_the_flag_are_never_joined() {
     for suite in SUITES {
         let Pair { client, server } = Pair::unequal(suite, Limits::DEFAULT, Limits::DEFAULT);
-        let (state, window) = server.into_parts();
+        let (state, window, _) = server.into_parts();
         let mut joined = Joined { client, state, window };
         let (_, frames) = joined.requests(5);
         let answers = joined.answers(Engine::detect(), &frames, |_| Service::Verdict(0), &[]);
@@ -228,7 +228,7 @@ fn authentic_joint_answers_of_another_shape_are_refused() {
     let mut joined = Joined::new(Suite::Hs256);
     let (pending, frames) = joined.requests(VERDICTS_MAX + 1);
     let all: Vec<u64> = (0..=VERDICTS_MAX as u64).collect();
-    let open =
+    let mut open =
         |counters: &[u64], extra: &[u8]| joined.open(&forged(&pending, &frames, counters, extra), &pending);
     // The canary: the same hands make one that opens.
     assert_eq!(open(&[3, 4, 9], &[]), Ok(vec![(3, 0), (4, 0), (9, 0)]));

@@ -22,6 +22,7 @@ use crate::{
     limits::COOKIE_SECRET_MS,
     mailbox::{Mail, Mailbox},
     node::Node,
+    owner::Owner,
     shard::ConnectionId,
 };
 
@@ -151,7 +152,9 @@ fn address_bytes(peer: SocketAddr) -> [u8; 18] {
 fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Receiver<Job>) {
     for job in waiting {
         let mut mail = match admit(node, &job) {
-            Ok(admitted) => Mail::Admitted { connection: job.connection, admitted: Box::new(admitted) },
+            Ok((admitted, owner)) => {
+                Mail::Admitted { connection: job.connection, admitted: Box::new(admitted), owner }
+            }
             Err(reject) => Mail::LoginRefused { connection: job.connection, reject },
         };
         // A full mailbox means the shard is behind: the pool waits with it, and its own queue fills and sheds.
@@ -162,11 +165,14 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Receiver<Job>) {
     }
 }
 
-fn admit(node: &Node, job: &Job) -> Result<Admitted, Reject> {
+fn admit(node: &Node, job: &Job) -> Result<(Admitted, Owner), Reject> {
+    // Before the client is looked up: see `Owner`.
+    let authenticated_ms = node.clock.now_ms();
     let hello = Hello::parse(&job.hello)?;
     let responder = Responder::read(&node.identity, hello, &[], fresh_secret())?;
     let enrolment = node.enrolment.load();
     let client = enrolment.find(responder.client_public());
+    let owner = client.map(|client| Owner { client: client.id, authenticated_ms });
     // A client nobody knows costs the same work, and gets nothing for it.
     let suite = match client {
         Some(client) => responder.choose_suite(&client.suites),
@@ -179,10 +185,9 @@ fn admit(node: &Node, job: &Job) -> Result<Admitted, Reject> {
         server_time_ms: node.clock.now_ms(),
         limits: node.limits,
         lost_key: node.lost_keys.lost_key(key_id),
-        ticket: Vec::new(),
     };
     let admitted = responder.admit(&grant)?;
-    if client.is_some() { Ok(admitted) } else { Err(Reject::UnknownClient) }
+    owner.map(|owner| (admitted, owner)).ok_or(Reject::UnknownClient)
 }
 
 fn fresh_secret() -> Secret {

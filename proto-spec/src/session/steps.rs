@@ -22,6 +22,8 @@ pub struct Fresh {
     pub(super) stale: bool,
     /// May be answered together with others (§7.4).
     pub(super) joint: bool,
+    /// The flag of that name (§11.3.1).
+    pub(super) last: bool,
 }
 
 impl Fresh {
@@ -42,9 +44,9 @@ impl Fresh {
         if !tag_holds {
             return Err(Reject::BadTag);
         }
-        let Self { key_id, counter, generation, suite, stale, joint, .. } = self;
+        let Self { key_id, counter, generation, suite, stale, last, joint, .. } = self;
         let exchange = Exchange { key, suite, key_id, generation, counter, request_tag, joint };
-        Ok(Authentic { exchange, stale })
+        Ok(Authentic { exchange, stale, last })
     }
 }
 
@@ -54,12 +56,13 @@ impl Fresh {
 pub struct Authentic<K = RequestKey> {
     pub(super) exchange: Exchange<K>,
     pub(super) stale: bool,
+    pub(super) last: bool,
 }
 
 /// A verified request that is not executed: answered with an ERR.
 #[derive(Debug)]
 pub struct Refused<K = RequestKey> {
-    /// The counted reason: `Stale`, `Limit`, `Replay` or `TooOld`.
+    /// The counted reason: `Stale`, `Limit`, `Ended`, `Replay` or `TooOld`.
     pub reject: Reject,
     /// Seals the ERR.
     pub exchange: Exchange<K>,

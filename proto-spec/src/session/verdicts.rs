@@ -97,7 +97,7 @@ impl ClientSession {
     /// # Errors
     /// `Field` or `BadTag`: nothing of it is believed, and its requests go on waiting (§7.4.2).
     pub fn open_verdicts<'f, 'p>(
-        &self,
+        &mut self,
         header: &Header,
         frame: &'f [u8],
         pending_of: impl Fn(u64) -> Option<&'p Pending>,
@@ -125,6 +125,7 @@ impl ClientSession {
         }
         let first = first.ok_or(Reject::Field)?;
         first.key.open_joint(frame, tags[..count].as_flattened())?;
+        self.note_verified(header.generation);
         Ok(entries(payload))
     }
 }

@@ -10,7 +10,8 @@ use mvt_proto::{
 use crate::{
     handshakes::{Job, Load},
     limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX},
-    shard::{ConnectionId, Shard, batch::Origin},
+    owner::Owner,
+    shard::{ConnectionId, Shard, batch::Origin, sessions::Cold},
 };
 
 impl Shard {
@@ -51,16 +52,16 @@ impl Shard {
     }
 
     /// Keeps a granted session and sends its HELLO_R.
-    pub(super) fn admit(&mut self, id: ConnectionId, admitted: Admitted, now_ms: u64) {
+    pub(super) fn admit(&mut self, id: ConnectionId, admitted: Admitted, owner: Owner, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
         if connection.is_closing() {
             return;
         }
-        if self.sessions.insert(admitted.session) {
+        if self.sessions.insert(admitted.session, Cold { owner }) {
             self.counters.logins.add(1);
             self.counters.sessions_opened.add(1);
-            connection.output.extend_from_slice(&admitted.hello_r);
+            connection.output.extend_from_slice(&admitted.answer);
             self.connections.mark_dirty(id);
         } else {
             self.counters.sessions_refused.add(1);

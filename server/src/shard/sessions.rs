@@ -6,16 +6,33 @@ use mvt_proto::{
 };
 use mvt_sys::memory::{LINE_BYTES, advise_large_pages, prefetch};
 
-use crate::shard::index::{Index, Place};
+use crate::{
+    owner::Owner,
+    shard::index::{Index, Place},
+};
 
 /// Sessions of one chunk: 6 MiB of states, which large pages can back, and as many windows.
 const CHUNK_SESSIONS: usize = 1 << 15;
 
-/// Neither array is ever grown beyond its capacity, so nothing in it moves.
+/// What a session has that no request needs: kept apart, so that no request brings it near.
+#[derive(Debug)]
+pub struct Cold {
+    /// Whose session it is.
+    pub owner: Owner,
+}
+
+impl Cold {
+    const fn vacant() -> Self {
+        Self { owner: Owner::NOBODY }
+    }
+}
+
+/// No array is ever grown beyond its capacity, so nothing in it moves.
 #[derive(Debug)]
 struct Chunk {
     states: Vec<SessionState>,
     windows: Vec<u64>,
+    colds: Vec<Cold>,
 }
 
 impl Chunk {
@@ -24,14 +41,15 @@ impl Chunk {
         let mut windows = Vec::with_capacity(sessions * window_words);
         advise_large_pages(states.spare_capacity_mut());
         advise_large_pages(windows.spare_capacity_mut());
-        Self { states, windows }
+        Self { states, windows, colds: Vec::with_capacity(sessions) }
     }
 }
 
-/// At most `most` sessions, all with windows of the same width. A session costs 192 bytes, its window, and 12 bytes of
-/// index: 320 bytes beside the index with the default window.
+/// At most `most` sessions, all with windows of the same width. A session costs 192 bytes, its window, 24 cold bytes and 12
+/// bytes of index: 344 bytes beside the index with the default window.
 ///
-/// Invariants: `free` holds the places without a session, which hold [`SessionState::vacant`] and a window of zeros;
+/// Invariants: `free` holds the places without a session, which hold [`SessionState::vacant`], a window of zeros and
+/// [`Cold::vacant`];
 /// a session that leaves is wiped.
 #[derive(Debug)]
 pub struct Sessions {
@@ -78,7 +96,7 @@ impl Sessions {
     ///
     /// # Panics
     /// If its window is not of the width of this table: one node grants one width.
-    pub fn insert(&mut self, session: ServerSession) -> bool {
+    pub fn insert(&mut self, session: ServerSession, cold: Cold) -> bool {
         let (state, window) = session.into_parts();
         let key_id = state.key_id();
         if self.len() >= self.most || self.find(key_id).is_some() {
@@ -90,15 +108,16 @@ impl Sessions {
                 let (held, words) = self.parts_mut(Place(place));
                 *held = state;
                 words.copy_from_slice(&window);
+                *self.cold_mut(Place(place)) = cold;
                 Place(place)
             }
-            None => self.append(state, &window),
+            None => self.append(state, &window, cold),
         };
         self.index.insert(key_id, place);
         true
     }
 
-    fn append(&mut self, state: SessionState, window: &[u64]) -> Place {
+    fn append(&mut self, state: SessionState, window: &[u64], cold: Cold) -> Place {
         if self.place_count == self.chunks.len() * CHUNK_SESSIONS {
             let sessions = CHUNK_SESSIONS.min(self.most - self.place_count);
             self.chunks.push(Chunk::new(sessions, self.window_words));
@@ -106,6 +125,7 @@ impl Sessions {
         let chunk = &mut self.chunks[self.place_count / CHUNK_SESSIONS];
         chunk.states.push(state);
         chunk.windows.extend_from_slice(window);
+        chunk.colds.push(cold);
         self.place_count += 1;
         Place((self.place_count - 1) as u32)
     }
@@ -150,6 +170,12 @@ impl Sessions {
         (&mut chunk.states[at], words)
     }
 
+    /// The cold column at a place.
+    fn cold_mut(&mut self, place: Place) -> &mut Cold {
+        let (chunk, at) = split(place.0);
+        &mut self.chunks[chunk].colds[at]
+    }
+
     /// Looks at up to `count` places in turn: erases sessions past their deadline, moves the keys of the others on.
     /// Gives the number erased.
     pub fn sweep(&mut self, count: usize, now_ms: u64) -> u64 {
@@ -169,6 +195,7 @@ impl Sessions {
             // The old state wipes itself as it is dropped.
             *state = SessionState::vacant();
             words.fill(0);
+            *self.cold_mut(place) = Cold::vacant();
             self.index.remove(key_id, place);
             self.free.push(place.0);
             erased += 1;
