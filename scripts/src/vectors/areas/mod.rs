@@ -10,12 +10,18 @@ mod login_client;
 mod login_server;
 mod lost;
 mod material;
+mod recover;
+mod recover_client;
+mod recover_server;
 mod renewal;
 mod renewal_drain;
 mod renewal_script;
 mod renewal_share;
 mod replay;
 mod request;
+mod resume;
+mod resume_client;
+mod resume_server;
 mod retry;
 mod session;
 mod session_slot;
@@ -48,6 +54,12 @@ pub(super) fn all() -> Vec<Vector> {
         control::vectors(),
         control_offer::vectors(),
         ticket::vectors(),
+        resume::vectors(),
+        resume_server::vectors(),
+        resume_client::vectors(),
+        recover::vectors(),
+        recover_server::vectors(),
+        recover_client::vectors(),
     ]
     .into_iter()
     .flatten()
