@@ -84,4 +84,36 @@ impl GenerationKeys {
             confirm: key("confirm"),
         }
     }
+    /// No keys: what is left after an erasure.
+    pub(crate) const fn blank() -> Self {
+        Self {
+            ratchet: Secret::blank(),
+            resume: Secret::blank(),
+            control_c2s: Secret::blank(),
+            control_s2c: Secret::blank(),
+            request_chain: Secret::blank(),
+            confirm: Secret::blank(),
+        }
+    }
+
+    /// The keys of `generation`, one past that of `ratchet`, from what its OFFER agreed (§11). RT_g is consumed, hence erased.
+    #[must_use]
+    pub fn renew(
+        ratchet: Secret,
+        nonce: &Secret,
+        shared: Option<&Secret>,
+        key_id: u64,
+        generation: u16,
+    ) -> Self {
+        let mut ikm = zeroize::Zeroizing::new([0u8; 2 * KEY_BYTES]);
+        ikm[..KEY_BYTES].copy_from_slice(nonce.expose());
+        let length = match shared {
+            Some(shared) => {
+                ikm[KEY_BYTES..].copy_from_slice(shared.expose());
+                2 * KEY_BYTES
+            }
+            None => KEY_BYTES,
+        };
+        Self::derive(extract(ratchet.expose(), &ikm[..length]), key_id, generation)
+    }
 }

@@ -23,6 +23,20 @@ impl Secret {
         &self.0
     }
 
+    /// No secret: all zero.
+    #[must_use]
+    pub const fn blank() -> Self {
+        Self([0; KEY_BYTES])
+    }
+
+    /// The secret, leaving none.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let taken = Self(self.0);
+        self.zeroize();
+        taken
+    }
+
     /// For primitives that write their output in place.
     pub(crate) fn expose_mut(&mut self) -> &mut [u8; KEY_BYTES] {
         &mut self.0

@@ -7,7 +7,7 @@ use std::{
 };
 
 use hashbrown::HashMap;
-use mvt_proto::{Suite, constants::KEY_BYTES, keyfile};
+use mvt_proto::{ClientId, Suite, constants::KEY_BYTES, keyfile};
 
 /// Most bytes of a client id.
 pub const CLIENT_ID_BYTES_MAX: usize = 64;
@@ -66,6 +66,8 @@ pub enum LineFault {
 pub struct Client {
     /// Its name in logs and policies.
     pub client_id: String,
+    /// What sessions, tickets and revocations call it.
+    pub id: ClientId,
     /// The suites it may use; all when the line names none.
     pub suites: Vec<Suite>,
 }
@@ -159,7 +161,7 @@ fn parse_line(line: &str) -> Result<([u8; KEY_BYTES], Client), LineFault> {
         }
     }
     let suites = suites.unwrap_or_else(|| Suite::ALL.iter().map(|(suite, _)| *suite).collect());
-    Ok((key, Client { client_id: client_id.to_owned(), suites }))
+    Ok((key, Client { client_id: client_id.to_owned(), id: ClientId::of_name(client_id), suites }))
 }
 
 /// Whether `text` may name a client.

@@ -22,6 +22,7 @@ use crate::{
     limits::COOKIE_SECRET_MS,
     mailbox::{Mail, Mailbox},
     node::Node,
+    owner::Owner,
     shard::ConnectionId,
 };
 
@@ -116,12 +117,7 @@ impl HandshakePool {
 
     /// The cookie the HELLO must bring; `None` when it brings a valid one (§14.2).
     #[must_use]
-    pub fn cookie_to_bring(
-        &self,
-        hello: &Hello<'_>,
-        peer: SocketAddr,
-        now_ms: u64,
-    ) -> Option<[u8; COOKIE_BYTES]> {
+    pub fn cookie_to_bring(&self, frame: &[u8], peer: SocketAddr, now_ms: u64) -> Option<[u8; COOKIE_BYTES]> {
         let mut cookies = self.cookies.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if now_ms.saturating_sub(cookies.made_ms) >= COOKIE_SECRET_MS
             && let Ok(secret) = random_secret()
@@ -131,8 +127,8 @@ impl HandshakePool {
             cookies.made_ms = now_ms;
         }
         let address = address_bytes(peer);
-        let is_valid = cookies.current.accepts(hello, &address) || cookies.previous.accepts(hello, &address);
-        (!is_valid).then(|| cookies.current.cookie(hello, &address))
+        let is_valid = cookies.current.accepts(frame, &address) || cookies.previous.accepts(frame, &address);
+        (!is_valid).then(|| cookies.current.cookie(frame, &address))
     }
 }
 
@@ -151,7 +147,9 @@ fn address_bytes(peer: SocketAddr) -> [u8; 18] {
 fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Receiver<Job>) {
     for job in waiting {
         let mut mail = match admit(node, &job) {
-            Ok(admitted) => Mail::Admitted { connection: job.connection, admitted: Box::new(admitted) },
+            Ok((admitted, owner)) => {
+                Mail::Admitted { connection: job.connection, admitted: Box::new(admitted), owner }
+            }
             Err(reject) => Mail::LoginRefused { connection: job.connection, reject },
         };
         // A full mailbox means the shard is behind: the pool waits with it, and its own queue fills and sheds.
@@ -162,11 +160,14 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Receiver<Job>) {
     }
 }
 
-fn admit(node: &Node, job: &Job) -> Result<Admitted, Reject> {
+fn admit(node: &Node, job: &Job) -> Result<(Admitted, Owner), Reject> {
+    // Before the client is looked up: see `Owner`.
+    let authenticated_ms = node.clock.now_ms();
     let hello = Hello::parse(&job.hello)?;
     let responder = Responder::read(&node.identity, hello, &[], fresh_secret())?;
     let enrolment = node.enrolment.load();
     let client = enrolment.find(responder.client_public());
+    let owner = client.map(|client| Owner { client: client.id, authenticated_ms });
     // A client nobody knows costs the same work, and gets nothing for it.
     let suite = match client {
         Some(client) => responder.choose_suite(&client.suites),
@@ -179,10 +180,9 @@ fn admit(node: &Node, job: &Job) -> Result<Admitted, Reject> {
         server_time_ms: node.clock.now_ms(),
         limits: node.limits,
         lost_key: node.lost_keys.lost_key(key_id),
-        ticket: Vec::new(),
     };
     let admitted = responder.admit(&grant)?;
-    if client.is_some() { Ok(admitted) } else { Err(Reject::UnknownClient) }
+    owner.map(|owner| (admitted, owner)).ok_or(Reject::UnknownClient)
 }
 
 fn fresh_secret() -> Secret {

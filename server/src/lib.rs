@@ -3,7 +3,8 @@
 //! - [`run`] puts the parts together; [`cli`], [`config`], [`enrolment`], [`keys`] say what they are.
 //! - [`driver`] moves bytes between sockets and a [`shard`].
 //! - [`shard`] is the engine: bytes and `now` in, bytes and deadlines out; no I/O.
-//! - [`handshakes`] does the slow work of logins beside the shards; [`mailbox`] brings results back.
+//! - [`handshakes`] does the slow work of logins beside the shards; [`mailbox`] brings results back,
+//!   each session with its [`owner`].
 //! - [`service`] executes what was verified. [`counters`] counts everything, [`clock`] is server time.
 //! - [`doctor`] says what this host allows. [`fatal`] is what ends the process, with its exit status.
 
@@ -18,6 +19,7 @@ pub mod handshakes;
 pub mod shard;
 
 pub mod mailbox;
+pub mod owner;
 
 pub mod service;
 

@@ -16,8 +16,10 @@ pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
 pub const MAILBOX_COUNT_MAX: usize = 4096;
 /// Time between two sweeps over deadlines, ms.
 pub const SWEEP_INTERVAL_MS: u64 = 50;
-/// Sessions, and connections, looked at in one sweep.
+/// Connections looked at in one sweep.
 pub const SWEEP_COUNT_MAX: usize = 4096;
+/// Sessions looked at between two turns: what a request may have to wait for is the time of these, not of all that are due.
+pub const RECLAIM_COUNT_MAX: usize = 256;
 /// How long a started frame, or output that nobody reads, may stand still, ms.
 pub const STALL_MS: u64 = 10_000;
 /// How long a closed connection may take to hear of it, ms.

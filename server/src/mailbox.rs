@@ -9,7 +9,7 @@ use std::{
 use crossbeam::queue::ArrayQueue;
 use mvt_proto::{Reject, login::Admitted};
 
-use crate::{limits::MAILBOX_COUNT_MAX, shard::ConnectionId};
+use crate::{limits::MAILBOX_COUNT_MAX, owner::Owner, shard::ConnectionId};
 
 /// What other threads tell a shard.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub enum Mail {
         connection: ConnectionId,
         /// The answer and the session to keep.
         admitted: Box<Admitted>,
+        /// Whose session it is.
+        owner: Owner,
     },
     /// A login was refused.
     LoginRefused {

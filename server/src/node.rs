@@ -6,7 +6,7 @@ use mvt_proto::{
     keyfile::KeyFile,
     login::{Identity, Mac1},
     lost::LostKeys,
-    secret::Secret,
+    schedule::GenerationKeys,
     session::ServerSession,
 };
 
@@ -73,7 +73,7 @@ impl Node {
     /// # Errors
     /// [`Fatal::Randomness`].
     pub fn dummy_session(&self) -> Result<ServerSession, Fatal> {
-        let chain: Secret = keys::random_secret()?;
-        Ok(ServerSession::new(0, Suite::Hs256, self.limits, chain, self.clock.now_ms()))
+        let keys = GenerationKeys::derive(keys::random_secret()?, 0, 0);
+        Ok(ServerSession::new(0, Suite::Hs256, self.limits, keys, self.clock.now_ms()))
     }
 }

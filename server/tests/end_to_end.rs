@@ -250,7 +250,7 @@ fn every_refused_login_is_a_closed_connection() {
         let mut bad_noise = honest;
         bad_noise[100] ^= 1;
         let mac1 = mvt_proto::login::Mac1::new(&server.public_key);
-        let tag = mac1.hello_tag(&bad_noise[..496]);
+        let tag = mac1.tag(&bad_noise[..496]);
         bad_noise[496..].copy_from_slice(&tag);
         for hello in [unknown, bad_mac1, bad_noise] {
             let mut wire = server.connect();

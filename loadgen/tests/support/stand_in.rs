@@ -159,9 +159,8 @@ impl Conversation {
             server_time_ms: now_ms(),
             limits: self.limits,
             lost_key: LostKey::new(LOST_KEY),
-            ticket: Vec::new(),
         };
-        let Admitted { hello_r, session } = responder.admit(&grant).map_err(|_| Close)?;
+        let Admitted { answer: hello_r, session, .. } = responder.admit(&grant).map_err(|_| Close)?;
         self.sessions.push(session);
         self.out.extend(hello_r);
         if self.fault == Fault::Garbage {

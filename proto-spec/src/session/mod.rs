@@ -5,15 +5,17 @@ mod client;
 mod exchange;
 mod many;
 mod outstanding;
+mod renewal;
 mod server;
 mod state;
 mod steps;
 
 pub use batch::{BATCH_REQUESTS_MAX, Batch, Place};
-pub use client::{Answer, ClientSession, Granted, Pending, SealError};
+pub use client::{Answer, ClientSession, Granted, Pending, SealError, Told};
 pub use exchange::Exchange;
 pub use many::{Received, Request};
 pub use outstanding::Outstanding;
+pub use renewal::{BadTags, Current, Offering, Rekey, Renewal, Shared};
 pub use server::ServerSession;
 pub use state::{STATE_BYTES_HOT, SessionState};
 pub use steps::{Authentic, Fresh, Refused};

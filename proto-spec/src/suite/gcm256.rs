@@ -24,11 +24,11 @@ type Cipher = AesGcm<Aes256Enc, U12>;
 /// Lanes whose keys are derived at a time.
 const SOME: usize = 16;
 
-pub(super) fn seal(key: &Secret, frame: &mut [u8], bound_to: &[u8]) {
+pub(crate) fn seal(key: &Secret, frame: &mut [u8], bound_to: &[u8]) {
     seal_with(&Cipher::new(key.expose().into()), frame, bound_to);
 }
 
-pub(super) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
+pub(crate) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
     open_with(&Cipher::new(key.expose().into()), frame, bound_to)
 }
 

@@ -32,7 +32,9 @@ impl Shard {
         let (mut is_shutdown, mut has_forwarded) = (false, false);
         while let Some(mail) = mailbox.take() {
             match mail {
-                Mail::Admitted { connection, admitted } => self.admit(connection, *admitted, now_ms),
+                Mail::Admitted { connection, admitted, owner } => {
+                    self.admit(connection, *admitted, owner, now_ms);
+                }
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
                 Mail::Forwarded { from_shard, connection, frame } => {
                     let origin = Origin::Forwarded { from_shard: from_shard as u16, connection };

@@ -11,10 +11,12 @@ mod connections;
 mod forward;
 mod index;
 mod login;
+mod renewals;
 pub mod sessions;
 mod sweep;
 mod turn;
 mod verify;
+mod wheel;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -81,7 +83,7 @@ impl Shard {
     /// A shard without connections or sessions.
     ///
     /// # Errors
-    /// [`Fatal::Randomness`].
+    /// [`Fatal::Randomness`], or [`Fatal::Os`] when there are no addresses for the sessions there may be.
     pub fn new(parts: Parts) -> Result<Self, Fatal> {
         Self::with_engine(parts, Engine::detect())
     }
@@ -89,13 +91,14 @@ impl Shard {
     /// The same, computing request keys and tags with `engine`.
     ///
     /// # Errors
-    /// [`Fatal::Randomness`].
+    /// As [`Shard::new`].
     pub fn with_engine(parts: Parts, engine: Engine) -> Result<Self, Fatal> {
         let Parts { index, node, service, counters, handshakes, mailboxes } = parts;
         Ok(Self {
             index,
             dummy: node.dummy_session()?.into_parts().0,
-            sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits),
+            sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits)
+                .map_err(|source| Fatal::Os { what: "cannot reserve the table of sessions", source })?,
             connections: Connections::new(node.connections_per_shard_max),
             batch: Batch::new(),
             rows: Vec::with_capacity(session::BATCH_REQUESTS_MAX),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mvt_lanes::Engine;
 use mvt_proto::{
-    Limits, Suite,
+    ClientId, Limits, Suite,
     header::key_id,
     keyfile::KeyFile,
     login::{Admitted, Identity, Initiator, Offer},
@@ -20,6 +20,7 @@ use mvt_server::{
     handshakes::HandshakePool,
     mailbox::{Mail, Mailbox},
     node::Node,
+    owner::Owner,
     service::ServiceKind,
     shard::{ConnectionId, Parts, Shard},
 };
@@ -59,7 +60,6 @@ pub fn halves(shard: u8, number: u64, suite: Suite, limits: Limits) -> (ClientSe
         server_time_ms: ORIGIN_MS,
         request_chain: secret(number),
         lost_key: LostKey::new([1; 16]),
-        ticket: Vec::new(),
     };
     (
         ClientSession::new(granted, ORIGIN_MS),
@@ -120,10 +120,15 @@ impl Rig {
 
     /// Lets `session` in as a login would: a HELLO arrives, and what the pool made of it comes as mail.
     pub fn admit(&mut self, session: ServerSession) {
+        self.admit_for(Owner { client: ClientId::of_name("tester"), authenticated_ms: ORIGIN_MS }, session);
+    }
+
+    /// The same, for this owner.
+    pub fn admit_for(&mut self, owner: Owner, session: ServerSession) {
         self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
         self.shard.turn(ORIGIN_MS);
-        let admitted = Box::new(Admitted { hello_r: Vec::new(), session });
-        let mail = Mail::Admitted { connection: self.admitting, admitted };
+        let admitted = Box::new(Admitted { answer: Vec::new(), session });
+        let mail = Mail::Admitted { connection: self.admitting, admitted, owner };
         assert!(self.mailboxes[0].post(mail).is_ok(), "the mailbox has room");
         self.shard.read_mail(ORIGIN_MS);
         while let Some(id) = self.shard.next_dirty() {
