@@ -51,11 +51,18 @@ impl Shard {
         Ok(())
     }
 
-    /// Keeps a granted session and sends its HELLO_R.
+    /// Keeps a granted session and sends its HELLO_R; unless its client was revoked while the pool was at it, then it ends as
+    /// with a client nobody knows (SPEC §12.2.1).
     pub(super) fn admit(&mut self, id: ConnectionId, admitted: Admitted, owner: Owner, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
         if connection.is_closing() {
+            return;
+        }
+        if self.node.revocations.load().refuses_owner(&owner) {
+            self.counters.sessions_revoked.add(1);
+            self.counters.reject(Reject::UnknownClient);
+            self.end(id, now_ms);
             return;
         }
         if self.sessions.insert(admitted.session, owner, now_ms) {

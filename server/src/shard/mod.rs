@@ -12,13 +12,14 @@ mod forward;
 mod index;
 mod login;
 mod renewals;
+mod revocation;
 pub mod sessions;
 mod sweep;
 mod turn;
 mod verify;
 mod wheel;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use mvt_lanes::Engine;
 use mvt_proto::{
@@ -39,6 +40,7 @@ use batch::Batch;
 use connection::Connection;
 use connections::Connections;
 use index::Place;
+use revocation::Scan;
 use sessions::Sessions;
 use turn::What;
 
@@ -77,6 +79,8 @@ pub struct Shard {
     /// Frames of keys we do not hold are verified against it (SPEC §9.2).
     dummy: SessionState,
     answer: Vec<u8>,
+    /// Revocations whose sessions are not all erased yet, the one under way first.
+    revoking: VecDeque<Scan>,
 }
 
 impl Shard {
@@ -106,6 +110,7 @@ impl Shard {
             lanes: session::Batch::new(engine),
             answers: Answers::default(),
             answer: Vec::new(),
+            revoking: VecDeque::new(),
             node,
             service,
             counters,

@@ -226,6 +226,26 @@ impl Sessions {
         self.vacate(place);
     }
 
+    /// Looks at the owners in up to `count` places from number `from` on and erases the sessions of those that `is_void`. Gives
+    /// the number erased and the place to go on from; `None` when that was the last one.
+    pub fn revoke(
+        &mut self,
+        from: usize,
+        count: usize,
+        is_void: impl Fn(&Owner) -> bool,
+    ) -> (u64, Option<usize>) {
+        let mut erased = 0;
+        let end = self.places.len().min(from + count);
+        for number in from..end {
+            let place = Place(number as u32);
+            if is_void(&self.cold(place).owner) && self.state(place).key_id() != 0 {
+                self.erase(place);
+                erased += 1;
+            }
+        }
+        (erased, (end < self.places.len()).then_some(end))
+    }
+
     /// Looks at up to `most` sessions that are due: erases those past their deadline, moves the keys of the others on.
     pub fn sweep(&mut self, most: usize, now_ms: u64) -> Swept {
         let (mut erased_count, mut looks) = (0, 0);
