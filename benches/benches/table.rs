@@ -8,13 +8,11 @@ use std::hint::black_box;
 use mvt_proto::{
     Flags, Header, Kind, Limits, Suite,
     replay::{window_words, word_of},
+    schedule::GenerationKeys,
     secret::Secret,
     session::{BATCH_REQUESTS_MAX, ServerSession},
 };
-use mvt_server::{
-    owner::Owner,
-    shard::sessions::{Cold, Sessions},
-};
+use mvt_server::{owner::Owner, shard::sessions::Sessions};
 
 const COUNTS: [usize; 3] = [100_000, 1_000_000, 10_000_000];
 const LOOKUPS: usize = 1 << 17;
@@ -105,12 +103,12 @@ fn main() {
     let counts = only.map_or_else(|| COUNTS.to_vec(), |count| vec![count]);
     for count in counts {
         let before = resident_bytes();
-        let mut sessions = Sessions::new(count, Limits::DEFAULT.replay_window_bits);
+        let mut sessions = Sessions::new(count, Limits::DEFAULT.replay_window_bits).expect("mapped");
         let start = cpu_ns();
         for number in 0..count as u64 {
-            let chain = Secret::new([number as u8; 32]);
-            let session = ServerSession::new(key_id(number), Suite::Hs256, Limits::DEFAULT, chain, NOW_MS);
-            assert!(sessions.insert(session, Cold { owner: Owner::NOBODY }), "key ids differ");
+            let keys = GenerationKeys::derive(Secret::new([number as u8; 32]), key_id(number), 0);
+            let session = ServerSession::new(key_id(number), Suite::Hs256, Limits::DEFAULT, keys, NOW_MS);
+            assert!(sessions.insert(session, Owner::NOBODY, NOW_MS), "key ids differ");
         }
         let made = (cpu_ns() - start) as f64 / count as f64;
         let resident = (resident_bytes() - before) as f64 / count as f64;

@@ -13,6 +13,7 @@ use support::{
     CLIENT_ORIGIN_MS, KEY_ID, ORIGIN_MS, Pair, client_identity, flipped, grant, hello, hello_with,
     hello_with_cookie, lost_key,
     noise::{self, HelloParts, HelloRParts, LISTS},
+    points::{bad_points, with_top_bit},
     read_hello, read_hello_with, secret, server_identity,
 };
 
@@ -20,44 +21,6 @@ const GCM: &[Suite] = &[Suite::Gcm256];
 
 fn public_of(fill: u8) -> [u8; 32] {
     *Identity::new(secret(fill)).public()
-}
-
-/// The field's prime 2^255 − 19, little-endian, plus `add` below 19.
-fn prime_plus(add: u8) -> [u8; 32] {
-    let mut point = [0xff; 32];
-    point[0] = 0xed + add;
-    point[31] = 0x7f;
-    point
-}
-
-fn hex(text: &str) -> [u8; 32] {
-    core::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hex"))
-}
-
-/// Points of small order in their canonical encodings (RFC 7748, §6.1; the Wycheproof set), and all other
-/// encodings of points below 2^255.
-fn bad_points() -> Vec<[u8; 32]> {
-    let mut one = [0u8; 32];
-    one[0] = 1;
-    let mut below_prime = prime_plus(0);
-    below_prime[0] -= 1;
-    let mut points = vec![
-        [0u8; 32],
-        one,
-        below_prime,
-        hex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
-        hex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
-    ];
-    points.extend((0..19).map(prime_plus));
-    points
-}
-
-/// The same points and an honest one with the top bit set, which X25519 ignores: a second encoding each.
-fn with_top_bit() -> Vec<[u8; 32]> {
-    let mut points = bad_points();
-    points.push(public_of(0xe1));
-    points.iter_mut().for_each(|point| point[31] |= 0x80);
-    points
 }
 
 fn forged_hello(ephemeral_public: [u8; 32], static_public: [u8; 32], lists: &[u8], padding: u8) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! The configuration file: TOML, every key optional, unknown keys refused, every error located.
 
+mod store;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -7,6 +9,8 @@ use std::{
 
 use mvt_proto::Limits;
 use serde::{Deserialize, Deserializer, de::Error as _};
+
+pub use store::{Admin, Engine, StoreTable};
 
 use crate::{limits::SHARDS_MAX, service::ServiceKind};
 
@@ -53,6 +57,10 @@ pub struct Config {
     pub listen: Listen,
     /// Who we are, and who may log in.
     pub identity: IdentityFiles,
+    /// Where clients and revocations are kept.
+    pub store: StoreTable,
+    /// Who may give commands to the running server.
+    pub admin: Admin,
     /// How bytes are moved.
     pub io: Io,
     /// Bounds.
@@ -85,7 +93,7 @@ impl Default for Listen {
 pub struct IdentityFiles {
     /// The server's key file, made by `keygen`.
     pub key_file: PathBuf,
-    /// The file of enrolled clients.
+    /// The authorized file, for `store.engine = "file"`.
     pub clients_file: PathBuf,
     /// First 16 bits of the key ids this node makes; different on every node.
     pub node_slot: u16,
@@ -277,7 +285,14 @@ impl Config {
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        for file in [&mut config.identity.key_file, &mut config.identity.clients_file] {
+        let Self { identity, store, admin, .. } = &mut config;
+        for file in [
+            &mut identity.key_file,
+            &mut identity.clients_file,
+            &mut store.file,
+            &mut store.seal_key_file,
+            &mut admin.socket,
+        ] {
             *file = folder.join(&*file);
         }
         Ok(config)
@@ -361,7 +376,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 22, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 28, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]

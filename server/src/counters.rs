@@ -36,6 +36,7 @@ events! {
     reads_paused, "Times a connection was not read because its output stood at the watermark.";
     sessions_opened, "Sessions made.";
     sessions_erased, "Sessions erased at their deadline.";
+    sessions_revoked, "Sessions erased, or refused at login, because their client was revoked.";
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
     forward_dropped, "Frames dropped because the owning shard's mailbox was full.";

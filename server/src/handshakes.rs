@@ -117,12 +117,7 @@ impl HandshakePool {
 
     /// The cookie the HELLO must bring; `None` when it brings a valid one (§14.2).
     #[must_use]
-    pub fn cookie_to_bring(
-        &self,
-        hello: &Hello<'_>,
-        peer: SocketAddr,
-        now_ms: u64,
-    ) -> Option<[u8; COOKIE_BYTES]> {
+    pub fn cookie_to_bring(&self, frame: &[u8], peer: SocketAddr, now_ms: u64) -> Option<[u8; COOKIE_BYTES]> {
         let mut cookies = self.cookies.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if now_ms.saturating_sub(cookies.made_ms) >= COOKIE_SECRET_MS
             && let Ok(secret) = random_secret()
@@ -132,8 +127,8 @@ impl HandshakePool {
             cookies.made_ms = now_ms;
         }
         let address = address_bytes(peer);
-        let is_valid = cookies.current.accepts(hello, &address) || cookies.previous.accepts(hello, &address);
-        (!is_valid).then(|| cookies.current.cookie(hello, &address))
+        let is_valid = cookies.current.accepts(frame, &address) || cookies.previous.accepts(frame, &address);
+        (!is_valid).then(|| cookies.current.cookie(frame, &address))
     }
 }
 

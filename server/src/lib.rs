@@ -1,6 +1,9 @@
 //! The MVT verification server as a library; `main.rs` is the start-up list. The modules, top-down:
 //!
-//! - [`run`] puts the parts together; [`cli`], [`config`], [`enrolment`], [`keys`] say what they are.
+//! - [`run`] puts the parts together; [`cli`], [`config`], [`keys`] say what they are.
+//! - [`command`] is what an operator asks, [`admin`] the way to the running server and its control thread.
+//! - [`registry`] is the clients and revocations of a [`store`]; [`enrolment`] and [`revocations`] are what it publishes, made of
+//!   [`buckets`].
 //! - [`driver`] moves bytes between sockets and a [`shard`].
 //! - [`shard`] is the engine: bytes and `now` in, bytes and deadlines out; no I/O.
 //! - [`handshakes`] does the slow work of logins beside the shards; [`mailbox`] brings results back,
@@ -11,7 +14,10 @@
 pub mod run;
 
 pub mod cli;
+pub mod command;
 pub mod doctor;
+
+pub mod admin;
 
 pub mod driver;
 
@@ -25,8 +31,14 @@ pub mod service;
 
 pub mod node;
 
+pub mod registry;
+
 pub mod enrolment;
 pub mod keys;
+pub mod revocations;
+
+pub mod buckets;
+pub mod store;
 
 pub mod config;
 

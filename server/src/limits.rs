@@ -16,8 +16,24 @@ pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
 pub const MAILBOX_COUNT_MAX: usize = 4096;
 /// Time between two sweeps over deadlines, ms.
 pub const SWEEP_INTERVAL_MS: u64 = 50;
-/// Sessions, and connections, looked at in one sweep.
+/// Connections looked at in one sweep.
 pub const SWEEP_COUNT_MAX: usize = 4096;
+/// Sessions looked at between two turns: what a request may have to wait for is the time of these, not of all that are due.
+pub const RECLAIM_COUNT_MAX: usize = 256;
+/// Sessions looked at in one step for a revocation.
+pub const REVOKE_COUNT_MAX: usize = 8192;
+/// How long an admin command waits for every shard to have erased the sessions of a revoked client, ms.
+pub const REVOKE_CONFIRM_MS: u64 = 10_000;
+/// Bytes of an admin request, with its end of line.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of an admin answer its caller takes.
+pub const ADMIN_ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Callers of the admin socket at once; others wait.
+pub const ADMIN_PEERS_MAX: usize = 16;
+/// How long an admin caller may take to send a request, or to read its answer, ms.
+pub const ADMIN_PEER_MS: u64 = 5_000;
+/// Clients in one answer to `list`, lines in one to `audit`.
+pub const ADMIN_LIST_COUNT_MAX: usize = 512;
 /// How long a started frame, or output that nobody reads, may stand still, ms.
 pub const STALL_MS: u64 = 10_000;
 /// How long a closed connection may take to hear of it, ms.

@@ -3,13 +3,16 @@
 use std::{
     io::{self, Write},
     os::unix::net::UnixStream,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use crossbeam::queue::ArrayQueue;
+use crossbeam::{channel::Sender, queue::ArrayQueue};
 use mvt_proto::{Reject, login::Admitted};
 
-use crate::{limits::MAILBOX_COUNT_MAX, owner::Owner, shard::ConnectionId};
+use crate::{limits::MAILBOX_COUNT_MAX, owner::Owner, revocations::Revocations, shard::ConnectionId};
 
 /// What other threads tell a shard.
 #[derive(Debug)]
@@ -48,6 +51,13 @@ pub enum Mail {
         /// Whether the request was verified.
         verified: bool,
     },
+    /// Erase every session these refuse, and say so: `confirm` takes our number when none is left (SPEC §12.2.1).
+    Revoke {
+        /// What was revoked just now. The node's snapshot refuses it already.
+        revoked: Arc<Revocations>,
+        /// Has room for every shard.
+        confirm: Sender<usize>,
+    },
     /// Stop accepting, answer what was received, and end.
     Shutdown,
 }
@@ -80,11 +90,16 @@ impl Mailbox {
     /// The mail, when the box is full.
     pub fn post(&self, mail: Mail) -> Result<(), Mail> {
         self.queue.push(mail)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Wakes the shard: it looks for mail and goes on with what it had put off.
+    pub fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             // A full socket means a wake-up is under way, which is all that is wanted.
             let _ = (&self.waker).write(&[1]);
         }
-        Ok(())
     }
 
     /// To be called after a wake-up and before [`Mailbox::take`], so that later mail wakes again.

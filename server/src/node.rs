@@ -6,13 +6,16 @@ use mvt_proto::{
     keyfile::KeyFile,
     login::{Identity, Mac1},
     lost::LostKeys,
-    secret::Secret,
+    schedule::GenerationKeys,
     session::ServerSession,
 };
 
-use crate::{clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys};
+use crate::{
+    clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys, registry::Unsealer,
+    revocations::Revocations,
+};
 
-/// The node: its keys, its clients, its limits. Shared and unchanging but for the enrolment.
+/// The node: its keys, its clients, its limits. Shared and unchanging but for the two snapshots that the control thread replaces.
 #[derive(Debug)]
 pub struct Node {
     /// Static key pair of the server.
@@ -35,8 +38,12 @@ pub struct Node {
     pub idle_ms: u64,
     /// Server time.
     pub clock: ServerClock,
-    /// Enrolled clients; replaced as a whole.
+    /// Who may log in; replaced as a whole.
     pub enrolment: ArcSwap<Enrolment>,
+    /// Opens recovery secrets; `None` without a seal key.
+    pub unsealer: Option<Unsealer>,
+    /// What is void although it is genuine; replaced as a whole.
+    pub revocations: ArcSwap<Revocations>,
 }
 
 impl Node {
@@ -64,6 +71,8 @@ impl Node {
             idle_ms: config.limits.idle_ms,
             clock: ServerClock::start(),
             enrolment: ArcSwap::from_pointee(enrolment),
+            unsealer: None,
+            revocations: ArcSwap::default(),
             identity: key_file.identity,
         })
     }
@@ -73,7 +82,7 @@ impl Node {
     /// # Errors
     /// [`Fatal::Randomness`].
     pub fn dummy_session(&self) -> Result<ServerSession, Fatal> {
-        let chain: Secret = keys::random_secret()?;
-        Ok(ServerSession::new(0, Suite::Hs256, self.limits, chain, self.clock.now_ms()))
+        let keys = GenerationKeys::derive(keys::random_secret()?, 0, 0);
+        Ok(ServerSession::new(0, Suite::Hs256, self.limits, keys, self.clock.now_ms()))
     }
 }

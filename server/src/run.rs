@@ -14,17 +14,18 @@ use signal_hook::{
 };
 
 use crate::{
+    admin::control::Control,
     clock::ServerClock,
     config::{Config, Log, LogFormat, LogLevel},
     counters::Counters,
     driver::{self, Mechanism, Seat},
-    enrolment::Enrolment,
     fatal::Fatal,
     handshakes::HandshakePool,
     keys,
     limits::SHARDS_MAX,
     mailbox::{Mail, Mailbox},
     node::Node,
+    registry::{self, Registry},
     shard::{Parts, Shard},
 };
 
@@ -32,6 +33,7 @@ use crate::{
 pub struct Prepared {
     config: Config,
     node: Node,
+    registry: Registry,
     shard_count: usize,
 }
 
@@ -45,14 +47,16 @@ pub fn prepare(path: Option<&Path>) -> Result<Prepared, Fatal> {
         None => Config::default(),
     };
     let key_file = keys::read(&config.identity.key_file)?;
-    let enrolment = Enrolment::read(&config.identity.clients_file)?;
+    let registry = registry::open(&config)?;
     let shard_count = match config.io.shards {
         0 if !config.io.cores.is_empty() => config.io.cores.len(),
         0 => mvt_sys::affinity::allowed_cores().len().min(SHARDS_MAX),
         count => count,
     };
-    let node = Node::new(&config, key_file, enrolment, shard_count)?;
-    Ok(Prepared { config, node, shard_count })
+    let mut node = Node::new(&config, key_file, registry.enrolment().clone(), shard_count)?;
+    node.revocations.store(Arc::new(registry.revocations().clone()));
+    node.unsealer = registry.unsealer();
+    Ok(Prepared { config, node, registry, shard_count })
 }
 
 impl Prepared {
@@ -91,11 +95,12 @@ pub struct Running {
     shards: Vec<JoinHandle<()>>,
     mailboxes: Arc<[Mailbox]>,
     counters: Vec<Arc<Counters>>,
+    control: Control,
 }
 
 impl Running {
     fn start(prepared: Prepared) -> Result<Self, Fatal> {
-        let Prepared { config, node, shard_count } = prepared;
+        let Prepared { config, node, registry, shard_count } = prepared;
         let mechanism = Mechanism::choose(config.io.backend)?;
         let wanted = config.listen.tcp;
         let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
@@ -131,15 +136,18 @@ impl Running {
             // A shard that cannot start aborts the process: see `spawn`.
             let _ = all_started.recv();
         }
+        let control = Control::start(&config.admin.socket, registry, node.clone(), mailboxes.clone())?;
         let backend = mechanism.name();
         tracing::info!(%address, backend, shards = shard_count, clients = node.enrolment.load().len(), "serving");
         let mut out = std::io::stdout();
         let _ = writeln!(out, "ready tcp={address} backend={backend} shards={shard_count}");
         let _ = out.flush();
-        Ok(Self { shards, mailboxes, counters })
+        Ok(Self { shards, mailboxes, counters, control })
     }
 
     fn stop(self) {
+        // First: a revocation under way needs the shards.
+        self.control.stop();
         for mailbox in self.mailboxes.iter() {
             let mut mail = Mail::Shutdown;
             while let Err(returned) = mailbox.post(mail) {

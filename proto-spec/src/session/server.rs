@@ -7,6 +7,7 @@ use crate::{
     Header, Limits, Reject, Suite,
     replay::window_words,
     schedule::GenerationKeys,
+    secret::Secret,
     session::{
         Authentic, BadTags, Current, Exchange, Fresh, Offering, Refused, Rekey, Renewal, SessionState, Shared,
     },
@@ -161,6 +162,7 @@ impl ServerSession {
     /// Appends the OFFER to `out`: the outstanding one when its time has come again, otherwise one made of what
     /// `offering` gives.
     pub fn offer(&mut self, offering: impl FnOnce() -> Offering, now_ms: u64, out: &mut Vec<u8>) {
+        self.advance(now_ms);
         match &mut self.renewal {
             Some(renewal) => out.extend_from_slice(renewal.offer_again(now_ms).unwrap_or_default()),
             None => {
@@ -180,6 +182,13 @@ impl ServerSession {
         self.advance(now_ms);
         let renewal = self.renewal.as_mut().ok_or(Reject::Control)?;
         renewal.control(&self.state, &mut self.rekey, header, frame, now_ms)
+    }
+
+    /// Appends the TICKET of the current generation to `out`, once (§11.1.3); gives RS_g, which `ticket` is to hold.
+    pub fn ticket(&mut self, ticket: &[u8], now_ms: u64, out: &mut Vec<u8>) -> Option<Secret> {
+        let resume = self.rekey.take_resume()?;
+        self.rekey.seal_ticket(&self.state, ticket, now_ms, out);
+        Some(resume)
     }
 
     /// Counts a frame of `generation` whose tag did not hold (§11.3.7).

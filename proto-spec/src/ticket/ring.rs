@@ -91,6 +91,12 @@ impl TicketRing {
         &self.keys
     }
 
+    /// The keys again, the newest first.
+    #[must_use]
+    pub fn into_keys(self) -> Vec<RingedKey> {
+        self.keys
+    }
+
     /// The key that seals: the newest one whose time has come, if it still opens (§12.1.3).
     #[must_use]
     pub fn sealing(&self, now_ms: u64) -> Option<&RingedKey> {

@@ -2,6 +2,9 @@
 #![allow(dead_code)] // each test binary uses its part
 
 pub mod noise;
+pub mod points;
+pub mod renewing;
+pub mod resumption;
 
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role, Suite,

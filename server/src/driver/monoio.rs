@@ -30,6 +30,8 @@ use crate::{
 const RING_ENTRIES: u32 = 4096;
 /// The first read of a connection asks for this much; a read that fills its buffer doubles it.
 const READ_BYTES_FIRST: usize = 4096;
+/// Between two pieces of the sessions that are due: 256,000 a second at most.
+const RECLAIM_PAUSE: Duration = Duration::from_millis(1);
 /// How long to wait when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -272,6 +274,10 @@ async fn sweep(station: Rc<Station>) {
     let mut hand = SweepHand::default();
     loop {
         ::monoio::time::sleep(Duration::from_millis(SWEEP_INTERVAL_MS)).await;
+        // In pieces, and whatever is ready to be read in between.
+        while station.shard.borrow_mut().reclaim(station.clock.now_ms()) {
+            ::monoio::time::sleep(RECLAIM_PAUSE).await;
+        }
         let now_ms = station.clock.now_ms();
         let mut overdue = Vec::new();
         station.shard.borrow_mut().sweep(&mut hand, now_ms, |id| overdue.push(id));

@@ -4,7 +4,7 @@ use mvt_proto::header::{node_slot_of, shard_of};
 
 use crate::{
     mailbox::Mail,
-    shard::{ConnectionId, Shard, batch::Origin},
+    shard::{ConnectionId, Shard, batch::Origin, revocation::Scan},
 };
 
 impl Shard {
@@ -53,12 +53,14 @@ impl Shard {
                         self.connections.mark_dirty(connection);
                     }
                 }
+                Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
                 Mail::Shutdown => is_shutdown = true,
             }
         }
         if has_forwarded {
             self.turn(now_ms);
         }
+        self.go_on_revoking(now_ms);
         is_shutdown
     }
 

@@ -11,7 +11,7 @@ use crate::{
     handshakes::{Job, Load},
     limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX},
     owner::Owner,
-    shard::{ConnectionId, Shard, batch::Origin, sessions::Cold},
+    shard::{ConnectionId, Shard, batch::Origin},
 };
 
 impl Shard {
@@ -21,14 +21,14 @@ impl Shard {
     /// `Mac1` or `Field`: the connection is to be closed.
     pub(super) fn hello(&mut self, id: ConnectionId, frame: &[u8], now_ms: u64) -> Result<(), Reject> {
         self.node.mac1.verify(frame)?;
-        let hello = Hello::parse(frame)?;
+        Hello::parse(frame)?;
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
         let peer = connection.peer;
         let has_room = connection.logins_under_way < LOGINS_PER_CONNECTION_MAX;
         let retry = match self.handshakes.load() {
             _ if !has_room => Some(Retry::Busy(BUSY_WAIT_MS)),
             Load::Full => Some(Retry::Busy(BUSY_WAIT_MS)),
-            Load::High => self.handshakes.cookie_to_bring(&hello, peer, now_ms).map(Retry::Cookie),
+            Load::High => self.handshakes.cookie_to_bring(frame, peer, now_ms).map(Retry::Cookie),
             Load::Low => None,
         };
         let retry = retry.or_else(|| {
@@ -51,14 +51,21 @@ impl Shard {
         Ok(())
     }
 
-    /// Keeps a granted session and sends its HELLO_R.
+    /// Keeps a granted session and sends its HELLO_R; unless its client was revoked while the pool was at it, then it ends as
+    /// with a client nobody knows (SPEC §12.2.1).
     pub(super) fn admit(&mut self, id: ConnectionId, admitted: Admitted, owner: Owner, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
         if connection.is_closing() {
             return;
         }
-        if self.sessions.insert(admitted.session, Cold { owner }) {
+        if self.node.revocations.load().refuses_owner(&owner) {
+            self.counters.sessions_revoked.add(1);
+            self.counters.reject(Reject::UnknownClient);
+            self.end(id, now_ms);
+            return;
+        }
+        if self.sessions.insert(admitted.session, owner, now_ms) {
             self.counters.logins.add(1);
             self.counters.sessions_opened.add(1);
             connection.output.extend_from_slice(&admitted.answer);

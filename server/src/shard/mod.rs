@@ -11,12 +11,15 @@ mod connections;
 mod forward;
 mod index;
 mod login;
+mod renewals;
+mod revocation;
 pub mod sessions;
 mod sweep;
 mod turn;
 mod verify;
+mod wheel;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use mvt_lanes::Engine;
 use mvt_proto::{
@@ -37,6 +40,7 @@ use batch::Batch;
 use connection::Connection;
 use connections::Connections;
 use index::Place;
+use revocation::Scan;
 use sessions::Sessions;
 use turn::What;
 
@@ -75,13 +79,15 @@ pub struct Shard {
     /// Frames of keys we do not hold are verified against it (SPEC §9.2).
     dummy: SessionState,
     answer: Vec<u8>,
+    /// Revocations whose sessions are not all erased yet, the one under way first.
+    revoking: VecDeque<Scan>,
 }
 
 impl Shard {
     /// A shard without connections or sessions.
     ///
     /// # Errors
-    /// [`Fatal::Randomness`].
+    /// [`Fatal::Randomness`], or [`Fatal::Os`] when there are no addresses for the sessions there may be.
     pub fn new(parts: Parts) -> Result<Self, Fatal> {
         Self::with_engine(parts, Engine::detect())
     }
@@ -89,13 +95,14 @@ impl Shard {
     /// The same, computing request keys and tags with `engine`.
     ///
     /// # Errors
-    /// [`Fatal::Randomness`].
+    /// As [`Shard::new`].
     pub fn with_engine(parts: Parts, engine: Engine) -> Result<Self, Fatal> {
         let Parts { index, node, service, counters, handshakes, mailboxes } = parts;
         Ok(Self {
             index,
             dummy: node.dummy_session()?.into_parts().0,
-            sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits),
+            sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits)
+                .map_err(|source| Fatal::Os { what: "cannot reserve the table of sessions", source })?,
             connections: Connections::new(node.connections_per_shard_max),
             batch: Batch::new(),
             rows: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
@@ -103,6 +110,7 @@ impl Shard {
             lanes: session::Batch::new(engine),
             answers: Answers::default(),
             answer: Vec::new(),
+            revoking: VecDeque::new(),
             node,
             service,
             counters,

@@ -1,89 +1,96 @@
-//! The sessions a shard owns, found by key id: flat, in chunks that never move.
+//! The sessions a shard owns, found by key id, each with the time at which it is to be looked at next.
+
+use std::io;
 
 use mvt_proto::{
     replay::word_of,
-    session::{STATE_BYTES_HOT, ServerSession, SessionState},
+    session::{Current, Rekey, Renewal, STATE_BYTES_HOT, ServerSession, SessionState},
 };
-use mvt_sys::memory::{LINE_BYTES, advise_large_pages, prefetch};
+use mvt_sys::slab::Slab;
 
 use crate::{
     owner::Owner,
-    shard::index::{Index, Place},
+    shard::{
+        index::{Index, Place},
+        renewals::Renewals,
+        wheel::{self, Wheel},
+    },
 };
 
-/// Sessions of one chunk: 6 MiB of states, which large pages can back, and as many windows.
-const CHUNK_SESSIONS: usize = 1 << 15;
-
-/// What a session has that no request needs: kept apart, so that no request brings it near.
+/// What a session has that no ordinary request needs: kept apart, so that no request brings it near.
 #[derive(Debug)]
 pub struct Cold {
+    /// For the renewal of its keys.
+    pub rekey: Rekey,
     /// Whose session it is.
     pub owner: Owner,
 }
 
 impl Cold {
     const fn vacant() -> Self {
-        Self { owner: Owner::NOBODY }
+        Self { rekey: Rekey::vacant(), owner: Owner::NOBODY }
     }
 }
 
-/// No array is ever grown beyond its capacity, so nothing in it moves.
-#[derive(Debug)]
-struct Chunk {
-    states: Vec<SessionState>,
-    windows: Vec<u64>,
-    colds: Vec<Cold>,
+const _: () = assert!(size_of::<Cold>() == 168);
+
+/// Sessions brought near together before they are looked at.
+const GROUP: usize = 16;
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions erased.
+    pub erased_count: u64,
+    /// Whether all that is due was looked at.
+    pub is_done: bool,
 }
 
-impl Chunk {
-    fn new(sessions: usize, window_words: usize) -> Self {
-        let mut states = Vec::with_capacity(sessions);
-        let mut windows = Vec::with_capacity(sessions * window_words);
-        advise_large_pages(states.spare_capacity_mut());
-        advise_large_pages(windows.spare_capacity_mut());
-        Self { states, windows, colds: Vec::with_capacity(sessions) }
-    }
-}
-
-/// At most `most` sessions, all with windows of the same width. A session costs 192 bytes, its window, 24 cold bytes and 12
-/// bytes of index: 344 bytes beside the index with the default window.
+/// At most `most` sessions, all with windows of the same width. A session costs 192 bytes and its window, 320 bytes with the
+/// default window, 168 cold bytes, 12 of index and 8 of the wheel. While it is renewed, another generation of it is kept in
+/// [`Renewals`].
 ///
 /// Invariants: `free` holds the places without a session, which hold [`SessionState::vacant`], a window of zeros and
-/// [`Cold::vacant`];
-/// a session that leaves is wiped.
+/// [`Cold::vacant`], and are not in the wheel; every other place is in the wheel, at the first time at which it has something to erase or, if the
+/// session got ahead of the wheel by being used, before. A session that leaves is wiped. `colds` never grows beyond its
+/// capacity, so nothing in it moves.
 #[derive(Debug)]
 pub struct Sessions {
     most: usize,
     window_words: usize,
     index: Index,
-    chunks: Vec<Chunk>,
+    places: Slab<SessionState>,
+    colds: Vec<Cold>,
+    renewals: Renewals,
     free: Vec<u32>,
-    place_count: usize,
-    /// Where the next sweep begins.
-    hand: usize,
+    wheel: Wheel,
 }
 
 impl Sessions {
     /// An empty table for at most `most` sessions with windows of `window_bits`.
-    #[must_use]
-    pub fn new(most: usize, window_bits: u16) -> Self {
+    ///
+    /// # Errors
+    /// The OS's: no address space for so many.
+    pub fn new(most: usize, window_bits: u16) -> io::Result<Self> {
         let window_words = mvt_proto::replay::window_words(window_bits);
-        let most = most.min(u32::MAX as usize - 1);
-        Self {
+        let most = most.min(wheel::PLACES_MAX);
+        Ok(Self {
             most,
             window_words,
-            index: Index::new(most),
-            chunks: Vec::new(),
+            index: Index::new(most)?,
+            places: Slab::new(most, window_words)?,
+            // The kernel gives memory only to what is touched.
+            colds: Vec::with_capacity(most),
+            renewals: Renewals::default(),
             free: Vec::new(),
-            place_count: 0,
-            hand: 0,
-        }
+            wheel: Wheel::new(most),
+        })
     }
 
     /// Sessions held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.place_count - self.free.len()
+        self.places.len() - self.free.len()
     }
 
     /// Whether there is none.
@@ -96,38 +103,30 @@ impl Sessions {
     ///
     /// # Panics
     /// If its window is not of the width of this table: one node grants one width.
-    pub fn insert(&mut self, session: ServerSession, cold: Cold) -> bool {
-        let (state, window) = session.into_parts();
+    pub fn insert(&mut self, session: ServerSession, owner: Owner, now_ms: u64) -> bool {
+        let (state, window, rekey) = session.into_parts();
         let key_id = state.key_id();
         if self.len() >= self.most || self.find(key_id).is_some() {
             return false;
         }
         assert_eq!(window.len(), self.window_words, "a node grants windows of one width");
+        let due_ms = due_ms(&state);
+        let cold = Cold { rekey, owner };
         let place = match self.free.pop() {
             Some(place) => {
-                let (held, words) = self.parts_mut(Place(place));
-                *held = state;
-                words.copy_from_slice(&window);
-                *self.cold_mut(Place(place)) = cold;
-                Place(place)
+                *self.places.get_mut(place as usize).0 = state;
+                self.colds[place as usize] = cold;
+                place
             }
-            None => self.append(state, &window, cold),
+            None => {
+                self.colds.push(cold);
+                self.places.push(state) as u32
+            }
         };
-        self.index.insert(key_id, place);
+        self.places.get_mut(place as usize).1.copy_from_slice(&window);
+        self.index.insert(key_id, Place(place));
+        self.wheel.put(place, due_ms, now_ms);
         true
-    }
-
-    fn append(&mut self, state: SessionState, window: &[u64], cold: Cold) -> Place {
-        if self.place_count == self.chunks.len() * CHUNK_SESSIONS {
-            let sessions = CHUNK_SESSIONS.min(self.most - self.place_count);
-            self.chunks.push(Chunk::new(sessions, self.window_words));
-        }
-        let chunk = &mut self.chunks[self.place_count / CHUNK_SESSIONS];
-        chunk.states.push(state);
-        chunk.windows.extend_from_slice(window);
-        chunk.colds.push(cold);
-        self.place_count += 1;
-        Place((self.place_count - 1) as u32)
     }
 
     /// First step of a lookup: asks for the index entry of `key_id` to be brought near.
@@ -139,11 +138,9 @@ impl Sessions {
     /// Second step: asks for what a request of this counter will touch, guessing by the hash alone.
     #[inline]
     pub fn prefetch_session(&self, key_id: u64, counter: u64) {
-        let Some(Place(place)) = self.index.find(key_id, |_| true) else { return };
-        let (chunk, at) = split(place);
-        let chunk = &self.chunks[chunk];
-        prefetch(&chunk.states[at], STATE_BYTES_HOT);
-        prefetch(&chunk.windows[at * self.window_words + word_of(counter, self.window_words)], LINE_BYTES);
+        if let Some(Place(place)) = self.index.find(key_id, |_| true) {
+            self.places.prefetch(place as usize, STATE_BYTES_HOT, word_of(counter, self.window_words));
+        }
     }
 
     /// Where the session of `key_id` is kept.
@@ -157,54 +154,155 @@ impl Sessions {
     #[inline]
     #[must_use]
     pub fn state(&self, place: Place) -> &SessionState {
-        let (chunk, at) = split(place.0);
-        &self.chunks[chunk].states[at]
+        self.places.get(place.0 as usize)
     }
 
     /// The session at a place, with the words of its window.
     #[inline]
     pub fn parts_mut(&mut self, place: Place) -> (&mut SessionState, &mut [u64]) {
-        let (chunk, at) = split(place.0);
-        let chunk = &mut self.chunks[chunk];
-        let words = &mut chunk.windows[at * self.window_words..][..self.window_words];
-        (&mut chunk.states[at], words)
+        self.places.get_mut(place.0 as usize)
     }
 
-    /// The cold column at a place.
-    fn cold_mut(&mut self, place: Place) -> &mut Cold {
-        let (chunk, at) = split(place.0);
-        &mut self.chunks[chunk].colds[at]
+    /// What no ordinary request needs of the session at a place.
+    #[must_use]
+    pub fn cold(&self, place: Place) -> &Cold {
+        &self.colds[place.0 as usize]
     }
 
-    /// Looks at up to `count` places in turn: erases sessions past their deadline, moves the keys of the others on.
-    /// Gives the number erased.
-    pub fn sweep(&mut self, count: usize, now_ms: u64) -> u64 {
-        let mut erased = 0;
-        for _ in 0..count.min(self.place_count) {
-            let place = Place(self.hand as u32);
-            self.hand = if self.hand + 1 == self.place_count { 0 } else { self.hand + 1 };
-            let (state, words) = self.parts_mut(place);
-            let key_id = state.key_id();
-            if key_id == 0 {
-                continue;
+    /// The session at a place for what concerns its renewal: the current generation, and the renewal under way.
+    pub fn renewal_mut(&mut self, place: Place) -> (Current<'_>, Option<&mut Renewal>) {
+        let (state, window) = self.places.get_mut(place.0 as usize);
+        let rekey = &mut self.colds[place.0 as usize].rekey;
+        let renewal = if state.is_renewing() { self.renewals.get_mut(state.key_id()) } else { None };
+        (Current { state, window, rekey }, renewal)
+    }
+
+    /// The state of the other generation of the session at a place.
+    ///
+    /// # Panics
+    /// When there is none: a frame was checked against it before.
+    #[must_use]
+    pub fn state_beside(&self, place: Place) -> &SessionState {
+        let renewal = self.renewals.get(self.state(place).key_id());
+        renewal.and_then(Renewal::state).expect("a generation that a frame was checked against")
+    }
+
+    /// Keeps a renewal of the session at a place.
+    pub fn begin_renewal(&mut self, place: Place, renewal: Box<Renewal>, now_ms: u64) {
+        let key_id = self.state(place).key_id();
+        self.renewals.begin(key_id, renewal, now_ms);
+    }
+
+    /// After a commit or a SHARE: there is something else to be erased next.
+    pub fn note_renewal(&mut self, place: Place, now_ms: u64) {
+        let state = self.places.get(place.0 as usize);
+        self.renewals.watch(state.key_id(), now_ms);
+        self.wheel.remove(place.0);
+        self.wheel.put(place.0, due_ms(state), now_ms);
+    }
+
+    /// Generations kept beside the current ones.
+    #[must_use]
+    pub fn renewal_count(&self) -> usize {
+        self.renewals.len()
+    }
+
+    /// Erases generations whose drain is over and the keys of slots that passed, up to `most`; how many drains ended.
+    pub fn sweep_renewals(&mut self, most: usize, now_ms: u64) -> u64 {
+        let mut ended_count = 0;
+        for _ in 0..most {
+            let Some(key_id) = self.renewals.take_due(now_ms) else { break };
+            ended_count += 1;
+            if let Some(place) = self.find(key_id) {
+                Renewal::end(self.places.get_mut(place.0 as usize).0);
             }
-            if now_ms < state.deadline_ms() {
-                state.advance(now_ms);
-                continue;
-            }
-            // The old state wipes itself as it is dropped.
-            *state = SessionState::vacant();
-            words.fill(0);
-            *self.cold_mut(place) = Cold::vacant();
-            self.index.remove(key_id, place);
-            self.free.push(place.0);
-            erased += 1;
         }
-        erased
+        ended_count
+    }
+
+    /// Erases the session at a place and everything that belongs to it, before its deadline.
+    pub fn erase(&mut self, place: Place) {
+        self.wheel.remove(place.0);
+        self.vacate(place);
+    }
+
+    /// Looks at the owners in up to `count` places from number `from` on and erases the sessions of those that `is_void`. Gives
+    /// the number erased and the place to go on from; `None` when that was the last one.
+    pub fn revoke(
+        &mut self,
+        from: usize,
+        count: usize,
+        is_void: impl Fn(&Owner) -> bool,
+    ) -> (u64, Option<usize>) {
+        let mut erased = 0;
+        let end = self.places.len().min(from + count);
+        for number in from..end {
+            let place = Place(number as u32);
+            if is_void(&self.cold(place).owner) && self.state(place).key_id() != 0 {
+                self.erase(place);
+                erased += 1;
+            }
+        }
+        (erased, (end < self.places.len()).then_some(end))
+    }
+
+    /// Looks at up to `most` sessions that are due: erases those past their deadline, moves the keys of the others on.
+    pub fn sweep(&mut self, most: usize, now_ms: u64) -> Swept {
+        let (mut erased_count, mut looks) = (0, 0);
+        let mut group = [0; GROUP];
+        loop {
+            let room = GROUP.min(most - looks);
+            if room == 0 {
+                return Swept { erased_count, is_done: false };
+            }
+            let mut count = 0;
+            while count < room
+                && let Some(place) = self.wheel.take_due(now_ms)
+            {
+                self.places.prefetch(place as usize, size_of::<SessionState>(), 0);
+                group[count] = place;
+                count += 1;
+            }
+            for place in &group[..count] {
+                erased_count += u64::from(self.look_at(*place, now_ms));
+            }
+            looks += count;
+            if count < room {
+                return Swept { erased_count, is_done: true };
+            }
+        }
+    }
+
+    /// Erases the session at `place`, which the wheel gave, or moves its keys on; true when it was erased.
+    fn look_at(&mut self, place: u32, now_ms: u64) -> bool {
+        let (state, _) = self.places.get_mut(place as usize);
+        if now_ms < state.deadline_ms() {
+            state.advance(now_ms);
+            let due_ms = due_ms(state);
+            self.wheel.put(place, due_ms, now_ms);
+            return false;
+        }
+        self.vacate(Place(place));
+        true
+    }
+
+    /// Wipes what is at `place`, which is in no list of the wheel any more, and what is beside it.
+    fn vacate(&mut self, place: Place) {
+        let (state, words) = self.places.get_mut(place.0 as usize);
+        let key_id = state.key_id();
+        if state.is_renewing() {
+            self.renewals.end(key_id);
+        }
+        // What was there wipes itself as it is dropped.
+        *state = SessionState::vacant();
+        words.fill(0);
+        self.colds[place.0 as usize] = Cold::vacant();
+        self.index.remove(key_id, place);
+        self.free.push(place.0);
     }
 }
 
-#[inline]
-const fn split(place: u32) -> (usize, usize) {
-    (place as usize / CHUNK_SESSIONS, place as usize % CHUNK_SESSIONS)
+/// When a session has something to erase next: a key of a slot that passed, or all of it.
+fn due_ms(state: &SessionState) -> u64 {
+    state.next_slot_ms().min(state.deadline_ms())
 }

@@ -4,7 +4,12 @@ pub mod affinity;
 pub mod clock;
 pub mod host;
 pub mod keystore;
-pub mod memory;
 pub mod probe;
 pub mod socket;
 pub mod uring;
+
+pub mod lines;
+pub mod slab;
+
+pub mod memory;
+mod pages;

@@ -64,7 +64,7 @@ impl Server {
         let public_key = keyfile::key_from_text(text.trim()).expect("keygen prints the public key");
         let client = mvt_server(path, &["keygen", "--client", "client.key"]);
         let client = String::from_utf8(client.stdout).expect("text");
-        assert!(mvt_server(path, &["enroll", "clients.mvt", "tester", client.trim()]).status.success());
+        assert!(mvt_server(path, &["enroll", "tester", client.trim()]).status.success());
         fs::write(path.join("mvt.toml"), format!("listen.tcp = \"127.0.0.1:0\"\n{config}")).expect("written");
 
         let (process, line) = spawn(path);

@@ -29,7 +29,8 @@ impl Renewal {
     /// with form 1 once a SHARE came (§11.2.4). `window_words` is the width of its window.
     ///
     /// # Panics
-    /// When an offer is outstanding or the generation before drains (§11.2.2), and in the last generation.
+    /// When no request of `state` was verified (§11.2.1), an offer is outstanding or the generation before drains (§11.2.2), and
+    /// in the last generation.
     #[must_use]
     pub fn offer(
         state: &mut SessionState,
@@ -38,7 +39,8 @@ impl Renewal {
         offering: Offering,
         now_ms: u64,
     ) -> Box<Self> {
-        assert!(!state.is_renewing() && state.generation() < u16::MAX, "the caller asks first");
+        let may_be = state.is_confirmed() && !state.is_renewing() && state.generation() < u16::MAX;
+        assert!(may_be, "the caller asks first");
         let Offering { nonce, ephemeral } = offering;
         let about = About { key_id: state.key_id(), generation: state.generation(), timestamp: now_ms };
         let offer = Offer { nonce, public: ephemeral.as_ref().map(|pair| pair.public) };

@@ -1,6 +1,8 @@
 //! Every vector, area by area.
 
 mod answer;
+mod control;
+mod control_offer;
 mod frame;
 mod key;
 mod login;
@@ -8,12 +10,23 @@ mod login_client;
 mod login_server;
 mod lost;
 mod material;
+mod recover;
+mod recover_client;
+mod recover_server;
+mod renewal;
+mod renewal_drain;
+mod renewal_script;
+mod renewal_share;
 mod replay;
 mod request;
+mod resume;
+mod resume_client;
+mod resume_server;
 mod retry;
 mod session;
 mod session_slot;
 mod stream;
+mod ticket;
 mod time;
 
 use super::vector::Vector;
@@ -35,6 +48,18 @@ pub(super) fn all() -> Vec<Vector> {
         login_server::vectors(),
         login_client::vectors(),
         retry::vectors(),
+        renewal::vectors(),
+        renewal_share::vectors(),
+        renewal_drain::vectors(),
+        control::vectors(),
+        control_offer::vectors(),
+        ticket::vectors(),
+        resume::vectors(),
+        resume_server::vectors(),
+        resume_client::vectors(),
+        recover::vectors(),
+        recover_server::vectors(),
+        recover_client::vectors(),
     ]
     .into_iter()
     .flatten()

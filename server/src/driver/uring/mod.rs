@@ -43,6 +43,8 @@ struct Station {
     overdue: Vec<ConnectionId>,
     /// Whether a failed accept was logged since the last tick.
     is_accept_failing: bool,
+    /// Whether sessions are due that were not looked at yet.
+    is_behind: bool,
     /// Set when told to stop: when to stop waiting for peers.
     stop_at_ms: Option<u64>,
 }
@@ -66,6 +68,7 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
         hung_up: Vec::new(),
         overdue: Vec::new(),
         is_accept_failing: false,
+        is_behind: false,
         stop_at_ms: None,
     };
     station.ring.accept();
@@ -75,7 +78,9 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
 impl Station {
     fn serve(&mut self) -> io::Result<()> {
         while !self.is_done() {
-            if !self.spin.finds_work(&mut self.ring)? {
+            if self.is_behind {
+                self.ring.enter(Wait::Poll)?;
+            } else if !self.spin.finds_work(&mut self.ring)? {
                 self.ring.enter(Wait::Sleep)?;
             }
             self.now_ms = self.clock.now_ms();
@@ -87,6 +92,10 @@ impl Station {
                 self.shard.hang_up(id, self.now_ms);
             }
             self.settle_touched();
+            // After the answers are on their way, a piece at a time.
+            if self.is_behind {
+                self.is_behind = self.shard.reclaim(self.now_ms);
+            }
         }
         Ok(())
     }
@@ -159,6 +168,7 @@ impl Station {
 
     /// Every [`SWEEP_INTERVAL_MS`].
     fn sweep(&mut self) {
+        self.is_behind = true;
         let overdue = &mut self.overdue;
         self.shard.sweep(&mut self.hand, self.now_ms, |id| overdue.push(id));
         while let Some(id) = self.overdue.pop() {

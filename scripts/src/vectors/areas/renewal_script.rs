@@ -1,0 +1,216 @@
+//! Scripted sessions that are renewed: a server of the reference beside a client of the reference.
+
+use super::material::{KEY_ID, ORIGIN, key, key_id};
+use crate::{
+    hex::encode,
+    reference::{
+        control::{SHARE, control_header, seal_control},
+        frame::Header,
+        reject::Reject,
+        renewal::Client,
+        schedule::{Schedule, schedule},
+        session::{Bounds, Session},
+        slot::{request_key, slot_keys, slot_of},
+        suite::{Suite, seal},
+        x25519::KeyPair,
+    },
+    vectors::vector::Vector,
+};
+use serde_json::{Value, json};
+
+pub(super) const OP: &str = "renewal";
+/// Hard limit of requests in every script.
+pub(super) const LIMIT: u64 = 5000;
+/// Hard limit of age in every script.
+pub(super) const HARD_MS: u64 = 900_000;
+
+/// A generation as its client knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) number: u16,
+    pub(super) origin: u64,
+    pub(super) keys: Schedule,
+}
+
+/// A request to be sealed; `stamp` is milliseconds after the origin of the script.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) of: Known,
+    pub(super) counter: u64,
+    pub(super) stamp: u64,
+    pub(super) flags: u8,
+}
+
+/// Events with the verdict each must get.
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    suite: u16,
+    start: u16,
+    last_dh: u64,
+    session: Session,
+    events: Vec<Value>,
+    verdicts: Vec<Value>,
+    /// The newest generation of the client.
+    pub(super) newest: Known,
+    /// The OFFER it came from.
+    pub(super) offer: Vec<u8>,
+    /// The SHARE that answers it, of form 1.
+    pub(super) share: Vec<u8>,
+}
+
+/// e_c of every script.
+pub(super) fn client_ephemeral() -> KeyPair {
+    KeyPair::new(key("renewal e_c"))
+}
+
+impl Script {
+    /// A session in a generation, used at once: counter 0, 10 ms after the origin.
+    pub(super) fn new(suite: u16, start: u16) -> Self {
+        Self::aged(suite, start, 0)
+    }
+
+    /// [`Script::new`], its last Diffie-Hellman `age` ms before the origin.
+    pub(super) fn aged(suite: u16, start: u16, age: u64) -> Self {
+        let kind = Suite::of(suite.into()).expect("a suite");
+        let bounds = Bounds { reject_after_requests: LIMIT, reject_after_ms: HARD_MS, window_bits: 64 };
+        let gs = key("gs of a renewal");
+        let last_dh = ORIGIN - age;
+        let session = Session::new(kind, KEY_ID, bounds, (start, gs, ORIGIN), last_dh);
+        let newest = Known { number: start, origin: ORIGIN, keys: schedule(gs, KEY_ID, start) };
+        let (events, verdicts, offer, share) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let script = Self { suite, start, last_dh, session, events, verdicts, newest, offer, share };
+        script.sent(10, 0, 10, 0, "accept")
+    }
+
+    /// Seals a request under the keys of its generation.
+    pub(super) fn sealed(&self, request: Request) -> Vec<u8> {
+        let Request { of, counter, stamp, .. } = request;
+        let slot = slot_of(of.origin, ORIGIN + stamp).unwrap_or(0);
+        self.sealed_under(request, request_key(&slot_keys(&of.keys.ck0, slot).0, of.number, counter))
+    }
+
+    /// Seals a request under any key.
+    pub(super) fn sealed_under(&self, request: Request, k_req: [u8; 32]) -> Vec<u8> {
+        let Request { of, counter, stamp, flags } = request;
+        let generation = of.number;
+        let timestamp = ORIGIN + stamp;
+        let header =
+            Header { flags, key_id: KEY_ID, generation, op: 7, counter, timestamp, ..Header::of("REQ") };
+        seal(Suite::of(self.suite.into()).expect("a suite"), &k_req, header, b"payload", &[])
+    }
+
+    /// A frame received `at` ms after the origin.
+    pub(super) fn frame(mut self, at: u64, frame: &[u8], verdict: &str) -> Self {
+        let given = self.session.judge(ORIGIN + at, frame).map_or_else(Reject::name, |()| "accept");
+        assert_eq!(given, verdict, "event {} of a script, at {at}", self.events.len());
+        self.events.push(json!({ "at": ORIGIN + at, "frame": encode(frame) }));
+        self.verdicts.push(json!(verdict));
+        self
+    }
+
+    /// A good request of the client's newest generation.
+    pub(super) fn sent(self, at: u64, counter: u64, stamp: u64, flags: u8, verdict: &str) -> Self {
+        let of = self.newest;
+        self.sent_of(of, at, counter, stamp, flags, verdict)
+    }
+
+    /// A good request of a generation.
+    pub(super) fn sent_of(
+        self,
+        of: Known,
+        at: u64,
+        counter: u64,
+        stamp: u64,
+        flags: u8,
+        verdict: &str,
+    ) -> Self {
+        let frame = self.sealed(Request { of, counter, stamp, flags });
+        self.frame(at, &frame, verdict)
+    }
+
+    /// The server is asked to offer; it does, and the client takes it.
+    pub(super) fn offered(mut self, at: u64) -> Self {
+        let name = format!("{}, {at}", self.newest.number);
+        let frame = self.ask(at, &name).expect("an offer is due");
+        let renewed = self.client().take(&frame).expect("a good offer");
+        let number = self.newest.number + 1;
+        self.newest = Known { number, origin: renewed.origin, keys: renewed.keys };
+        (self.offer, self.share) = (frame, renewed.share.unwrap_or_default());
+        self
+    }
+
+    /// The server is asked to offer while the same offer is outstanding, with other values at hand.
+    pub(super) fn offered_again(mut self, at: u64) -> Self {
+        let frame = self.ask(at, "again").expect("the same offer");
+        assert_eq!(frame, self.offer, "byte for byte");
+        self
+    }
+
+    /// The server is asked to offer where it must not.
+    pub(super) fn not_offered(mut self, at: u64) -> Self {
+        assert!(self.ask(at, "not due").is_none(), "no offer is due");
+        self
+    }
+
+    fn ask(&mut self, at: u64, name: &str) -> Option<Vec<u8>> {
+        let (n, e_s) = (key(&format!("N {name}")), key(&format!("e_s {name}")));
+        let sent = self.session.offer(ORIGIN + at, n, KeyPair::new(e_s));
+        self.events.push(json!({
+            "at": ORIGIN + at,
+            "offer": { "n": encode(&n), "ephemeral_private": encode(&e_s) },
+        }));
+        self.verdicts.push(sent.as_ref().map_or(json!("none"), |frame| json!(encode(frame))));
+        sent
+    }
+
+    /// The client in its newest generation.
+    pub(super) fn client(&self) -> Client {
+        let Known { number, origin, keys } = self.newest;
+        Client { keys, key_id: KEY_ID, generation: number, origin, ephemeral: client_ephemeral() }
+    }
+
+    /// A SHARE of any key, timestamp (after the origin) and generation.
+    pub(super) fn share_of(&self, of: Known, stamp: u64, e_c: &[u8; 32]) -> Vec<u8> {
+        seal_control(&of.keys.ctlc, control_header(KEY_ID, of.number, SHARE, ORIGIN + stamp), e_c)
+    }
+
+    /// The client's SHARE received.
+    pub(super) fn shared(self, at: u64, verdict: &str) -> Self {
+        let share = self.share.clone();
+        self.frame(at, &share, verdict)
+    }
+
+    /// The script as a case of `vector`.
+    pub(super) fn case(self, vector: Vector, comment: &str) -> Vector {
+        let inputs = json!({
+            "suite": self.suite,
+            "gs": encode(&key("gs of a renewal")),
+            "key_id": key_id(KEY_ID),
+            "generation": self.start,
+            "origin": ORIGIN,
+            "last_dh": self.last_dh,
+            "limits": {
+                "renew_after_requests": LIMIT / 2,
+                "reject_after_requests": LIMIT,
+                "renew_after_ms": 600_000,
+                "reject_after_ms": HARD_MS,
+            },
+            "bits": 64,
+            "events": self.events,
+        });
+        vector.gives(comment, inputs, json!({ "verdicts": self.verdicts }))
+    }
+}
+
+/// A vector of one script under both suites.
+pub(super) fn both(
+    name: &'static str,
+    spec: &'static str,
+    property: &'static str,
+    start: u16,
+    script: impl Fn(Script) -> Script,
+) -> Vector {
+    let vector = Vector::new(name, spec, OP, property);
+    let vector = script(Script::new(1, start)).case(vector, "HS256");
+    script(Script::new(2, start)).case(vector, "GCM256")
+}

@@ -1,0 +1,126 @@
+//! Operations of a renewal.
+
+use super::{InputError, Inputs, Outcome, frames::whole, logins::pair, outcome, requests::window};
+use crate::{
+    hex::encode,
+    reference::{
+        control::{Control, control_header, open_control, seal_control},
+        point::shared,
+        reject::Reject,
+        renewal::{Client, next_secret},
+        schedule::{Schedule, schedule},
+        session::{Bounds, Session},
+        x25519::KeyPair,
+    },
+};
+use serde_json::{Value, json};
+
+fn keys(inputs: &Inputs<'_>) -> Result<Schedule, InputError> {
+    Ok(schedule(inputs.array("gs")?, inputs.key_id("key_id")?, inputs.number("generation")?))
+}
+
+/// A public or private key that may be empty.
+fn optional(inputs: &Inputs<'_>, name: &'static str) -> Result<Option<[u8; 32]>, InputError> {
+    if inputs.text(name)?.is_empty() { Ok(None) } else { inputs.array(name).map(Some) }
+}
+
+pub(super) fn next_generation(inputs: Inputs<'_>) -> Outcome {
+    let (keys, key_id) = (keys(&inputs)?, inputs.key_id("key_id")?);
+    let generation: u16 = inputs.number("generation")?;
+    let own = optional(&inputs, "client_ephemeral_private")?.map(KeyPair::new);
+    let other = optional(&inputs, "server_ephemeral_public")?;
+    let dh = match (own, other) {
+        (Some(own), Some(other)) => match shared(&own, &other) {
+            Some(secret) => Some([secret, own.public, other]),
+            None => return outcome(Err(Reject::Control)),
+        },
+        _ => None,
+    };
+    let next = schedule(next_secret(&keys.rt, &inputs.array("n")?, dh), key_id, generation + 1);
+    outcome(Ok(json!({
+        "gs": encode(&next.gs),
+        "rt": encode(&next.rt),
+        "rs": encode(&next.rs),
+        "ctlc": encode(&next.ctlc),
+        "ctls": encode(&next.ctls),
+        "ck0": encode(&next.ck0),
+    })))
+}
+
+pub(super) fn control(inputs: Inputs<'_>) -> Outcome {
+    let keys = keys(&inputs)?;
+    let (key, control) = match inputs.text("what")? {
+        "offer" => (keys.ctls, Control::Offer(inputs.array("n")?, optional(&inputs, "e_s")?)),
+        "share" => (keys.ctlc, Control::Share(inputs.array("e_c")?)),
+        "ticket" => (keys.ctls, Control::Ticket(inputs.bytes("ticket")?)),
+        _ => return Err(InputError::Field("what")),
+    };
+    let (key_id, generation) = (inputs.key_id("key_id")?, inputs.number("generation")?);
+    let header = control_header(key_id, generation, control.op(), inputs.number("timestamp")?);
+    outcome(Ok(json!({ "frame": encode(&seal_control(&key, header, &control.payload())) })))
+}
+
+pub(super) fn open_control_frame(inputs: Inputs<'_>) -> Outcome {
+    let frame = whole(&inputs, "frame")?;
+    let opened = open_control(inputs.role()?, &keys(&inputs)?, &frame);
+    outcome(opened.map(|(header, control)| {
+        let says = match control {
+            Control::Offer(n, e_s) => {
+                json!({ "offer": { "n": encode(&n), "e_s": encode(e_s.as_ref().map_or(&[], |e_s| e_s)) } })
+            }
+            Control::Share(e_c) => json!({ "share": { "e_c": encode(&e_c) } }),
+            Control::Ticket(ticket) => json!({ "ticket": { "ticket": encode(&ticket) } }),
+        };
+        json!({ "timestamp": header.timestamp, "says": says })
+    }))
+}
+
+pub(super) fn take_offer(inputs: Inputs<'_>) -> Outcome {
+    let client = Client {
+        keys: keys(&inputs)?,
+        key_id: inputs.key_id("key_id")?,
+        generation: inputs.number("generation")?,
+        origin: inputs.number("origin")?,
+        ephemeral: pair(&inputs, "client_ephemeral_private")?,
+    };
+    outcome(client.take(&whole(&inputs, "frame")?).map(|renewed| {
+        json!({
+            "share": encode(&renewed.share.unwrap_or_default()),
+            "gs": encode(&renewed.keys.gs),
+            "origin": renewed.origin,
+        })
+    }))
+}
+
+pub(super) fn renewal(inputs: Inputs<'_>) -> Outcome {
+    let limits = inputs.object("limits")?;
+    let bounds = Bounds {
+        reject_after_requests: limits.number("reject_after_requests")?,
+        reject_after_ms: limits.number("reject_after_ms")?,
+        window_bits: window(&inputs)?,
+    };
+    let origin = inputs.number("origin")?;
+    let start = (inputs.number("generation")?, inputs.array("gs")?, origin);
+    let (suite, key_id, last_dh) = (inputs.suite()?, inputs.key_id("key_id")?, inputs.number("last_dh")?);
+    let mut session = Session::new(suite, key_id, bounds, start, last_dh);
+    let mut now = origin;
+    let mut verdicts = Vec::new();
+    for event in inputs.objects("events")? {
+        let at: u64 = event.number("at")?;
+        if at < now {
+            return Err(InputError::Field("at"));
+        }
+        now = at;
+        verdicts.push(match event.object("offer") {
+            Ok(offer) => {
+                let sent = session.offer(now, offer.array("n")?, pair(&offer, "ephemeral_private")?);
+                sent.map_or(json!("none"), |frame| json!(encode(&frame)))
+            }
+            Err(_) => {
+                let verdict = session.judge(now, &whole(&event, "frame")?);
+                json!(verdict.map_or_else(Reject::name, |()| "accept"))
+            }
+        });
+    }
+    Ok(json!({ "verdicts": Value::from(verdicts) }))
+}

@@ -1,0 +1,181 @@
+//! One command on the registry, and what it makes the node do.
+
+use crate::{
+    admin::request::{Answer, AuditView, ClientView, Kit, NewClient, Request},
+    limits::ADMIN_LIST_COUNT_MAX,
+    registry::{Actor, Registry, RegistryError},
+    revocations::Revocations,
+    store::{StoreError, file::Line},
+};
+
+/// What a command needs beside the registry: the running node, or nothing of it.
+pub trait Host {
+    /// Server time, ms.
+    fn now_ms(&self) -> u64;
+
+    /// Lets logins see the registry as it is now.
+    fn publish(&mut self, registry: &Registry);
+
+    /// Erases the sessions of these owners on every shard before it returns.
+    ///
+    /// # Errors
+    /// When a shard did not confirm in time.
+    fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed>;
+
+    /// Makes a new ticket key and seals with it; `None` where there are no tickets.
+    fn rotate_ticket_key(&mut self) -> Option<u32>;
+
+    /// The server's static public key.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    fn server_public(&mut self) -> Result<[u8; 32], String>;
+}
+
+/// Shards that did not say that their sessions are erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unconfirmed(pub Vec<usize>);
+
+/// Executes `request`. What a store that failed makes of it is an error; everything else is an answer.
+///
+/// # Errors
+/// A [`StoreError`] after which nothing may be acknowledged any more.
+pub fn execute(
+    registry: &mut Registry,
+    host: &mut dyn Host,
+    uid: u32,
+    request: &Request,
+) -> Result<Answer, StoreError> {
+    match answer(registry, host, uid, request) {
+        Ok(answer) => Ok(answer),
+        Err(Refusal::Registry(RegistryError::Store(error))) if error.is_end() => Err(error),
+        Err(refusal) => Ok(Answer::Refused { status: refusal.exit_status(), text: refusal.to_string() }),
+    }
+}
+
+/// Why a command is refused.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Registry(#[from] RegistryError),
+    #[error("{name}: {text}", name = name.escape_debug())]
+    Client { name: String, text: &'static str },
+    #[error("a recovery kit is made for one client at a time")]
+    Kits,
+    #[error("{0}")]
+    ServerKey(String),
+    #[error("revoked and kept, but shards {0:?} did not confirm that its sessions are gone")]
+    Unconfirmed(Vec<usize>),
+    #[error("revoked on this node until it stops, but not kept: {0}")]
+    Unwritten(StoreError),
+    #[error("this server has no ticket keys")]
+    NoTickets,
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Registry(error.into())
+    }
+}
+
+impl Refusal {
+    const fn is_ours(&self) -> bool {
+        matches!(self, Self::Unconfirmed(_) | Self::NoTickets | Self::ServerKey(_))
+    }
+
+    fn exit_status(&self) -> u8 {
+        match self {
+            Self::Registry(RegistryError::Store(error)) | Self::Unwritten(error) => error.exit_status(),
+            Self::Registry(RegistryError::Randomness(_)) => 71,
+            Self::Registry(RegistryError::NoSealKey) => 66,
+            refusal if refusal.is_ours() => 69,
+            _ => 2,
+        }
+    }
+}
+
+fn answer(
+    registry: &mut Registry,
+    host: &mut dyn Host,
+    uid: u32,
+    request: &Request,
+) -> Result<Answer, Refusal> {
+    let actor = Actor { uid, now_ms: host.now_ms() };
+    Ok(match request {
+        Request::Enroll { clients, skip_known, recovery_kit } => {
+            let kit_for = match clients.as_slice() {
+                [client] if *recovery_kit => Some(client.name.clone()),
+                _ if *recovery_kit => return Err(Refusal::Kits),
+                _ => None,
+            };
+            let lines = clients.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let enrolled = registry.enroll(actor, &lines, *skip_known)?;
+            let kit = kit_for.map(|name| kit(registry, host, actor, &name)).transpose();
+            host.publish(registry);
+            let (known, revision) = (lines.len() - enrolled, registry.revision());
+            Answer::Enrolled { enrolled, known, kit: kit?, revision }
+        }
+        Request::List { after } => {
+            let entries: Vec<_> = registry.list(after, ADMIN_LIST_COUNT_MAX + 1).collect();
+            let is_more = entries.len() > ADMIN_LIST_COUNT_MAX;
+            let clients = entries.into_iter().take(ADMIN_LIST_COUNT_MAX).map(ClientView::from).collect();
+            Answer::Clients { clients, is_more }
+        }
+        Request::Show { name } => {
+            Answer::Clients { clients: vec![registry.find(name)?.into()], is_more: false }
+        }
+        Request::Revoke { names } => revoke(registry, host, uid, names)?,
+        Request::RecoverKit { name } => {
+            let kit = kit(registry, host, actor, name)?;
+            host.publish(registry);
+            Answer::Kit(kit)
+        }
+        Request::RotateTicketKey {} => {
+            Answer::TicketKey { id: host.rotate_ticket_key().ok_or(Refusal::NoTickets)? }
+        }
+        Request::Audit { count } => {
+            let lines = registry.audit((*count).min(ADMIN_LIST_COUNT_MAX))?;
+            Answer::Audit {
+                lines: lines.into_iter().map(|(revision, line)| AuditView { revision, line }).collect(),
+            }
+        }
+    })
+}
+
+fn read(client: &NewClient) -> Result<Line, Refusal> {
+    client.read().map_err(|text| Refusal::Client { name: client.name.clone(), text })
+}
+
+fn kit(registry: &mut Registry, host: &mut dyn Host, actor: Actor, name: &str) -> Result<Kit, Refusal> {
+    // Before anything is changed: without it there is no kit.
+    let server_public = host.server_public().map_err(Refusal::ServerKey)?;
+    let made = registry.recover_kit(actor, name)?;
+    Ok(Kit::new(&made.name, &made.secret, &server_public))
+}
+
+/// The order matters (SPEC §12.2.1): out of the enrolment first, then the time of the revocation, so that whoever still found
+/// the client authenticated at or before it; written before anything is acknowledged; refused from then on, everywhere, before
+/// the sessions that stand are erased.
+fn revoke(
+    registry: &mut Registry,
+    host: &mut dyn Host,
+    uid: u32,
+    names: &[String],
+) -> Result<Answer, Refusal> {
+    registry.withdraw(names)?;
+    host.publish(registry);
+    let actor = Actor { uid, now_ms: host.now_ms() };
+    let (revoked, unwritten) = match registry.revoke(actor, names) {
+        Ok(revoked) => (revoked, None),
+        Err(RegistryError::Store(error @ StoreError::Full(_))) => {
+            (registry.revoke_unwritten(actor.now_ms, names), Some(error))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    host.publish(registry);
+    host.erase_sessions(revoked).map_err(|Unconfirmed(shards)| Refusal::Unconfirmed(shards))?;
+    match unwritten {
+        Some(error) => Err(Refusal::Unwritten(error)),
+        None => Ok(Answer::Revoked { revoked: names.len(), revision: registry.revision() }),
+    }
+}

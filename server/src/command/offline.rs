@@ -1,0 +1,56 @@
+//! The store's file when no server runs.
+
+use crate::{
+    admin::{
+        execute::{Host, Unconfirmed, execute},
+        request::{Answer, Request},
+    },
+    config::Config,
+    fatal::Fatal,
+    keys,
+    registry::Registry,
+    revocations::Revocations,
+};
+
+/// An open store, and no node.
+pub(super) struct Offline {
+    registry: Registry,
+    nobody: Nobody,
+}
+
+impl Offline {
+    pub(super) const fn new(registry: Registry, config: Config) -> Self {
+        Self { registry, nobody: Nobody { config } }
+    }
+
+    pub(super) fn ask(&mut self, request: &Request) -> Result<Answer, Fatal> {
+        let uid = rustix::process::geteuid().as_raw();
+        Ok(execute(&mut self.registry, &mut self.nobody, uid, request)?)
+    }
+}
+
+/// What there is of a node that does not run: nobody to publish to, and no session to erase.
+struct Nobody {
+    config: Config,
+}
+
+impl Host for Nobody {
+    fn now_ms(&self) -> u64 {
+        mvt_sys::clock::wall_ms()
+    }
+
+    fn publish(&mut self, _: &Registry) {}
+
+    fn erase_sessions(&mut self, _: Revocations) -> Result<(), Unconfirmed> {
+        Ok(())
+    }
+
+    fn rotate_ticket_key(&mut self) -> Option<u32> {
+        None
+    }
+
+    fn server_public(&mut self) -> Result<[u8; 32], String> {
+        let file = keys::read(&self.config.identity.key_file).map_err(|error| error.to_string())?;
+        Ok(*file.identity.public())
+    }
+}
