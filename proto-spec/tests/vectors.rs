@@ -5,6 +5,8 @@ mod login;
 mod support;
 #[path = "vectors/symmetric.rs"]
 mod symmetric;
+#[path = "vectors/verdicts.rs"]
+mod verdicts;
 
 use std::{fs, path::Path};
 
@@ -33,6 +35,8 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("open_request", symmetric::open_request),
     ("seal_response", symmetric::seal_response),
     ("open_response", symmetric::open_response),
+    ("verdicts", verdicts::verdicts),
+    ("open_verdicts", verdicts::open_verdicts),
     ("replay", symmetric::replay),
     ("in_time", symmetric::in_time),
     ("session", symmetric::session),
