@@ -98,8 +98,12 @@ pub fn replace_secret(path: &Path, text: &str) -> io::Result<()> {
 /// # Errors
 /// The OS's.
 pub fn lock_beside(path: &Path) -> io::Result<File> {
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside(path, ".lock"))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(beside(path, ".lock"))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
     Ok(file)
 }
