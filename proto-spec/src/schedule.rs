@@ -101,19 +101,33 @@ impl GenerationKeys {
     pub fn renew(
         ratchet: Secret,
         nonce: &Secret,
-        shared: Option<&Secret>,
+        exchange: Option<&Exchanged>,
         key_id: u64,
         generation: u16,
     ) -> Self {
-        let mut ikm = zeroize::Zeroizing::new([0u8; 2 * KEY_BYTES]);
-        ikm[..KEY_BYTES].copy_from_slice(nonce.expose());
-        let length = match shared {
-            Some(shared) => {
-                ikm[KEY_BYTES..].copy_from_slice(shared.expose());
-                2 * KEY_BYTES
-            }
-            None => KEY_BYTES,
+        let mut ikm = zeroize::Zeroizing::new([0u8; 4 * KEY_BYTES]);
+        let mut length = 0;
+        let mut put = |part: &[u8; KEY_BYTES]| {
+            ikm[length..length + KEY_BYTES].copy_from_slice(part);
+            length += KEY_BYTES;
         };
+        put(nonce.expose());
+        if let Some(Exchanged { shared, client_public, server_public }) = exchange {
+            put(shared.expose());
+            put(client_public);
+            put(server_public);
+        }
         Self::derive(extract(ratchet.expose(), &ikm[..length]), key_id, generation)
     }
+}
+
+/// A Diffie-Hellman of a renewal (§11).
+#[derive(Debug)]
+pub struct Exchanged {
+    /// X25519(e_c, e_s).
+    pub shared: Secret,
+    /// e_c.
+    pub client_public: [u8; KEY_BYTES],
+    /// e_s.
+    pub server_public: [u8; KEY_BYTES],
 }

@@ -85,8 +85,9 @@ impl InLanes {
     fn share(&mut self, frame: &[u8], now_ms: u64) -> Result<(), Reject> {
         self.settle(now_ms);
         let header = Header::parse(frame, Role::Server)?;
-        let renewal = self.renewal.as_mut().ok_or(Reject::Control)?;
-        renewal.control(&self.state, &mut self.rekey, &header, &mut frame.to_vec(), now_ms).map(|_| ())
+        let Self { state, window, rekey, renewal, .. } = self;
+        let mut current = Current { state, window, rekey };
+        current.control(renewal.as_deref_mut(), &header, &mut frame.to_vec(), now_ms).map(|_| ())
     }
 
     fn judge(&mut self, frames: &[Vec<u8>], now_ms: u64) -> Judged {

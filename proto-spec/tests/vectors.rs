@@ -2,6 +2,8 @@
 
 #[path = "vectors/login.rs"]
 mod login;
+#[path = "vectors/renewal.rs"]
+mod renewal;
 mod support;
 #[path = "vectors/symmetric.rs"]
 mod symmetric;
@@ -42,6 +44,11 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("session", symmetric::session),
     ("lost", symmetric::lost),
     ("open_lost", symmetric::open_lost),
+    ("control", renewal::control),
+    ("open_control", renewal::open_control),
+    ("next_generation", renewal::next_generation),
+    ("take_offer", renewal::take_offer),
+    ("renewal", renewal::renewal),
     ("mac1", login::mac1),
     ("login", login::login),
     ("login_server", login::login_server),
@@ -88,6 +95,10 @@ impl Case {
 
     fn part(&self, name: &str) -> Self {
         Self(self.value(name).clone())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| value.as_str() != Some(""))
     }
 
     fn expected_ok(&self, name: &str) -> Option<&Value> {

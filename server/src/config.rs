@@ -1,6 +1,7 @@
 //! The configuration file: TOML, every key optional, unknown keys refused, every error located.
 
 mod store;
+mod tickets;
 
 use std::{
     net::SocketAddr,
@@ -11,6 +12,7 @@ use mvt_proto::Limits;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use store::{Admin, Engine, StoreTable};
+pub use tickets::Tickets;
 
 use crate::{limits::SHARDS_MAX, service::ServiceKind};
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub store: StoreTable,
     /// Who may give commands to the running server.
     pub admin: Admin,
+    /// What lets clients resume.
+    pub tickets: Tickets,
     /// How bytes are moved.
     pub io: Io,
     /// Bounds.
@@ -285,13 +289,14 @@ impl Config {
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let Self { identity, store, admin, .. } = &mut config;
+        let Self { identity, store, admin, tickets, .. } = &mut config;
         for file in [
             &mut identity.key_file,
             &mut identity.clients_file,
             &mut store.file,
             &mut store.seal_key_file,
             &mut admin.socket,
+            &mut tickets.ring_file,
         ] {
             *file = folder.join(&*file);
         }
@@ -376,7 +381,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 28, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 34, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]

@@ -40,7 +40,11 @@ events! {
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
     forward_dropped, "Frames dropped because the owning shard's mailbox was full.";
-    cookies_asked, "HELLOs answered with a cookie to bring.";
+    resumes, "Sessions resumed with a ticket.";
+    recoveries, "Recoveries recorded.";
+    recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";
+    tickets, "Tickets given.";
+    cookies_asked, "Login frames answered with a cookie to bring.";
 }
 
 impl Counters {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mvt_proto::keyfile::KeyFileError;
+use mvt_proto::{keyfile::KeyFileError, ticket::RingTextError};
 use mvt_sys::keystore::SecretFileError;
 
 use crate::{config::ConfigError, store::StoreError};
@@ -23,6 +23,14 @@ pub enum Fatal {
         path: PathBuf,
         /// What is wrong with it.
         source: KeyFileError,
+    },
+    /// A ring file is no ring.
+    #[error("{path}: {source}")]
+    Ring {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RingTextError,
     },
     /// A key file must not be, or cannot be, read.
     #[error("{path}: {source}")]
@@ -110,7 +118,7 @@ impl Fatal {
             Self::Config(ConfigError::Read { .. }) => 66,
             Self::Store(error) => error.exit_status(),
             Self::SecretFile { source: SecretFileError::Io(_), .. } => 66,
-            Self::Config(_) | Self::KeyFile { .. } | Self::SealKey { .. } => 2,
+            Self::Config(_) | Self::KeyFile { .. } | Self::Ring { .. } | Self::SealKey { .. } => 2,
             Self::SecretFile { .. } => 77,
             Self::Write { .. } => 73,
             Self::AdminSocket { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => 77,

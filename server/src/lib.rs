@@ -8,6 +8,8 @@
 //! - [`shard`] is the engine: bytes and `now` in, bytes and deadlines out; no I/O.
 //! - [`handshakes`] does the slow work of logins beside the shards; [`mailbox`] brings results back,
 //!   each session with its [`owner`].
+//! - [`authority`] is what the node knows of its clients there, [`tickets`] the keys that let them resume, [`recoveries`] the way
+//!   of a proved recovery to the control thread.
 //! - [`service`] executes what was verified. [`counters`] counts everything, [`clock`] is server time.
 //! - [`doctor`] says what this host allows. [`fatal`] is what ends the process, with its exit status.
 
@@ -26,6 +28,9 @@ pub mod shard;
 
 pub mod mailbox;
 pub mod owner;
+pub mod recoveries;
+
+pub mod authority;
 
 pub mod service;
 
@@ -36,6 +41,7 @@ pub mod registry;
 pub mod enrolment;
 pub mod keys;
 pub mod revocations;
+pub mod tickets;
 
 pub mod buckets;
 pub mod store;

@@ -38,6 +38,8 @@ pub const ADMIN_LIST_COUNT_MAX: usize = 512;
 pub const STALL_MS: u64 = 10_000;
 /// How long a closed connection may take to hear of it, ms.
 pub const LINGER_MS: u64 = 1_000;
+/// Recoveries proved and not recorded yet, at most: clients ask again.
+pub const RECOVERY_COUNT_MAX: usize = 256;
 /// What a client is asked to wait when the login queue is full, ms.
 pub const BUSY_WAIT_MS: u32 = 250;
 /// Age at which the cookie secret is replaced, ms (SPEC §14.2).

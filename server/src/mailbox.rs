@@ -10,7 +10,7 @@ use std::{
 };
 
 use crossbeam::{channel::Sender, queue::ArrayQueue};
-use mvt_proto::{Reject, login::Admitted};
+use mvt_proto::{Reject, constants::KEY_BYTES, login::Admitted};
 
 use crate::{limits::MAILBOX_COUNT_MAX, owner::Owner, revocations::Revocations, shard::ConnectionId};
 
@@ -22,9 +22,7 @@ pub enum Mail {
         /// Where the HELLO came from.
         connection: ConnectionId,
         /// The answer and the session to keep.
-        admitted: Box<Admitted>,
-        /// Whose session it is.
-        owner: Owner,
+        newcomer: Box<Newcomer>,
     },
     /// A login was refused.
     LoginRefused {
@@ -58,8 +56,53 @@ pub enum Mail {
         /// Has room for every shard.
         confirm: Sender<usize>,
     },
+    /// What became of a recovery that this shard's session proved (SPEC §13.4).
+    Recovered {
+        /// The session.
+        key_id: u64,
+        /// The time at which it is authenticated; `None` when it was not recorded.
+        authenticated_ms: Option<u64>,
+    },
     /// Stop accepting, answer what was received, and end.
     Shutdown,
+}
+
+/// A session the pool made, with what its shard keeps beside it.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// The answer and the session.
+    pub admitted: Admitted,
+    /// Whose session it is.
+    pub owner: Owner,
+    /// Whether its tickets allow RESUME without a Diffie-Hellman.
+    pub psk_alone: bool,
+    /// By which way it came.
+    pub entrance: Entrance,
+}
+
+/// By which way a session came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// HELLO.
+    Login,
+    /// RESUME.
+    Resume,
+    /// RECOVER: not recorded yet.
+    Recovery {
+        /// What is to become the client's static public key.
+        new_public: [u8; KEY_BYTES],
+    },
+}
+
+impl Entrance {
+    /// How one is counted whose client was revoked meanwhile.
+    #[must_use]
+    pub const fn refusal(self) -> Reject {
+        match self {
+            Self::Login => Reject::UnknownClient,
+            Self::Resume | Self::Recovery { .. } => Reject::Revoked,
+        }
+    }
 }
 
 /// The queue and the waker of one shard.

@@ -1,18 +1,21 @@
 //! What every shard and the login pool know of this node, made once at start.
 
+use std::sync::atomic::AtomicU64;
+
 use arc_swap::ArcSwap;
 use mvt_proto::{
     Limits, Suite,
     keyfile::KeyFile,
     login::{Identity, Mac1},
     lost::LostKeys,
+    recovery::RecoveryKey,
     schedule::GenerationKeys,
     session::ServerSession,
 };
 
 use crate::{
-    clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys, registry::Unsealer,
-    revocations::Revocations,
+    clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys, recoveries::Recoveries,
+    registry::Unsealer, revocations::Revocations, tickets::TicketKeys,
 };
 
 /// The node: its keys, its clients, its limits. Shared and unchanging but for the two snapshots that the control thread replaces.
@@ -44,6 +47,14 @@ pub struct Node {
     pub unsealer: Option<Unsealer>,
     /// What is void although it is genuine; replaced as a whole.
     pub revocations: ArcSwap<Revocations>,
+    /// Opens RECOVERs.
+    pub recovery_key: RecoveryKey,
+    /// Recoveries on their way to the control thread.
+    pub recoveries: Recoveries,
+    /// Seals and opens tickets.
+    pub tickets: TicketKeys,
+    /// How often a RESUME or a RECOVER asked what is known of its client.
+    pub lookups: AtomicU64,
 }
 
 impl Node {
@@ -73,6 +84,11 @@ impl Node {
             enrolment: ArcSwap::from_pointee(enrolment),
             unsealer: None,
             revocations: ArcSwap::default(),
+            recovery_key: RecoveryKey::new(reset_secret),
+            recoveries: Recoveries::new()
+                .map_err(|source| Fatal::Os { what: "cannot make a queue for recoveries", source })?,
+            tickets: TicketKeys::none(),
+            lookups: AtomicU64::new(0),
             identity: key_file.identity,
         })
     }

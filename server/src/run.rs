@@ -27,6 +27,7 @@ use crate::{
     node::Node,
     registry::{self, Registry},
     shard::{Parts, Shard},
+    tickets::TicketKeys,
 };
 
 /// The configuration and every file it names, read and judged; nothing is started yet.
@@ -56,6 +57,7 @@ pub fn prepare(path: Option<&Path>) -> Result<Prepared, Fatal> {
     let mut node = Node::new(&config, key_file, registry.enrolment().clone(), shard_count)?;
     node.revocations.store(Arc::new(registry.revocations().clone()));
     node.unsealer = registry.unsealer();
+    node.tickets = TicketKeys::open(&config.tickets, node.clock.now_ms())?;
     Ok(Prepared { config, node, registry, shard_count })
 }
 

@@ -11,9 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use mvt_proto::{
     constants::U48_MAX,
-    ticket::{
-        RINGED_KEYS_MAX, RingedKey, TicketKey, TicketKeyId, TicketRing, ring_from_text, ring_to_text,
-    },
+    ticket::{RINGED_KEYS_MAX, RingedKey, TicketKey, TicketKeyId, TicketRing, ring_from_text, ring_to_text},
 };
 use mvt_sys::keystore::{self, SecretFileError};
 

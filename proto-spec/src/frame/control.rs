@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use crate::{
     Header, Reject,
-    constants::{HEADER_BYTES, KEY_BYTES, TAG_BYTES},
+    constants::{HEADER_BYTES, KEY_BYTES, TAG_BYTES, TICKET_BYTES},
     frame::Reader,
-    header::{Flags, Kind},
+    header::{Flags, Kind, Role},
     secret::Secret,
     suite::{gcm256, payload_of},
 };
@@ -68,13 +68,39 @@ pub struct About {
     pub timestamp: u64,
 }
 
-/// Opens `frame`, a CTL, in place and gives its payload (§11.1.1).
+/// What a CTL says to its receiver.
+#[derive(Debug)]
+pub enum Says<'f> {
+    /// To a client: the next generation.
+    Offer(Offer),
+    /// To a server: e_c.
+    Share([u8; KEY_BYTES]),
+    /// To a client.
+    Ticket(&'f [u8; TICKET_BYTES]),
+}
+
+/// Opens `frame`, a CTL with this header, in place; `key` is the control key of the direction to `receiver` (§11.1.1).
 ///
 /// # Errors
-/// `Control`: not sealed, or not under this key.
-pub fn open<'f>(key: &Secret, frame: &'f mut [u8]) -> Result<&'f [u8], Reject> {
-    let is_sealed = Flags(frame[3]).sealed();
-    if gcm256::open(key, frame, &[]) & is_sealed { Ok(payload_of(frame)) } else { Err(Reject::Control) }
+/// `Control`: not sealed, not under this key, or not exactly what this receiver is told.
+pub fn open<'f>(
+    receiver: Role,
+    key: &Secret,
+    header: &Header,
+    frame: &'f mut [u8],
+) -> Result<Says<'f>, Reject> {
+    let opens = gcm256::open(key, frame, &[]);
+    if !(opens & header.flags.sealed()) {
+        return Err(Reject::Control);
+    }
+    let payload = payload_of(frame);
+    let exact = |_| Reject::Control;
+    match (Control::from_op(header.op)?, receiver) {
+        (Control::Offer, Role::Client) => Offer::parse(payload).map(Says::Offer),
+        (Control::Share, Role::Server) => payload.try_into().map(Says::Share).map_err(exact),
+        (Control::Ticket, Role::Client) => payload.try_into().map(Says::Ticket).map_err(exact),
+        _ => Err(Reject::Control),
+    }
 }
 
 /// The payload of an OFFER.
@@ -90,11 +116,7 @@ const FORM_PLAIN: u64 = 0;
 const FORM_EXCHANGE: u64 = 1;
 
 impl Offer {
-    /// Reads the payload of an OFFER.
-    ///
-    /// # Errors
-    /// `Control` when it is not exactly one.
-    pub fn parse(payload: &[u8]) -> Result<Self, Reject> {
+    fn parse(payload: &[u8]) -> Result<Self, Reject> {
         Self::read(Reader::new(payload)).map_err(|_| Reject::Control)
     }
 

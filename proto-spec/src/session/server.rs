@@ -38,6 +38,18 @@ impl ServerSession {
         }
     }
 
+    /// The same session beginning in another generation than 0, whose keys it was given: for what is tested there.
+    #[must_use]
+    pub fn in_generation(self, generation: u16) -> Self {
+        Self { state: self.state.renumbered(generation), ..self }
+    }
+
+    /// The same session with its last Diffie-Hellman at `exchanged_ms`, 0 if there was none (§11.2.4).
+    #[must_use]
+    pub fn exchanged_at(self, exchanged_ms: u64) -> Self {
+        Self { rekey: self.rekey.exchanged_at(exchanged_ms), ..self }
+    }
+
     /// State, words of the window and renewal keys of a new session, for a table that keeps many of each.
     ///
     /// # Panics
@@ -180,8 +192,8 @@ impl ServerSession {
     /// `Control`.
     pub fn control(&mut self, header: &Header, frame: &mut [u8], now_ms: u64) -> Result<Shared, Reject> {
         self.advance(now_ms);
-        let renewal = self.renewal.as_mut().ok_or(Reject::Control)?;
-        renewal.control(&self.state, &mut self.rekey, header, frame, now_ms)
+        let Self { state, window, rekey, renewal } = self;
+        Current { state, window, rekey }.control(renewal.as_deref_mut(), header, frame, now_ms)
     }
 
     /// Appends the TICKET of the current generation to `out`, once (§11.1.3); gives RS_g, which `ticket` is to hold.

@@ -186,9 +186,22 @@ impl SessionState {
                 || now_ms.saturating_sub(self.origin_ms()) >= soft.renew_after_ms as u64 - spread)
     }
 
-    /// Counters below it may be accepted (§7.2.3).
-    pub(super) const fn counter_bound(&self) -> u64 {
-        self.reject_after_requests as u64
+    /// Whether a counter of this generation would be recorded; changes nothing.
+    ///
+    /// # Errors
+    /// `Limit`, `Replay` or `TooOld`.
+    pub(super) fn test(&self, window: &[u64], counter: u64) -> Result<(), Reject> {
+        if counter >= u64::from(self.reject_after_requests) {
+            return Err(Reject::Limit);
+        }
+        replay::test(u64::from(self.top), window, counter)
+    }
+
+    /// The same state in another generation; nothing was done in this one.
+    pub(super) fn renumbered(mut self, generation: u16) -> Self {
+        debug_assert_eq!(self.top, 0, "nothing was recorded");
+        self.origin_generation = self.origin_ms() << 16 | u64::from(generation);
+        self
     }
 
     /// When nothing of this generation is accepted any more, ms (§7.2.3).

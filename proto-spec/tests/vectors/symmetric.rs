@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{Case, Outcome, hex, ok, reject, unhex};
 
-fn role(case: &Case) -> Role {
+pub fn role(case: &Case) -> Role {
     match case.text("role") {
         "server" => Role::Server,
         "client" => Role::Client,
@@ -215,7 +215,7 @@ pub fn limits(case: &Case, window_bits: u64) -> Limits {
     }
 }
 
-fn verdict(session: &mut ServerSession, frame: &mut [u8], now_ms: u64) -> Result<(), Reject> {
+pub fn verdict(session: &mut ServerSession, frame: &mut [u8], now_ms: u64) -> Result<(), Reject> {
     let header = Header::parse(frame, Role::Server)?;
     let fresh = if header.key_id == session.key_id() {
         session.check(&header, now_ms)

@@ -16,9 +16,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     admin::{
-        execute::{Host, Unconfirmed, execute},
+        execute::{Host, ServerKeys, Unconfirmed, execute},
         listener::AdminListener,
         peer::Peer,
+        recovery::RecoveryDesk,
         request::{Answer, Request},
     },
     fatal::Fatal,
@@ -60,6 +61,8 @@ impl Control {
         let (waker, waiter) = UnixStream::pair().map_err(os)?;
         waiter.set_nonblocking(true).map_err(os)?;
         let is_stopping = Arc::<AtomicBool>::default();
+        let recoveries =
+            RecoveryDesk::new(node.recoveries.take_inbox().expect("one control thread for a node"));
         let mut desk = Desk {
             listener,
             waiter,
@@ -68,6 +71,7 @@ impl Control {
             station: Station { node, mailboxes, owed: Vec::new() },
             is_stopping: is_stopping.clone(),
             pruned: Instant::now(),
+            recoveries,
         };
         let thread = thread::Builder::new().name("mvt-control".into());
         let thread = thread.spawn(move || desk.serve()).map_err(os)?;
@@ -91,6 +95,7 @@ struct Desk {
     station: Station,
     is_stopping: Arc<AtomicBool>,
     pruned: Instant,
+    recoveries: RecoveryDesk,
 }
 
 impl Desk {
@@ -101,6 +106,9 @@ impl Desk {
             let now = Instant::now();
             self.accept(now);
             self.read_peers();
+            if let Err(error) = self.recoveries.record(&mut self.registry, &mut self.station) {
+                end::<()>(&error);
+            }
             self.peers.retain(|peer| !peer.is_done(now));
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
@@ -110,7 +118,8 @@ impl Desk {
     }
 
     fn wait(&self) {
-        let mut waits = vec![PollFd::new(&self.waiter, PollFlags::IN)];
+        let inbox = self.recoveries.waiter();
+        let mut waits = vec![PollFd::new(&self.waiter, PollFlags::IN), PollFd::new(inbox, PollFlags::IN)];
         if self.peers.len() < ADMIN_PEERS_MAX {
             waits.push(PollFd::new(self.listener.as_fd(), PollFlags::IN));
         }
@@ -119,6 +128,7 @@ impl Desk {
         // A signal or a passing shortage: the loop looks at everything anyway.
         let _ = poll(&mut waits, Some(&timeout));
         let _ = (&self.waiter).read(&mut [0; 64]);
+        let _ = self.recoveries.waiter().read(&mut [0; 64]);
     }
 
     fn accept(&mut self, now: Instant) {
@@ -158,6 +168,7 @@ impl Desk {
 
     fn tick(&mut self, now: Instant) {
         self.station.post_owed();
+        self.station.node.tickets.tick(self.station.now_ms());
         match self.registry.follow() {
             Ok(true) => self.station.publish(&self.registry),
             Ok(false) => {}
@@ -189,7 +200,7 @@ fn end<T>(error: &StoreError) -> T {
 }
 
 /// The running node, as commands see it.
-struct Station {
+pub(super) struct Station {
     node: Arc<Node>,
     mailboxes: Arc<[Mailbox]>,
     /// Shards whose mailbox was full for too long, with what they are still to be told.
@@ -203,6 +214,14 @@ impl Station {
                 self.owed.push((shard, mail));
             }
         }
+    }
+}
+
+impl Station {
+    /// Tells a shard what became of a recovery, now or, when its mailbox is full, later.
+    pub(super) fn tell(&mut self, shard: usize, mail: Mail) {
+        self.owed.push((shard, mail));
+        self.post_owed();
     }
 }
 
@@ -242,11 +261,13 @@ impl Host for Station {
         Ok(())
     }
 
-    fn rotate_ticket_key(&mut self) -> Option<u32> {
-        None
+    fn rotate_ticket_key(&mut self) -> Result<u32, String> {
+        let id = self.node.tickets.rotate(self.now_ms()).map_err(|error| error.to_string())?;
+        Ok(u32::from_be_bytes(id))
     }
 
-    fn server_public(&mut self) -> Result<[u8; 32], String> {
-        Ok(*self.node.identity.public())
+    fn server_keys(&mut self) -> Result<ServerKeys, String> {
+        let recovery_public = *self.node.recovery_key.public();
+        Ok(ServerKeys { server_public: *self.node.identity.public(), recovery_public })
     }
 }

@@ -1,9 +1,11 @@
 //! One command on the registry, and what it makes the node do.
 
+use mvt_proto::recovery::RecoveryKit;
+
 use crate::{
     admin::request::{Answer, AuditView, ClientView, Kit, NewClient, Request},
     limits::ADMIN_LIST_COUNT_MAX,
-    registry::{Actor, Registry, RegistryError},
+    registry::{Actor, NewRecovery, Registry, RegistryError},
     revocations::Revocations,
     store::{StoreError, file::Line},
 };
@@ -22,14 +24,26 @@ pub trait Host {
     /// When a shard did not confirm in time.
     fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed>;
 
-    /// Makes a new ticket key and seals with it; `None` where there are no tickets.
-    fn rotate_ticket_key(&mut self) -> Option<u32>;
-
-    /// The server's static public key.
+    /// Makes a new ticket key, which seals once every node had time to read it; gives its id.
     ///
     /// # Errors
-    /// Why it cannot be had.
-    fn server_public(&mut self) -> Result<[u8; 32], String>;
+    /// Why it cannot be made.
+    fn rotate_ticket_key(&mut self) -> Result<u32, String>;
+
+    /// The server's static public key and its recovery public key.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    fn server_keys(&mut self) -> Result<ServerKeys, String>;
+}
+
+/// What a recovery kit says of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerKeys {
+    /// The static public key.
+    pub server_public: [u8; 32],
+    /// The recovery public key.
+    pub recovery_public: [u8; 32],
 }
 
 /// Shards that did not say that their sessions are erased.
@@ -68,8 +82,8 @@ enum Refusal {
     Unconfirmed(Vec<usize>),
     #[error("revoked on this node until it stops, but not kept: {0}")]
     Unwritten(StoreError),
-    #[error("this server has no ticket keys")]
-    NoTickets,
+    #[error("no new ticket key: {0}")]
+    TicketKey(String),
 }
 
 impl From<StoreError> for Refusal {
@@ -80,7 +94,7 @@ impl From<StoreError> for Refusal {
 
 impl Refusal {
     const fn is_ours(&self) -> bool {
-        matches!(self, Self::Unconfirmed(_) | Self::NoTickets | Self::ServerKey(_))
+        matches!(self, Self::Unconfirmed(_) | Self::TicketKey(_) | Self::ServerKey(_))
     }
 
     fn exit_status(&self) -> u8 {
@@ -131,7 +145,7 @@ fn answer(
             Answer::Kit(kit)
         }
         Request::RotateTicketKey {} => {
-            Answer::TicketKey { id: host.rotate_ticket_key().ok_or(Refusal::NoTickets)? }
+            Answer::TicketKey { id: host.rotate_ticket_key().map_err(Refusal::TicketKey)? }
         }
         Request::Audit { count } => {
             let lines = registry.audit((*count).min(ADMIN_LIST_COUNT_MAX))?;
@@ -148,9 +162,9 @@ fn read(client: &NewClient) -> Result<Line, Refusal> {
 
 fn kit(registry: &mut Registry, host: &mut dyn Host, actor: Actor, name: &str) -> Result<Kit, Refusal> {
     // Before anything is changed: without it there is no kit.
-    let server_public = host.server_public().map_err(Refusal::ServerKey)?;
-    let made = registry.recover_kit(actor, name)?;
-    Ok(Kit::new(&made.name, &made.secret, &server_public))
+    let ServerKeys { server_public, recovery_public } = host.server_keys().map_err(Refusal::ServerKey)?;
+    let NewRecovery { name, secret } = registry.recover_kit(actor, name)?;
+    Ok(Kit::new(&RecoveryKit { name, recovery_secret: secret, server_public, recovery_public }))
 }
 
 /// The order matters (SPEC §12.2.1): out of the enrolment first, then the time of the revocation, so that whoever still found

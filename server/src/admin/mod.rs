@@ -8,4 +8,5 @@ pub mod control;
 pub mod execute;
 mod listener;
 mod peer;
+mod recovery;
 pub mod request;

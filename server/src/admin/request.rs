@@ -1,6 +1,6 @@
 //! What is asked and answered, one JSON object a line.
 
-use mvt_proto::{keyfile, secret::Secret};
+use mvt_proto::{keyfile, recovery::RecoveryKit};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -173,35 +173,21 @@ pub struct AuditView {
     pub line: Audit,
 }
 
-/// What a client needs to recover without its key (SPEC §13). Secret: shown once, kept by the client alone.
+/// What a client needs to recover without its key (SPEC §13), as the text of a [`RecoveryKit`]. Secret: shown once, kept by the
+/// client alone.
 #[derive(Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
 pub struct Kit {
     /// Its name.
     pub name: String,
-    /// The recovery secret, base64.
-    pub recovery_secret: String,
-    /// The server's static public key, base64.
-    pub server_public_key: String,
+    /// The lines of the kit.
+    pub text: String,
 }
 
 impl Kit {
-    /// From a secret just made.
+    /// Of a kit just made.
     #[must_use]
-    pub fn new(name: &str, secret: &Secret, server_public: &[u8; 32]) -> Self {
-        Self {
-            name: name.to_owned(),
-            recovery_secret: keyfile::key_to_text(secret.expose()),
-            server_public_key: keyfile::key_to_text(server_public),
-        }
-    }
-
-    /// As the lines of a file.
-    #[must_use]
-    pub fn to_text(&self) -> zeroize::Zeroizing<String> {
-        let Self { name, recovery_secret, server_public_key } = self;
-        zeroize::Zeroizing::new(format!(
-            "mvt-recovery-name {name}\nmvt-recovery-secret {recovery_secret}\nmvt-server-public-key {server_public_key}\n"
-        ))
+    pub fn new(kit: &RecoveryKit) -> Self {
+        Self { name: kit.name.clone(), text: (*kit.to_text()).clone() }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The store's file when no server runs.
 
+use mvt_proto::recovery::RecoveryKey;
+
 use crate::{
     admin::{
-        execute::{Host, Unconfirmed, execute},
+        execute::{Host, ServerKeys, Unconfirmed, execute},
         request::{Answer, Request},
     },
     config::Config,
@@ -10,6 +12,7 @@ use crate::{
     keys,
     registry::Registry,
     revocations::Revocations,
+    tickets,
 };
 
 /// An open store, and no node.
@@ -45,12 +48,16 @@ impl Host for Nobody {
         Ok(())
     }
 
-    fn rotate_ticket_key(&mut self) -> Option<u32> {
-        None
+    fn rotate_ticket_key(&mut self) -> Result<u32, String> {
+        let id =
+            tickets::rotate_now(&self.config.tickets, self.now_ms()).map_err(|error| error.to_string())?;
+        Ok(u32::from_be_bytes(id))
     }
 
-    fn server_public(&mut self) -> Result<[u8; 32], String> {
+    fn server_keys(&mut self) -> Result<ServerKeys, String> {
         let file = keys::read(&self.config.identity.key_file).map_err(|error| error.to_string())?;
-        Ok(*file.identity.public())
+        let reset_secret = file.reset_secret().map_err(|error| error.to_string())?;
+        let recovery_public = *RecoveryKey::new(reset_secret).public();
+        Ok(ServerKeys { server_public: *file.identity.public(), recovery_public })
     }
 }

@@ -22,20 +22,24 @@ pub(super) fn of(answer: &Answer) -> Zeroizing<String> {
 fn write(text: &mut String, answer: &Answer) -> std::fmt::Result {
     match answer {
         Answer::Enrolled { enrolled, known, kit, .. } => {
+            // With a kit, all of this is one: its other lines are comments.
+            if kit.is_some() {
+                text.write_str("# ")?;
+            }
             match known {
                 0 => writeln!(text, "enrolled {enrolled}")?,
                 known => writeln!(text, "enrolled {enrolled}, known already {known}")?,
             }
-            kit.as_ref().map_or(Ok(()), |kit| text.write_str(&kit.to_text()))
+            kit.as_ref().map_or(Ok(()), |kit| text.write_str(&kit.text))
         }
         Answer::Clients { clients, .. } => clients.iter().try_for_each(|client| write_client(text, client)),
         Answer::Revoked { revoked, .. } => writeln!(text, "revoked {revoked}"),
-        Answer::Kit(kit) => text.write_str(&kit.to_text()),
+        Answer::Kit(kit) => text.write_str(&kit.text),
         Answer::Audit { lines } => lines.iter().try_for_each(|view| {
             let (at_ms, uid, what) = (view.line.at_ms, view.line.uid, view.line.what.escape_debug());
             writeln!(text, "{} {at_ms} uid={uid} {what}", view.revision)
         }),
-        Answer::TicketKey { id } => writeln!(text, "ticket key {id}"),
+        Answer::TicketKey { id } => writeln!(text, "ticket key {id:08x}"),
         Answer::Refused { text: why, .. } => writeln!(text, "{why}"),
     }
 }

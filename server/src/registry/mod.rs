@@ -3,6 +3,7 @@
 mod enroll;
 mod recover;
 mod refusal;
+mod replace;
 mod revoke;
 mod source;
 
@@ -17,6 +18,7 @@ use mvt_proto::{ClientId, constants::KEY_BYTES};
 
 pub use recover::{NewRecovery, Unsealer};
 pub use refusal::RegistryError;
+pub use replace::Replaced;
 pub use source::{init, open};
 
 use crate::{

@@ -50,7 +50,6 @@ impl Registry {
             };
             writes.push(self.identity_write(&identity));
             writes.push(self.revocation_write(actor, &ClientId::of_name(name)));
-            revoked.revoke(&ClientId::of_name(name), actor.now_ms);
         }
         writes.extend(self.make_room(names));
         let what = match names {
@@ -59,7 +58,10 @@ impl Registry {
         };
         self.put(actor, writes, what)?;
         for name in names {
-            self.held.remove(&ClientId::of_name(name));
+            let id = ClientId::of_name(name);
+            self.held.remove(&id);
+            let not_before_ms = self.voids.get(&id).map_or(actor.now_ms, |(void, _)| void.not_before_ms);
+            revoked.revoke(&id, not_before_ms);
         }
         Ok(revoked)
     }
@@ -75,11 +77,12 @@ impl Registry {
         revoked
     }
 
-    fn revocation_write(&self, actor: Actor, client: &ClientId) -> Write {
+    pub(super) fn revocation_write(&self, actor: Actor, client: &ClientId) -> Write {
         let known = self.voids.get(client);
         let revocation = Revocation {
             client: *client,
-            not_before_ms: actor.now_ms.max(known.map_or(0, |(known, _)| known.not_before_ms)),
+            // Above the one before in any case: a recovery authenticates its session just above its revocation (§13.4.1).
+            not_before_ms: actor.now_ms.max(known.map_or(0, |(known, _)| known.not_before_ms + 1)),
             until_ms: actor.now_ms.saturating_add(self.bounds.revocation_keep_ms),
         };
         Write {
@@ -90,7 +93,7 @@ impl Registry {
     }
 
     /// When the list would be over its bound: the oldest of it go, and the floor rises to the youngest of them.
-    fn make_room(&self, names: &[String]) -> Vec<Write> {
+    pub(super) fn make_room(&self, names: &[String]) -> Vec<Write> {
         let added: HashSet<_> = names.iter().map(|name| ClientId::of_name(name)).collect();
         if self.voids.len() + added.len() <= self.bounds.revocations_max {
             return Vec::new();

@@ -32,9 +32,7 @@ impl Shard {
         let (mut is_shutdown, mut has_forwarded) = (false, false);
         while let Some(mail) = mailbox.take() {
             match mail {
-                Mail::Admitted { connection, admitted, owner } => {
-                    self.admit(connection, *admitted, owner, now_ms);
-                }
+                Mail::Admitted { connection, newcomer } => self.admit(connection, *newcomer, now_ms),
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
                 Mail::Forwarded { from_shard, connection, frame } => {
                     let origin = Origin::Forwarded { from_shard: from_shard as u16, connection };
@@ -54,6 +52,9 @@ impl Shard {
                     }
                 }
                 Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
+                Mail::Recovered { key_id, authenticated_ms } => {
+                    self.conclude_recovery(key_id, authenticated_ms, now_ms);
+                }
                 Mail::Shutdown => is_shutdown = true,
             }
         }

@@ -11,6 +11,7 @@ mod connections;
 mod forward;
 mod index;
 mod login;
+mod recovering;
 mod renewals;
 mod revocation;
 pub mod sessions;
@@ -40,6 +41,7 @@ use batch::Batch;
 use connection::Connection;
 use connections::Connections;
 use index::Place;
+use recovering::Recovering;
 use revocation::Scan;
 use sessions::Sessions;
 use turn::What;
@@ -81,6 +83,7 @@ pub struct Shard {
     answer: Vec<u8>,
     /// Revocations whose sessions are not all erased yet, the one under way first.
     revoking: VecDeque<Scan>,
+    recovering: Recovering,
 }
 
 impl Shard {
@@ -111,6 +114,7 @@ impl Shard {
             answers: Answers::default(),
             answer: Vec::new(),
             revoking: VecDeque::new(),
+            recovering: Recovering::default(),
             node,
             service,
             counters,

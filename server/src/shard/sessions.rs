@@ -3,8 +3,10 @@
 use std::io;
 
 use mvt_proto::{
+    constants::TICKET_NONCE_BYTES,
     replay::word_of,
     session::{Current, Rekey, Renewal, STATE_BYTES_HOT, ServerSession, SessionState},
+    ticket::{SealedTicket, Terms},
 };
 use mvt_sys::slab::Slab;
 
@@ -15,6 +17,7 @@ use crate::{
         renewals::Renewals,
         wheel::{self, Wheel},
     },
+    tickets::TicketKeys,
 };
 
 /// What a session has that no ordinary request needs: kept apart, so that no request brings it near.
@@ -24,15 +27,17 @@ pub struct Cold {
     pub rekey: Rekey,
     /// Whose session it is.
     pub owner: Owner,
+    /// Whether its tickets allow RESUME without a Diffie-Hellman (SPEC §12.3.2).
+    pub psk_alone: bool,
 }
 
 impl Cold {
     const fn vacant() -> Self {
-        Self { rekey: Rekey::vacant(), owner: Owner::NOBODY }
+        Self { rekey: Rekey::vacant(), owner: Owner::NOBODY, psk_alone: false }
     }
 }
 
-const _: () = assert!(size_of::<Cold>() == 168);
+const _: () = assert!(size_of::<Cold>() == 176);
 
 /// Sessions brought near together before they are looked at.
 const GROUP: usize = 16;
@@ -47,7 +52,7 @@ pub struct Swept {
 }
 
 /// At most `most` sessions, all with windows of the same width. A session costs 192 bytes and its window, 320 bytes with the
-/// default window, 168 cold bytes, 12 of index and 8 of the wheel. While it is renewed, another generation of it is kept in
+/// default window, 176 cold bytes, 12 of index and 8 of the wheel. While it is renewed, another generation of it is kept in
 /// [`Renewals`].
 ///
 /// Invariants: `free` holds the places without a session, which hold [`SessionState::vacant`], a window of zeros and
@@ -111,7 +116,7 @@ impl Sessions {
         }
         assert_eq!(window.len(), self.window_words, "a node grants windows of one width");
         let due_ms = due_ms(&state);
-        let cold = Cold { rekey, owner };
+        let cold = Cold { rekey, owner, psk_alone: false };
         let place = match self.free.pop() {
             Some(place) => {
                 *self.places.get_mut(place as usize).0 = state;
@@ -167,6 +172,37 @@ impl Sessions {
     #[must_use]
     pub fn cold(&self, place: Place) -> &Cold {
         &self.colds[place.0 as usize]
+    }
+
+    /// The same, to be changed.
+    pub fn cold_mut(&mut self, place: Place) -> &mut Cold {
+        &mut self.colds[place.0 as usize]
+    }
+
+    /// A ticket over RS_g of the current generation, which is erased; `None` when it was given before, or no key seals now.
+    ///
+    /// # Panics
+    /// When the operating system gives no randomness: a predictable nonce must never be used.
+    pub fn issue_ticket(&mut self, place: Place, tickets: &TicketKeys, now_ms: u64) -> Option<SealedTicket> {
+        let (suite, generation) = (self.state(place).suite(), self.state(place).generation());
+        let Cold { rekey, owner, psk_alone } = self.cold_mut(place);
+        let resume_secret = rekey.take_resume()?;
+        let terms = Terms {
+            suite,
+            client: owner.client,
+            authenticated_ms: owner.authenticated_ms,
+            generation,
+            psk_alone: *psk_alone,
+            life_ms: tickets.life_ms(),
+        };
+        let mut nonce = [0; TICKET_NONCE_BYTES];
+        getrandom::fill(&mut nonce).expect("the operating system gives randomness");
+        tickets.ring().issue(&terms, &resume_secret, &nonce, now_ms)
+    }
+
+    /// Appends the TICKET that carries `ticket` to `out`.
+    pub fn seal_ticket(&self, place: Place, ticket: &SealedTicket, now_ms: u64, out: &mut Vec<u8>) {
+        self.cold(place).rekey.seal_ticket(self.state(place), ticket, now_ms, out);
     }
 
     /// The session at a place for what concerns its renewal: the current generation, and the renewal under way.

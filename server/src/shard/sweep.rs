@@ -21,6 +21,7 @@ impl Shard {
     /// Ends connections past their deadline; `abort` is called for those that are to be cut off at once because they had
     /// their time to close.
     pub fn sweep(&mut self, hand: &mut SweepHand, now_ms: u64, mut abort: impl FnMut(ConnectionId)) {
+        self.sweep_recoveries();
         let places = self.connections.place_count();
         for _ in 0..places.min(SWEEP_COUNT_MAX) {
             hand.0 = (hand.0 + 1) % places;

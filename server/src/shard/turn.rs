@@ -23,7 +23,8 @@ pub(super) enum What {
     Elsewhere {
         owner: usize,
     },
-    Hello,
+    /// A HELLO, a RESUME or a RECOVER.
+    Login(Kind),
     Malformed(Reject),
 }
 
@@ -72,7 +73,7 @@ impl Shard {
                         }
                     }
                 }
-                Ok(_) => What::Hello,
+                Ok(header) => What::Login(header.kind),
                 Err(reject) => What::Malformed(reject),
             };
             rows.push(what);
@@ -135,7 +136,7 @@ impl Shard {
                     self.forward(owner, id, frame);
                     Ok(())
                 }
-                (What::Hello, Origin::Here(id)) => self.hello(id, frame, now_ms),
+                (What::Login(kind), Origin::Here(id)) => self.login(id, kind, frame, now_ms),
                 (What::Malformed(reject), Origin::Here(_)) => Err(reject),
                 // Another shard forwards requests only.
                 (_, Origin::Forwarded { .. }) => Ok(()),
@@ -150,7 +151,7 @@ impl Shard {
 
     /// Pass G: the answers' tags, in lanes; then they sit in their connections' output.
     #[inline(never)]
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         let mut answers = std::mem::take(&mut self.answers);
         self.lanes.seal(&mut answers.bytes);
         for run in &answers.runs {

@@ -14,6 +14,16 @@ enum Verdict {
     Unverified(Reject),
 }
 
+/// What one request more than usual means for its session.
+#[derive(PartialEq, Eq)]
+enum News {
+    None,
+    /// It was the first that was recorded (SPEC §11.1.3).
+    FirstUse(Place),
+    /// It was recorded while a recovery is not (SPEC §13.4.2).
+    Proof,
+}
+
 impl Shard {
     /// Judges an opened request and appends its one answer, unsealed; true when it was executed.
     pub(super) fn request(
@@ -29,7 +39,7 @@ impl Shard {
             self.end_joint_answer(now_ms);
         }
         let start = self.answers.bytes.len();
-        let verdict = self.verdict(number, place);
+        let (verdict, news) = self.verdict(number, place);
         let is_executed = matches!(verdict, Verdict::Accepted(_));
         let is_verified = !matches!(verdict, Verdict::Unverified(_));
         match verdict {
@@ -50,6 +60,11 @@ impl Shard {
             }
         }
         self.answers.note(origin, start, is_verified);
+        match news {
+            News::None => {}
+            News::FirstUse(place) => self.give_ticket(place, origin, now_ms),
+            News::Proof => self.note_proof(header.key_id, origin),
+        }
         if let Origin::Here(id) = origin {
             self.note_answer(id, is_verified, now_ms);
         }
@@ -63,16 +78,41 @@ impl Shard {
         }
     }
 
-    fn verdict(&mut self, number: usize, place: Option<Place>) -> Verdict {
+    fn verdict(&mut self, number: usize, place: Option<Place>) -> (Verdict, News) {
         let (authentic, place) = match (self.lanes.take(number), place) {
             (Ok(authentic), Some(place)) => (authentic, place),
-            (Ok(_), None) => return Verdict::Unverified(Reject::UnknownKey),
-            (Err(reject), _) => return Verdict::Unverified(reject),
+            (Ok(_), None) => return (Verdict::Unverified(Reject::UnknownKey), News::None),
+            (Err(reject), _) => return (Verdict::Unverified(reject), News::None),
         };
         let (state, window) = self.sessions.parts_mut(place);
-        match state.commit(window, authentic) {
+        let was_used = state.is_confirmed();
+        let verdict = match state.commit(window, authentic) {
             Ok(exchange) => Verdict::Accepted(exchange),
             Err(refused) => Verdict::Refused(refused),
+        };
+        let is_first = !was_used && state.is_confirmed();
+        if !self.recovering.is_empty() {
+            let key_id = state.key_id();
+            return self.hold_back(verdict, key_id, place, is_first);
+        }
+        (verdict, if is_first { News::FirstUse(place) } else { News::None })
+    }
+
+    /// The same while recoveries are not recorded: requests of theirs are not executed (SPEC §13.4.2).
+    #[cold]
+    fn hold_back(&mut self, verdict: Verdict, key_id: u64, place: Place, is_first: bool) -> (Verdict, News) {
+        if !self.recovering.holds(key_id) {
+            return (verdict, if is_first { News::FirstUse(place) } else { News::None });
+        }
+        match verdict {
+            Verdict::Accepted(exchange) => {
+                let refused = session::Refused { reject: Reject::Pending, exchange };
+                (Verdict::Refused(refused), News::Proof)
+            }
+            Verdict::Refused(refused) if refused.reject == Reject::Stale => {
+                (Verdict::Refused(refused), News::Proof)
+            }
+            verdict => (verdict, News::None),
         }
     }
 

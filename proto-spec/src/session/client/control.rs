@@ -7,13 +7,13 @@ use super::{
     generation::{Generation, Previous},
 };
 use crate::{
-    Header, Reject,
+    Header, Reject, Role,
     agreement::{self, Ephemeral},
-    constants::KEPT_MS_MAX,
-    frame::control::{self, About, Control, Offer},
+    constants::{EXCHANGE_GENERATIONS, KEPT_MS_MAX},
+    frame::control::{self, About, Control, Says},
     header::Kind,
     resume::Kept,
-    schedule::GenerationKeys,
+    schedule::{Exchanged, GenerationKeys},
     secret::Secret,
 };
 
@@ -74,24 +74,29 @@ impl ClientSession {
         out: &mut Vec<u8>,
     ) -> Result<Told, Reject> {
         let as_received = frame.to_vec().into_boxed_slice();
-        let offer = Offer::parse(control::open(&self.current.control_s2c, frame)?);
-        control::wipe(frame);
-        let (Ok(offer), Some(number)) = (offer, header.generation.checked_add(1)) else {
+        let said = control::open(Role::Client, &self.current.control_s2c, header, frame)?;
+        let (Says::Offer(offer), Some(number)) = (said, header.generation.checked_add(1)) else {
             return Err(Reject::Control);
         };
+        control::wipe(frame);
+        // §11.2.4: the server cannot leave out the Diffie-Hellman for ever.
+        let lacks_exchange = offer.public.is_none() && number.is_multiple_of(EXCHANGE_GENERATIONS);
+        if lacks_exchange || header.timestamp < self.current.slots.origin_ms() {
+            return Err(Reject::Control);
+        }
         let mut share = Vec::new();
-        let mut shared = None;
-        if let Some(public) = &offer.public {
+        let mut exchanged = None;
+        if let Some(public) = offer.public {
             let pair = Ephemeral::new(random);
-            let Some(agreed) = agreement::agree(&pair.private, public) else { return Ok(Told::Broken) };
-            shared = Some(agreed);
+            let Some(shared) = agreement::agree(&pair.private, &public) else { return Ok(Told::Broken) };
+            exchanged = Some(Exchanged { shared, client_public: pair.public, server_public: public });
             let about =
                 About { key_id: self.key_id, generation: header.generation, timestamp: header.timestamp };
             Control::Share.seal(&self.current.control_c2s, about, &pair.public, &mut share);
         }
         out.extend_from_slice(&share);
         let ratchet = self.current.ratchet.take();
-        let keys = GenerationKeys::renew(ratchet, &offer.nonce, shared.as_ref(), self.key_id, number);
+        let keys = GenerationKeys::renew(ratchet, &offer.nonce, exchanged.as_ref(), self.key_id, number);
         let next = Generation::new(number, keys, header.timestamp);
         let generation = core::mem::replace(&mut self.current, next);
         self.previous =
@@ -116,7 +121,7 @@ impl ClientSession {
             }
             return Ok(Told::Nothing);
         }
-        control::open(&previous.generation.control_s2c, frame)?;
+        control::open(Role::Client, &previous.generation.control_s2c, header, frame)?;
         control::wipe(frame);
         Ok(Told::Broken)
     }
@@ -127,7 +132,10 @@ impl ClientSession {
             _ if self.current.number == header.generation => &mut self.current,
             _ => return Err(Reject::Control),
         };
-        let ticket = control::open(&of.control_s2c, frame)?.try_into().map_err(|_| Reject::Control)?;
+        let Says::Ticket(ticket) = control::open(Role::Client, &of.control_s2c, header, frame)? else {
+            return Err(Reject::Control);
+        };
+        let ticket = *ticket;
         let kept = of.resume.take().map(|resume_secret| Kept { ticket, resume_secret, suite: self.suite });
         Ok(kept.map_or(Told::Nothing, Told::Ticket))
     }

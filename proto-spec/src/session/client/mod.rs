@@ -114,6 +114,14 @@ impl ClientSession {
         self.takes_verdicts = true;
     }
 
+    /// The same session beginning in another generation than 0, whose keys it was granted: for what is tested there.
+    #[must_use]
+    pub fn in_generation(mut self, generation: u16) -> Self {
+        debug_assert_eq!(self.current.counter, 0, "nothing was sealed");
+        self.current.number = generation;
+        self
+    }
+
     /// Names the session.
     #[must_use]
     pub const fn key_id(&self) -> u64 {

@@ -36,38 +36,44 @@ impl Current<'_> {
         now_ms: u64,
     ) -> Result<Exchange<K>, Refused<K>> {
         if authentic.exchange.generation == self.state.generation() {
-            return commit(self.state, self.rekey, self.window, authentic);
+            let has_successor = self.state.is_in(Phase::OFFERED);
+            return commit(self.state, self.rekey, self.window, has_successor, authentic);
         }
         let renewal = renewal.expect("a frame is authentic under a key that is held");
         let beside = renewal.beside.as_mut().expect("as above");
         let Generation { state, rekey, window } = beside;
-        let was_unused = !state.is_confirmed();
-        let verdict = commit(state, rekey, window, authentic);
-        if renewal.until_ms.is_none() && was_unused && beside.state.is_confirmed() {
+        let is_draining = renewal.until_ms.is_some();
+        let verdict = commit(state, rekey, window, is_draining, authentic);
+        // Used at all: its first request was recorded.
+        if !is_draining && beside.state.is_confirmed() {
             renewal.swap(self, now_ms);
         }
         verdict
     }
 }
 
-/// [`SessionState::commit`] with what `last` means (§11.3.3).
+/// [`SessionState::commit`] with what `last` means: once the next generation is offered, the first that is recorded decides
+/// (§11.3.3). The order is limit, window, `Ended`, time.
 fn commit<K>(
     state: &mut SessionState,
     rekey: &mut Rekey,
     window: &mut [u64],
+    has_successor: bool,
     authentic: Authentic<K>,
 ) -> Result<Exchange<K>, Refused<K>> {
-    let counter = authentic.exchange.counter;
-    // The hard limit is judged first, and bounds the counter to 32 bits (§7.2.3).
-    let is_bounded = counter < state.counter_bound();
-    if is_bounded && state.is_in(Phase::ENDED) && counter > u64::from(rekey.last) {
+    let (counter, is_last) = (authentic.exchange.counter, authentic.last);
+    let is_ended = state.is_in(Phase::ENDED);
+    if is_ended && counter > u64::from(rekey.last) && state.test(window, counter).is_ok() {
         return Err(Refused { reject: Reject::Ended, exchange: authentic.exchange });
     }
-    if is_bounded && authentic.last {
+    let verdict = state.commit(window, authentic);
+    let is_recorded = verdict.as_ref().err().is_none_or(|refused| refused.reject == Reject::Stale);
+    if is_recorded && is_last && has_successor && !is_ended {
         state.enter(Phase::ENDED);
-        rekey.last = rekey.last.min(counter as u32);
+        // Recorded, hence below the hard limit, which has 32 bits.
+        rekey.last = counter as u32;
     }
-    state.commit(window, authentic)
+    verdict
 }
 
 impl Renewal {

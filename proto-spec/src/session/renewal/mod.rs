@@ -17,6 +17,7 @@ use alloc::boxed::Box;
 
 use crate::{
     Header,
+    agreement::Ephemeral,
     constants::{KEY_BYTES, OFFER_BYTES_MAX},
     secret::Secret,
     session::{Fresh, SessionState},
@@ -30,11 +31,11 @@ pub(super) struct Generation {
     pub(super) window: Box<[u64]>,
 }
 
-/// A form-1 OFFER whose SHARE has not come: N and the private half.
+/// A form-1 OFFER whose SHARE has not come: N and the server's half.
 #[derive(Debug)]
 struct Awaited {
     nonce: Secret,
-    private: Secret,
+    pair: Ephemeral,
 }
 
 /// A renewal under way. Wiped on drop.

@@ -6,7 +6,7 @@ use crate::{
     agreement::Ephemeral,
     constants::{OFFER_AGAIN_MS, OFFER_BYTES_MAX},
     frame::control::{About, Offer},
-    schedule::GenerationKeys,
+    schedule::{Exchanged, GenerationKeys},
     secret::Secret,
     session::{
         Rekey, SessionState,
@@ -60,7 +60,7 @@ impl Renewal {
         renewal.offer[..frame.len()].copy_from_slice(&frame);
         match ephemeral {
             None => renewal.derive(state, rekey, &offer.nonce, None),
-            Some(pair) => renewal.awaited = Some(Awaited { nonce: offer.nonce, private: pair.private }),
+            Some(pair) => renewal.awaited = Some(Awaited { nonce: offer.nonce, pair }),
         }
         state.enter(Phase::OFFERED);
         // What asked for it is answered.
@@ -74,11 +74,11 @@ impl Renewal {
         state: &SessionState,
         rekey: &mut Rekey,
         nonce: &Secret,
-        shared: Option<&Secret>,
+        exchanged: Option<&Exchanged>,
     ) {
         let generation = state.generation() + 1;
-        let keys = GenerationKeys::renew(rekey.ratchet.take(), nonce, shared, state.key_id(), generation);
-        let exchanged_ms = if shared.is_some() { self.offered_ms } else { rekey.exchanged_ms };
+        let keys = GenerationKeys::renew(rekey.ratchet.take(), nonce, exchanged, state.key_id(), generation);
+        let exchanged_ms = if exchanged.is_some() { self.offered_ms } else { rekey.exchanged_ms };
         let (next, chain) = Rekey::split(keys, exchanged_ms);
         let window = vec![0; usize::from(self.window_words)].into_boxed_slice();
         self.beside = Some(Generation { state: state.next(chain, self.offered_ms), rekey: next, window });

@@ -19,7 +19,7 @@ pub struct Rekey {
     resume: Secret,
     pub(super) control_s2c: Secret,
     pub(super) control_c2s: Secret,
-    /// When the session's last Diffie-Hellman was, server time, ms.
+    /// When the session's last Diffie-Hellman was, server time, ms; 0 if there was none.
     pub(super) exchanged_ms: u64,
     bad_tag_count: u32,
     /// The counter of the last request of this generation; `u32::MAX` while no `last` was verified.
@@ -67,6 +67,11 @@ impl Rekey {
             bad_tag_count: 0,
             last: u32::MAX,
         }
+    }
+
+    pub(in crate::session) fn exchanged_at(mut self, exchanged_ms: u64) -> Self {
+        self.exchanged_ms = exchanged_ms;
+        self
     }
 
     /// Whether the next OFFER carries a Diffie-Hellman (§11.2.4).

@@ -1,10 +1,12 @@
 //! The client's half of a Diffie-Hellman (SPEC §11.2.6).
 
 use crate::{
-    Header, Reject, agreement,
+    Header, Reject, Role, agreement,
     constants::KEY_BYTES,
-    frame::control::{self, Control},
-    session::{Rekey, SessionState, renewal::Renewal},
+    frame::control::{self, Says},
+    schedule::Exchanged,
+    secret::Secret,
+    session::{Current, Rekey, SessionState, renewal::Renewal},
 };
 
 /// What a SHARE did.
@@ -18,40 +20,76 @@ pub enum Shared {
     Broken,
 }
 
-impl Renewal {
-    /// Judges `frame`, a CTL from the client of the session whose current generation is `state` and `rekey`.
+/// # Errors
+/// `Control`: it does not open under this key, or is no SHARE (§11.1.1).
+fn open(control_c2s: &Secret, header: &Header, frame: &mut [u8]) -> Result<[u8; KEY_BYTES], Reject> {
+    match control::open(Role::Server, control_c2s, header, frame)? {
+        Says::Share(share) => Ok(share),
+        Says::Offer(_) | Says::Ticket(_) => Err(Reject::Control),
+    }
+}
+
+impl Rekey {
+    /// Opens `frame`, a CTL of a key id the server does not hold, with this dummy's key (§11.1.1): one refusal costs as much as
+    /// another.
+    pub fn refuse_control(&self, header: &Header, frame: &mut [u8]) -> Reject {
+        let _ = open(&self.control_c2s, header, frame);
+        Reject::Control
+    }
+}
+
+impl Current<'_> {
+    /// Judges `frame`, a CTL from the client of this session.
     ///
     /// # Errors
-    /// `Control`: it does not open, or is not due.
+    /// `Control`: it does not open, or is not due; nothing changed.
     pub fn control(
         &mut self,
-        state: &SessionState,
-        rekey: &mut Rekey,
+        renewal: Option<&mut Renewal>,
         header: &Header,
         frame: &mut [u8],
         now_ms: u64,
     ) -> Result<Shared, Reject> {
-        let offering = match (&self.beside, self.until_ms) {
-            (_, None) => (state.generation(), &rekey.control_c2s),
-            (Some(beside), Some(_)) => (beside.state.generation(), &beside.rekey.control_c2s),
-            (None, Some(_)) => return Err(Reject::Control),
+        let draining = match &renewal {
+            Some(Renewal { until_ms: Some(until_ms), beside: Some(beside), .. }) if now_ms < *until_ms => {
+                Some(beside)
+            }
+            _ => None,
         };
-        let is_due = Control::from_op(header.op)? == Control::Share
-            && header.generation == offering.0
-            && header.timestamp == self.offered_ms
-            && now_ms < self.until_ms.unwrap_or_else(|| state.hard_deadline_ms());
-        if !is_due {
+        let is_draining = draining.is_some_and(|beside| beside.state.generation() == header.generation);
+        let (offering, control_c2s) = match draining {
+            Some(beside) if is_draining => (&beside.state, &beside.rekey.control_c2s),
+            _ => (&*self.state, &self.rekey.control_c2s),
+        };
+        let is_held = header.generation == offering.generation() && now_ms < offering.hard_deadline_ms();
+        let share = open(control_c2s, header, frame)?;
+        let Some(renewal) = renewal.filter(|_| is_held) else { return Err(Reject::Control) };
+        if is_draining != renewal.until_ms.is_some() {
             return Err(Reject::Control);
         }
-        let share: [u8; KEY_BYTES] =
-            control::open(offering.1, frame)?.try_into().map_err(|_| Reject::Control)?;
+        renewal.take_share(self.state, self.rekey, header, share)
+    }
+}
+
+impl Renewal {
+    fn take_share(
+        &mut self,
+        state: &SessionState,
+        rekey: &mut Rekey,
+        header: &Header,
+        share: [u8; KEY_BYTES],
+    ) -> Result<Shared, Reject> {
+        if header.timestamp != self.offered_ms {
+            return Err(Reject::Control);
+        }
         if let Some(taken) = self.share {
             return if taken == share { Ok(Shared::Again) } else { Err(Reject::Control) };
         }
         let awaited = self.awaited.take().ok_or(Reject::Control)?;
-        let Some(shared) = agreement::agree(&awaited.private, &share) else { return Ok(Shared::Broken) };
+        let Some(shared) = agreement::agree(&awaited.pair.private, &share) else { return Ok(Shared::Broken) };
         self.share = Some(share);
-        self.derive(state, rekey, &awaited.nonce, Some(&shared));
+        let exchanged = Exchanged { shared, client_public: share, server_public: awaited.pair.public };
+        self.derive(state, rekey, &awaited.nonce, Some(&exchanged));
         Ok(Shared::Taken)
     }
 }

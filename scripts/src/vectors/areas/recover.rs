@@ -8,6 +8,7 @@ use super::{
 use crate::{
     hex::encode,
     reference::{
+        hpke::derive_key_pair,
         recover::{Client, Server, recovery_key},
         x25519::KeyPair,
     },
@@ -25,7 +26,7 @@ pub(super) fn client() -> Client {
         server_public: server_identity().public,
         recovery_public: recovery_key(&key("reset secret")).public,
         identity: KeyPair::new(key("new static")),
-        encapsulation: KeyPair::new(key("encapsulation")),
+        encapsulation: derive_key_pair(&key("encapsulation")),
         ephemeral: KeyPair::new(key("recover e_c")),
         channel_binding: Vec::new(),
     }
@@ -65,12 +66,12 @@ pub(super) fn server_json(server: &Server) -> Value {
 /// What a client's cases say of the client, which offers suites 2 and 1.
 pub(super) fn client_json(client: &Client) -> Value {
     json!({
-        "client_id": encode(&client.client_id),
+        "name": "alice",
         "recovery_secret": encode(&client.secret),
         "server_public": encode(&client.server_public),
         "recovery_public": encode(&client.recovery_public),
         "new_private": encode(&client.identity.private),
-        "encapsulation_private": encode(&client.encapsulation.private),
+        "encapsulation_ikm": encode(&key("encapsulation")),
         "client_ephemeral_private": encode(&client.ephemeral.private),
         "login_id": LOGIN_ID,
         "suites": [2, 1],
@@ -134,7 +135,7 @@ fn keys() -> Vector {
     .ok("", base());
     for field in [
         "new_private",
-        "encapsulation_private",
+        "encapsulation_ikm",
         "client_ephemeral_private",
         "server_ephemeral_private",
         "nonce_s",

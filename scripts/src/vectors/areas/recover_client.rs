@@ -87,7 +87,7 @@ fn header() -> Vector {
     }
     let mut resume = good;
     resume[2] = 0x1c;
-    vector.reject("a RESUME_R", case(&resume), "field")
+    vector.reject("a RESUME_R", case(&resume), "kind")
 }
 
 fn sealed() -> Vector {
@@ -230,7 +230,7 @@ fn points() -> Vector {
     let export = client.context().export(b"mvt1 recover");
     for (name, point) in bad_points() {
         let (one, two) = (client.ephemeral.dh(&point), client.identity.dh(&point));
-        vector = vector.reject(name, case(&forged(&point, FORM, &[&export, &one, &two])), "field");
+        vector = vector.reject(name, case(&forged(&point, FORM, &[&export, &one, &two])), "recovery");
     }
     vector
 }

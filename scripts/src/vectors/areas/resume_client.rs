@@ -256,7 +256,7 @@ fn points() -> Vector {
         let ikm = [client.rs, client.ephemeral.dh(&point)].concat();
         let nonce = key("nonce_s");
         let (frame, _) = seal_answer(form, &[], &resume, (&nonce, &point), &ikm, &grant().encode());
-        vector = vector.reject(name, case(WITH_DH, &frame), "field");
+        vector = vector.reject(name, case(WITH_DH, &frame), "binder");
     }
     vector
 }
@@ -275,5 +275,5 @@ fn modes() -> Vector {
     )
     .reject("psk alone to mode 1", case(WITH_DH, &alone), "field")
     .reject("with Diffie-Hellman to mode 2", case(ALONE, &with_dh), "field")
-    .reject("a RECOVER_R", case(WITH_DH, &as_recover(with_dh)), "field")
+    .reject("a RECOVER_R", case(WITH_DH, &as_recover(with_dh)), "kind")
 }
