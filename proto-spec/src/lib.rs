@@ -10,6 +10,7 @@
 //! - [`frame`]: the payloads of the kinds that have a layout of their own.
 //! - [`keyfile`]: keys as text.
 //! - [`lost`]: the authenticated "I do not hold your key".
+//! - [`steering`]: which shard a connection is handed to.
 //! - [`suite`]: HS256 and GCM256, sealing and opening under one request key.
 //! - [`slot`], [`schedule`]: which key is right at which time, and where it comes from.
 //! - [`replay`]: the window of counters.
@@ -26,6 +27,7 @@ pub mod login;
 pub mod frame;
 pub mod keyfile;
 pub mod lost;
+pub mod steering;
 
 pub mod suite;
 

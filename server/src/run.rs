@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use mvt_proto::steering;
+use mvt_sys::steering::PortHash;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -100,6 +102,7 @@ impl Running {
         let wanted = config.listen.tcp;
         let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
             .map_err(|source| Fatal::Listen { address: wanted, source })?;
+        steer(&listeners);
         let address = listeners[0].local_addr().unwrap_or(wanted);
         let (mailboxes, waiters) = mailboxes(shard_count)?;
         let clock: ServerClock = node.clock;
@@ -163,6 +166,14 @@ impl Running {
             tracing::info!(shard = index, events, rejects, "counted");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Hands connections to shards as SPEC §17.1.1 says. Where that is forbidden they land anywhere, and frames are forwarded.
+fn steer(listeners: &[std::net::TcpListener]) {
+    let hash = PortHash { multiplier: steering::PORT_MULTIPLIER, shift: steering::PORT_SHIFT };
+    if let Err(error) = mvt_sys::steering::steer_by_port(listeners, hash) {
+        tracing::warn!(%error, "connections are not steered to their shard: their frames are forwarded");
     }
 }
 
