@@ -39,6 +39,9 @@ events! {
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
     forward_dropped, "Frames dropped because the owning shard's mailbox was full.";
+    accept_failed, "Accepts that failed: no descriptor or no memory left, or the peer was gone.";
+    buffers_exhausted, "Receives that ended because no buffer was free; they are asked for again after the turn.";
+    completions_overflowed, "Times that completions had to wait in the kernel because the queue was full; none is lost.";
     cookies_asked, "HELLOs answered with a cookie to bring.";
 }
 

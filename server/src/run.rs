@@ -98,6 +98,7 @@ pub struct Running {
 impl Running {
     fn start(prepared: Prepared) -> Result<Self, Fatal> {
         let Prepared { config, node, shard_count } = prepared;
+        raise_open_files(config.limits.connections_max);
         let mechanism = Mechanism::choose(config.io.backend)?;
         let wanted = config.listen.tcp;
         let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
@@ -166,6 +167,15 @@ impl Running {
             tracing::info!(shard = index, events, rejects, "counted");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Every connection is an open file: takes what the host allows, and says so if it is less than what is configured.
+fn raise_open_files(connections_max: usize) {
+    if let Some(count) = mvt_sys::host::raise_open_files()
+        && count < connections_max as u64
+    {
+        tracing::warn!(open_files = count, connections_max, "the limit on open files bounds the connections");
     }
 }
 

@@ -9,16 +9,10 @@ use mvt_proto::{
     session::ClientSession,
     steering::{ports_of_shard_byte, shard_byte_of_port},
 };
-use support::{Server, Wire};
+use support::{Server, Wire, counted};
 
 /// Connections made in each case.
 const RECONNECTIONS: u64 = 40;
-
-/// The server's count of `name`, over all shards.
-fn counted(log: &str, name: &str) -> u64 {
-    let words = log.split(|c: char| c.is_whitespace() || c == '"');
-    words.filter_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok()).sum()
-}
 
 fn each_server(test: impl Fn(&Server, usize)) -> Vec<(usize, String)> {
     let mut logs = Vec::new();

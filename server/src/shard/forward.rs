@@ -46,7 +46,7 @@ impl Shard {
                 }
                 Mail::Answered { connection, frame, verified } => {
                     if let Some(place) = self.connections.get_mut(connection) {
-                        place.output.extend_from_slice(&frame);
+                        self.spares.lend(&mut place.output).extend_from_slice(&frame);
                         self.note_answer(connection, verified, now_ms);
                         self.connections.mark_dirty(connection);
                     }

@@ -60,7 +60,7 @@ impl Shard {
         if self.sessions.insert(admitted.session, now_ms) {
             self.counters.logins.add(1);
             self.counters.sessions_opened.add(1);
-            connection.output.extend_from_slice(&admitted.hello_r);
+            self.spares.lend(&mut connection.output).extend_from_slice(&admitted.hello_r);
             self.connections.mark_dirty(id);
         } else {
             self.counters.sessions_refused.add(1);

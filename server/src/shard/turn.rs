@@ -169,7 +169,7 @@ impl Shard {
             match run.origin {
                 Origin::Here(id) => {
                     if let Some(connection) = self.connections.get_mut(id) {
-                        connection.output.extend_from_slice(bytes);
+                        self.spares.lend(&mut connection.output).extend_from_slice(bytes);
                         self.connections.mark_dirty(id);
                     }
                 }

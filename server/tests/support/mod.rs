@@ -260,3 +260,9 @@ pub fn judge(session: &mut ClientSession, pending: &Pending, frame: &mut [u8]) -
         Err(reject) => Err(format!("not an answer: {reject:?}")),
     }
 }
+
+/// What the server counted as `name`, over all shards, by the log it ended with.
+pub fn counted(log: &str, name: &str) -> u64 {
+    let words = log.split(|c: char| c.is_whitespace() || c == '"');
+    words.filter_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok()).sum()
+}
