@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Names a connection of one shard; a place reused later has another generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ConnectionId {
     pub(super) index: u32,
     pub(super) generation: u32,

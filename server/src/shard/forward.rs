@@ -30,7 +30,8 @@ impl Shard {
         let mailbox = &mailboxes[self.index];
         mailbox.rearm();
         let (mut is_shutdown, mut has_forwarded) = (false, false);
-        while let Some(mail) = mailbox.take() {
+        // No more than can have been there: what came later wakes us again, and the connections have their turn first.
+        for mail in std::iter::from_fn(|| mailbox.take()).take(mailbox.capacity()) {
             match mail {
                 Mail::Admitted { connection, admitted } => self.admit(connection, *admitted, now_ms),
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
