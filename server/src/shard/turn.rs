@@ -2,12 +2,15 @@
 //!
 //! The passes are not inlined, so that a profile tells them apart.
 
+use std::ops::Range;
+
 use mvt_proto::{Header, Kind, Reject, Role, session::BATCH_REQUESTS_MAX};
 
 use crate::shard::{
     Shard,
     batch::{Batch, Origin},
     index::Place,
+    sessions::PREFETCH_GROUP,
 };
 
 /// What a frame is, as far as its header and the session table tell.
@@ -55,7 +58,7 @@ impl Shard {
         self.rows = rows;
     }
 
-    /// Passes A and B: headers, then what their sessions need is asked for, first the index, then the entries.
+    /// Pass A: headers, and the index entries of their keys are asked for.
     #[inline(never)]
     fn read(&mut self, batch: &Batch, first: usize, count: usize, rows: &mut Vec<What>) {
         for index in first..first + count {
@@ -78,30 +81,39 @@ impl Shard {
             };
             rows.push(what);
         }
-        for row in rows {
-            if let What::Request { header, .. } = row {
-                self.sessions.prefetch_session(header.key_id, header.counter);
+    }
+
+    /// Passes B and C, a group at a time: what the sessions need is asked for; then session, time, slot. Nothing a frame
+    /// can do later in the turn changes what is found here.
+    #[inline(never)]
+    fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
+        let mut at = first;
+        for group in rows.chunks_mut(PREFETCH_GROUP) {
+            for row in &*group {
+                if let What::Request { header, .. } = row {
+                    self.sessions.prefetch_session(header.key_id, header.counter);
+                }
+            }
+            for row in group {
+                self.check_row(batch.span(at), row, now_ms);
+                at += 1;
             }
         }
     }
 
-    /// Pass C: session, time, slot. Nothing a frame can do later in the turn changes what is found here.
-    #[inline(never)]
-    fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
-        for (at, row) in rows.iter_mut().enumerate() {
-            let What::Request { header, number, place } = row else { continue };
-            *place = self.sessions.find(header.key_id);
-            let span = batch.span(first + at);
-            *number = match *place {
-                Some(place) => {
-                    let (state, _) = self.sessions.parts_mut(place);
-                    let fresh = state.check(header, now_ms);
-                    self.lanes.push(state, fresh, span)
-                }
-                None => self.lanes.push(&self.dummy, self.dummy.check_unknown(header), span),
-            };
-            self.places.push(*place);
-        }
+    #[inline]
+    fn check_row(&mut self, span: Range<usize>, row: &mut What, now_ms: u64) {
+        let What::Request { header, number, place } = row else { return };
+        *place = self.sessions.find(header.key_id);
+        *number = match *place {
+            Some(place) => {
+                let (state, _) = self.sessions.parts_mut(place);
+                let fresh = state.check(header, now_ms);
+                self.lanes.push(state, fresh, span)
+            }
+            None => self.lanes.push(&self.dummy, self.dummy.check_unknown(header), span),
+        };
+        self.places.push(*place);
     }
 
     /// Pass D: request keys and tags, in lanes.
@@ -159,7 +171,7 @@ impl Shard {
             match run.origin {
                 Origin::Here(id) => {
                     if let Some(connection) = self.connections.get_mut(id) {
-                        connection.output.extend_from_slice(bytes);
+                        self.spares.lend(&mut connection.output).extend_from_slice(bytes);
                         self.connections.mark_dirty(id);
                     }
                 }

@@ -95,12 +95,8 @@ fn lengths() -> Vec<Vector> {
 fn versions() -> Vec<Vector> {
     let mut version =
         Vector::new("frame_version_unknown_is_refused", "§3.2.2", OP, "Every version but 1 is refused.");
-    let mut unassigned = Vector::new(
-        "frame_kind_unassigned_is_refused",
-        "§3.2.3",
-        OP,
-        "Kinds 0 and 7 are refused by both.",
-    );
+    let mut unassigned =
+        Vector::new("frame_kind_unassigned_is_refused", "§3.2.3", OP, "Kinds 0 and 7 are refused by both.");
     for (role, kind) in [("server", "REQ"), ("client", "RESP")] {
         let good = shortest(kind);
         for nibble in (0..16_u8).filter(|nibble| *nibble != 1) {
