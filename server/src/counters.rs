@@ -52,6 +52,9 @@ events! {
     recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";
     tickets, "Tickets given.";
     cookies_asked, "Login frames answered with a cookie to bring.";
+    accept_failed, "Accepts that failed: no descriptor or no memory left, or the peer was gone.";
+    buffers_exhausted, "Receives that ended because no buffer was free; they are asked for again after the turn.";
+    completions_overflowed, "Times that completions had to wait in the kernel because the queue was full; none is lost.";
 }
 
 impl Counters {

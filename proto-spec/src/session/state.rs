@@ -293,6 +293,7 @@ impl SessionState {
             slot,
             refused,
             stale: false,
+            joint: header.flags.joint(),
             last: header.flags.0 & Flags::LAST != 0,
         }
     }

@@ -75,6 +75,9 @@ struct Waiting {
     is_low: Receiver<()>,
 }
 
+/// Attempts to hand a result to its shard, 1 ms apart.
+const POST_ATTEMPTS: usize = 20;
+
 impl HandshakePool {
     /// A pool whose queues hold `queue_count` frames each; its threads start with [`HandshakePool::start`].
     ///
@@ -169,9 +172,14 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, stock: &Stock) {
         };
         let Ok(job) = job else { return };
         let mut mail = judge(node, &job);
-        // A full mailbox means the shard is behind: the pool waits with it, and its own queue fills and sheds.
-        while let Err(returned) = mailboxes[job.shard].post(mail) {
-            mail = returned;
+        // A full mailbox means the shard is behind. The pool waits a little with it, and its own queue fills and sheds; but
+        // a shard that stands still must not stop the logins of the others: then the login is dropped, and its connection
+        // ends at its deadline.
+        for _ in 0..POST_ATTEMPTS {
+            match mailboxes[job.shard].post(mail) {
+                Ok(()) => break,
+                Err(returned) => mail = returned,
+            }
             thread::sleep(std::time::Duration::from_millis(1));
         }
     }

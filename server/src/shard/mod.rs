@@ -16,6 +16,7 @@ mod renewal;
 mod renewals;
 mod revocation;
 pub mod sessions;
+mod spares;
 mod sweep;
 mod turn;
 mod verify;
@@ -42,6 +43,7 @@ use recovering::Recovering;
 use renewal::Dummy;
 use revocation::Scan;
 use sessions::{Generation, Sessions};
+use spares::Spares;
 use turn::What;
 
 /// What a shard is made of.
@@ -70,6 +72,8 @@ pub struct Shard {
     mailboxes: Arc<[Mailbox]>,
     sessions: Sessions,
     connections: Connections,
+    /// Memory for output: connections that owe nothing hold none.
+    spares: Spares,
     batch: Batch,
     /// Of the piece of the batch under way: what each frame is, the session of each request, request keys, answers.
     rows: Vec<What>,
@@ -105,6 +109,7 @@ impl Shard {
             sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits)
                 .map_err(|source| Fatal::Os { what: "cannot reserve the table of sessions", source })?,
             connections: Connections::new(node.connections_per_shard_max),
+            spares: Spares::default(),
             batch: Batch::new(),
             rows: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
             checked: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
@@ -181,13 +186,26 @@ impl Shard {
         self.connections.next_dirty()
     }
 
-    /// Swaps the output of `id` with `spare`, an empty buffer; true when the connection is to be closed after it.
+    /// Swaps the output of `id` with `spare`, an empty buffer, best one without memory; true when the connection is to be
+    /// closed after it. [`Shard::recycle`] takes the buffer back.
     pub fn take_output(&mut self, id: ConnectionId, spare: &mut Vec<u8>, now_ms: u64) -> bool {
         debug_assert!(spare.is_empty());
         match self.connections.get_mut(id) {
             Some(connection) => connection.take_output(spare, now_ms),
             None => true,
         }
+    }
+
+    /// Takes back the memory of output that was sent.
+    pub fn recycle(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.spares.put(buffer);
+    }
+
+    /// What this shard counts.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether `id` may be read: not at the watermark, not closing.

@@ -39,6 +39,7 @@ impl Shard {
         if is_old || self.recovering.holds(key_id) || self.node.revocations.load().refuses_owner(&owner) {
             return;
         }
+        self.end_joint_answer(now_ms);
         let start = self.answers.bytes.len();
         let (current, renewal) = self.sessions.renewal_mut(place);
         if let Some(renewal) = renewal {
@@ -117,6 +118,7 @@ impl Shard {
                 self.note_answer(id, is_verified, now_ms);
                 self.connections.mark_dirty(id);
             }
+            // It stands alone in its piece of the turn: no joint answer is under way.
             Origin::Forwarded { .. } => self.answers.note(origin, self.answers.bytes.len(), is_verified),
         }
     }

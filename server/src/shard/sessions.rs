@@ -49,7 +49,10 @@ pub enum Generation {
     Beside,
 }
 
-/// Sessions brought near together before they are looked at.
+/// Sessions brought near together before they are looked at, in a turn: four cache lines each, so that they neither wait
+/// for each other's nor push each other out of the first-level cache. 128 at a time cost 1.1 to 1.4 times as much.
+pub const PREFETCH_GROUP: usize = 32;
+/// The same in a sweep, which touches every line of a state.
 const GROUP: usize = 16;
 
 /// What a sweep did.

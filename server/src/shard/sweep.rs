@@ -27,7 +27,8 @@ impl Shard {
         for _ in 0..places.min(SWEEP_COUNT_MAX) {
             hand.0 = (hand.0 + 1) % places;
             let Some(id) = self.connections.id_at(hand.0) else { continue };
-            let Some(connection) = self.connections.get(id) else { continue };
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            connection.trim(now_ms);
             if connection.is_lingering_too_long(now_ms) {
                 abort(id);
             } else if !connection.is_closing() && connection.is_overdue(now_ms, self.node.idle_ms) {

@@ -2,13 +2,15 @@
 //!
 //! The passes are not inlined, so that a profile tells them apart.
 
+use std::ops::Range;
+
 use mvt_proto::{Header, Kind, Reject, Role, session::BATCH_REQUESTS_MAX};
 
 use crate::shard::{
     Shard,
     batch::{Batch, Origin},
     index::Place,
-    sessions::Generation,
+    sessions::{Generation, PREFETCH_GROUP},
 };
 
 /// What a frame is, as far as its header and the session table tell.
@@ -51,6 +53,7 @@ impl Shard {
             self.check(&batch, first, &mut rows, now_ms);
             self.open_requests(&mut batch);
             self.judge(&batch, first, &mut rows, now_ms);
+            self.end_joint_answer(now_ms);
             self.deliver();
             first += count;
         }
@@ -62,8 +65,8 @@ impl Shard {
         self.rows = rows;
     }
 
-    /// Passes A and B: headers, then what their sessions need is asked for, first the index, then the entries. A CTL is read
-    /// alone: a SHARE makes the keys that the requests behind it are checked with.
+    /// Pass A: headers, and the index entries of their keys are asked for. A CTL is read alone: a SHARE makes the keys that the
+    /// requests behind it are checked with.
     #[inline(never)]
     fn read(&mut self, batch: &Batch, first: usize, count: usize, rows: &mut Vec<What>) {
         for index in first..first + count {
@@ -91,30 +94,38 @@ impl Shard {
             };
             rows.push(what);
         }
-        for row in rows {
-            if let What::Request { header, .. } = row {
-                self.sessions.prefetch_session(header.key_id, header.counter);
+    }
+
+    /// Passes B and C, a group at a time: what the sessions need is asked for; then session, generation, time,
+    /// slot. What a frame does later in the turn moves a generation, but no key that was found here.
+    #[inline(never)]
+    fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
+        let mut at = first;
+        for group in rows.chunks_mut(PREFETCH_GROUP) {
+            for row in &*group {
+                if let What::Request { header, .. } = row {
+                    self.sessions.prefetch_session(header.key_id, header.counter);
+                }
+            }
+            for row in group {
+                self.check_row(batch.span(at), row, now_ms);
+                at += 1;
             }
         }
     }
 
-    /// Pass C: session, generation, time, slot. What a frame does later in the turn moves a generation, but no key that was
-    /// found here.
-    #[inline(never)]
-    fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
-        for (at, row) in rows.iter_mut().enumerate() {
-            let What::Request { header, number, held } = row else { continue };
-            let span = batch.span(first + at);
-            *held = self.sessions.find(header.key_id).map(|place| {
-                let (fresh, generation) = self.sessions.check(place, header, now_ms);
-                *number = self.lanes.push(self.sessions.checked(place, generation), fresh, span.clone());
-                (place, generation)
-            });
-            if held.is_none() {
-                *number = self.lanes.push(&self.dummy.state, self.dummy.state.check_unknown(header), span);
-            }
-            self.checked.push(*held);
+    #[inline]
+    fn check_row(&mut self, span: Range<usize>, row: &mut What, now_ms: u64) {
+        let What::Request { header, number, held } = row else { return };
+        *held = self.sessions.find(header.key_id).map(|place| {
+            let (fresh, generation) = self.sessions.check(place, header, now_ms);
+            *number = self.lanes.push(self.sessions.checked(place, generation), fresh, span.clone());
+            (place, generation)
+        });
+        if held.is_none() {
+            *number = self.lanes.push(&self.dummy.state, self.dummy.state.check_unknown(header), span);
         }
+        self.checked.push(*held);
     }
 
     /// Pass D: request keys and tags, in lanes.
@@ -176,7 +187,7 @@ impl Shard {
             match run.origin {
                 Origin::Here(id) => {
                     if let Some(connection) = self.connections.get_mut(id) {
-                        connection.output.extend_from_slice(bytes);
+                        self.spares.lend(&mut connection.output).extend_from_slice(bytes);
                         self.connections.mark_dirty(id);
                     }
                 }

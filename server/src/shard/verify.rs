@@ -47,6 +47,9 @@ impl Shard {
         frame: &[u8],
         now_ms: u64,
     ) -> bool {
+        if !self.answers.continues(origin) {
+            self.end_joint_answer(now_ms);
+        }
         let start = self.answers.bytes.len();
         let (verdict, news) = self.verdict(header, number, held, now_ms);
         let is_executed = matches!(verdict, Verdict::Accepted(_));
@@ -63,6 +66,7 @@ impl Shard {
             }
             Verdict::Unverified(reject) => {
                 self.counters.reject(reject);
+                self.lanes.end_joint(now_ms, &mut self.answers.bytes);
                 let is_lost = node_slot_of(header.key_id) == self.node.node_slot && reject != Reject::BadTag;
                 self.answers.bytes.extend_from_slice(&self.node.lost_keys.answer(frame, is_lost));
                 if let (Reject::BadTag, Some((place, _))) = (reject, held) {
@@ -84,6 +88,13 @@ impl Shard {
             self.note_answer(id, is_verified, now_ms);
         }
         is_executed
+    }
+
+    /// Ends an answer to several requests (SPEC §7.4) whose connection gets no more of them for now.
+    pub(super) fn end_joint_answer(&mut self, now_ms: u64) {
+        if self.lanes.end_joint(now_ms, &mut self.answers.bytes) {
+            self.answers.extend_last();
+        }
     }
 
     fn verdict(
