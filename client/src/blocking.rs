@@ -8,7 +8,7 @@ use mvt_proto::{
     header::shard_of,
     login::Identity,
     reject::ErrReason,
-    session::{Answer, ClientSession, Outstanding},
+    session::{Answer, ClientSession, Outstanding, Told},
 };
 
 use crate::{
@@ -208,7 +208,7 @@ impl Client {
     fn renew_if_due(&mut self, deadline: Instant) -> Result<(), Unknown> {
         let now_ms = clock::now_ms();
         let exhausted = self.session.is_exhausted(now_ms);
-        let due = self.session.renewal_is_due(now_ms) && now_ms >= self.renew_not_before_ms;
+        let due = self.session.replacement_is_due(now_ms) && now_ms >= self.renew_not_before_ms;
         let Some(connection) = self.connection.as_mut().filter(|_| due || exhausted) else { return Ok(()) };
         let by = deadline.min(Instant::now() + self.config.connect_timeout);
         match log_in(connection, &self.config, by) {
@@ -273,7 +273,7 @@ impl Run<'_> {
             let frame_bytes = FRAME_BYTES_MIN + request.payload.len();
             let full = self.outstanding.len() >= IN_FLIGHT_COUNT_MAX
                 || self.in_flight_bytes + frame_bytes > IN_FLIGHT_BYTES_MAX;
-            let renewal = session.renewal_is_due(now_ms) && now_ms >= renew_not_before_ms;
+            let renewal = session.replacement_is_due(now_ms) && now_ms >= renew_not_before_ms;
             if !self.outstanding.is_empty() && (full || renewal) {
                 break;
             }
@@ -299,19 +299,30 @@ impl Run<'_> {
         if header.kind == Kind::Verdicts {
             return self.collect_verdicts(session, &header, frame);
         }
-        let answer = self.outstanding.get(header.counter).and_then(|(pending, sent)| {
+        if header.kind == Kind::Ctl {
+            let (mut random, mut reply) = ([0; KEY_BYTES], Vec::new());
+            getrandom::fill(&mut random).map_err(|_| Unknown::Closed)?;
+            let random = mvt_proto::secret::Secret::new(random);
+            return match session.control(&header, frame, random, clock::now_ms(), &mut reply) {
+                Ok(Told::Broken) => Err(Unknown::KeyLost),
+                Ok(_) => Ok(connection.send(&reply, deadline).map(|()| false)?),
+                Err(_) => self.note_stray(),
+            };
+        }
+        let answer = self.outstanding.get(header.generation, header.counter).and_then(|(pending, sent)| {
             let answer = session.open_answer(pending, &header, frame, clock::now_ms()).ok()?;
             Some((*sent, answer))
         });
         let Some((sent, answer)) = answer else { return self.note_stray() };
         let result = match answer {
-            Answer::Lost => return Err(Unknown::KeyLost),
+            Answer::Lost | Answer::Unready => return Err(Unknown::KeyLost),
+            Answer::Ended => Some(Err(Error::OutcomeUnknown(Unknown::KeyLost))),
             Answer::Response { status, payload } => Some(Ok(Response { status, payload: payload.to_vec() })),
             Answer::Refused(ErrReason::Stale) if !sent.again => None,
             Answer::Refused(ErrReason::Replay) => Some(Err(Error::OutcomeUnknown(Unknown::Replayed))),
             Answer::Refused(reason) => Some(Err(Error::Refused(reason))),
         };
-        self.outstanding.remove(header.counter);
+        self.outstanding.remove(header.generation, header.counter);
         self.in_flight_bytes -= sent.frame_bytes;
         match result {
             // The clock is corrected by now (SPEC 6.4): once more, under a new counter. As long as a server judges time
@@ -330,12 +341,12 @@ impl Run<'_> {
         frame: &[u8],
     ) -> Result<bool, Unknown> {
         let opened = {
-            let find = |counter| self.outstanding.get(counter).map(|(pending, _)| pending);
+            let find = |counter| self.outstanding.get(header.generation, counter).map(|(pending, _)| pending);
             session.open_verdicts(header, frame, find).ok()
         };
         let Some(verdicts) = opened else { return self.note_stray() };
         for (counter, status) in verdicts {
-            if let Some((_, sent)) = self.outstanding.remove(counter) {
+            if let Some((_, sent)) = self.outstanding.remove(header.generation, counter) {
                 self.in_flight_bytes -= sent.frame_bytes;
                 self.results[sent.place] = Some(Ok(Response { status, payload: Vec::new() }));
             }

@@ -271,7 +271,7 @@ pub fn judge(session: &mut ClientSession, pending: &Pending, frame: &mut [u8]) -
     match session.open_answer(pending, &header, frame, mvt_sys::clock::boottime_ms()) {
         Ok(Answer::Response { status, .. }) => Ok(status),
         Ok(Answer::Refused(reason)) => Err(format!("{reason:?}")),
-        Ok(Answer::Lost) => Err("Lost".into()),
+        Ok(Answer::Lost | Answer::Unready | Answer::Ended) => Err("Lost".into()),
         Err(Reject::BadTag) => Err("BadTag".into()),
         Err(reject) => Err(format!("not an answer: {reject:?}")),
     }
