@@ -2,7 +2,7 @@
 
 use std::{io, net::ToSocketAddrs, time::Instant};
 
-use mvt_proto::{constants::KEY_BYTES, login::Identity, recovery::RecoveryKit};
+use mvt_proto::{constants::KEY_BYTES, header::shard_of, login::Identity, recovery::RecoveryKit};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -43,7 +43,7 @@ pub struct Response {
 #[derive(Debug)]
 pub struct Client {
     config: Config,
-    /// `None` after it ended: the next request connects and resumes or logs in again.
+    /// `None` after it ended: the next request connects and, unless the session is kept, resumes or logs in again.
     connection: Option<Connection>,
     /// Kept until a new one is established (SPEC 9.3).
     bond: Bond,
@@ -51,6 +51,8 @@ pub struct Client {
     replace_not_before_ms: u64,
     login_count: u64,
     resume_count: u64,
+    /// Whether the session may be used on another connection: it was answered on this one.
+    is_proven: bool,
 }
 
 impl Client {
@@ -100,6 +102,7 @@ impl Client {
             replace_not_before_ms: 0,
             login_count: 0,
             resume_count: 0,
+            is_proven: false,
         }
     }
 
@@ -137,6 +140,11 @@ impl Client {
     #[must_use]
     pub fn export_ticket(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.bond.kept().map(mvt_proto::resume::Kept::to_bytes)
+    }
+
+    /// Closes the connection; the next request makes another one.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
     }
 
     /// Sends one request and waits for its response.
@@ -203,6 +211,15 @@ impl Client {
 
     fn reconnect(&mut self, deadline: Instant) -> Result<(), Error> {
         let by = deadline.min(Instant::now() + self.config.connect_timeout);
+        let is_kept = std::mem::replace(&mut self.is_proven, false)
+            && self.config.keeps_session
+            && !self.bond.session.is_exhausted(clock::now_ms());
+        if is_kept {
+            let shard = Some(shard_of(self.key_id()));
+            let connection = Connection::open(&self.config.addresses, by, shard).map_err(Error::Connect)?;
+            self.connection = Some(connection);
+            return Ok(());
+        }
         let Established { connection, session, is_resumed } = establish(&self.config, self.bond.kept(), by)?;
         self.connection = Some(connection);
         self.bond.replace(session);
@@ -224,7 +241,13 @@ impl Client {
         if run.is_quiet() {
             return Ok(());
         }
-        run.collect(connection, &mut self.bond, deadline)
+        let collected = run.collect(connection, &mut self.bond, deadline);
+        self.is_proven = match collected {
+            Ok(is_answer) => is_answer || self.is_proven,
+            Err(Unknown::KeyLost) => false,
+            Err(_) => self.is_proven,
+        };
+        collected.map(drop)
     }
 
     /// Replaces the session on the same connection when a limit is near and the server did not offer to renew it. Nothing is on

@@ -110,7 +110,11 @@ pub(crate) fn enter(
         let (asked, frame) = ask(config, way, login_id, cookie.as_ref())?;
         connection.send(&frame, deadline)?;
         match listen(connection, asked, deadline)? {
-            Said::Granted(session) => return Ok(*session),
+            Said::Granted(mut session) => {
+                // A pipeline is answered together where the server can.
+                session.take_verdicts();
+                return Ok(*session);
+            }
             Said::Retry(Retry::Cookie(_)) if cookie.is_some() => return Err(LoginError::SecondCookie),
             Said::Retry(Retry::Cookie(given)) => cookie = Some(given),
             Said::Retry(Retry::Busy(wait_ms)) => {

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, thread, time::Duration, time::Instant};
 
 use mvt_proto::{
+    Header, Kind,
     constants::{FRAME_BYTES_MIN, PAYLOAD_BYTES_MAX},
     reject::ErrReason,
     session::{Answer, Outstanding},
@@ -106,28 +107,27 @@ impl<'a> Run<'a> {
         out
     }
 
-    /// Waits for one frame: an answer to a request on its way, or a CTL, whose reply is sent at once.
+    /// Waits for one frame: an answer to requests on their way, or a CTL, whose reply is sent at once; true when it was an answer.
     pub(crate) fn collect(
         &mut self,
         connection: &mut Connection,
         bond: &mut Bond,
         deadline: Instant,
-    ) -> Result<(), Unknown> {
+    ) -> Result<bool, Unknown> {
         let (header, frame) = connection.receive(deadline)?;
         let mut reply = Vec::new();
         if bond.control(&header, frame, &mut reply)? {
-            return Ok(connection.send(&reply, deadline)?);
+            return Ok(connection.send(&reply, deadline).map(|()| false)?);
+        }
+        if header.kind == Kind::Verdicts {
+            return self.collect_verdicts(bond, &header, frame);
         }
         let waiting = self.outstanding.get(header.generation, header.counter);
         let answer = waiting.and_then(|(pending, sent)| {
             let answer = bond.session.open_answer(pending, &header, frame, clock::now_ms()).ok()?;
             Some((*sent, answer))
         });
-        let Some((sent, answer)) = answer else {
-            // A decoy, a duplicate, or noise: the request goes on waiting (SPEC 7.1.2).
-            self.stray_count += 1;
-            return if self.stray_count > STRAY_COUNT_MAX { Err(Unknown::Closed) } else { Ok(()) };
-        };
+        let Some((sent, answer)) = answer else { return self.note_stray() };
         let result = match answer {
             Answer::Lost | Answer::Unready => return Err(Unknown::KeyLost),
             Answer::Ended => Some(Err(Error::OutcomeUnknown(Unknown::KeyLost))),
@@ -154,7 +154,30 @@ impl<'a> Run<'a> {
             }
             Some(result) => self.results[sent.place] = Some(result),
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Takes one answer to several requests (SPEC 7.4).
+    fn collect_verdicts(&mut self, bond: &mut Bond, header: &Header, frame: &[u8]) -> Result<bool, Unknown> {
+        let opened = {
+            let find = |counter| self.outstanding.get(header.generation, counter).map(|(pending, _)| pending);
+            bond.session.open_verdicts(header, frame, find).ok()
+        };
+        let Some(verdicts) = opened else { return self.note_stray() };
+        bond.note_answer();
+        for (counter, status) in verdicts {
+            if let Some((_, sent)) = self.outstanding.remove(header.generation, counter) {
+                self.in_flight_bytes -= sent.frame_bytes;
+                self.results[sent.place] = Some(Ok(Response { status, payload: Vec::new() }));
+            }
+        }
+        Ok(true)
+    }
+
+    /// A decoy, a duplicate, or noise: requests go on waiting (SPEC 7.1.2).
+    const fn note_stray(&mut self) -> Result<bool, Unknown> {
+        self.stray_count += 1;
+        if self.stray_count > STRAY_COUNT_MAX { Err(Unknown::Closed) } else { Ok(false) }
     }
 
     pub(crate) fn fail_outstanding(&mut self, cause: Unknown) {

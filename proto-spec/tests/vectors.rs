@@ -7,6 +7,8 @@ mod renewal;
 mod support;
 #[path = "vectors/symmetric.rs"]
 mod symmetric;
+#[path = "vectors/verdicts.rs"]
+mod verdicts;
 
 use std::{fs, path::Path};
 
@@ -35,6 +37,8 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("open_request", symmetric::open_request),
     ("seal_response", symmetric::seal_response),
     ("open_response", symmetric::open_response),
+    ("verdicts", verdicts::verdicts),
+    ("open_verdicts", verdicts::open_verdicts),
     ("replay", symmetric::replay),
     ("in_time", symmetric::in_time),
     ("session", symmetric::session),

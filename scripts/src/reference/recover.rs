@@ -89,8 +89,8 @@ impl Client {
     pub fn read(&self, recover: &[u8], suites: &[u16], frame: &[u8]) -> Result<(Grant, Schedule), Reject> {
         let secret = |e_s: Option<[u8; 32]>| {
             let e_s = e_s.expect("the form has e_s");
-            let one = shared(&self.ephemeral, &e_s).ok_or(Reject::Field)?;
-            let two = shared(&self.identity, &e_s).ok_or(Reject::Field)?;
+            let one = shared(&self.ephemeral, &e_s).ok_or(Reject::Recovery)?;
+            let two = shared(&self.identity, &e_s).ok_or(Reject::Recovery)?;
             Ok([self.context().export(EXPORT), one, two].concat())
         };
         read_answer(FORM, &self.channel_binding, recover, frame, suites, secret)

@@ -2,10 +2,9 @@
 
 use super::{
     control::{Control, SHARE, control_header, open_control, seal_control},
-    frame::Role,
+    frame::{Header, Role},
     hkdf::extract,
     point::shared,
-    reject::Reject,
     schedule::{Schedule, schedule},
     x25519::KeyPair,
 };
@@ -25,58 +24,95 @@ pub fn drain_ms(d: u64) -> u64 {
     (2_000 + 4 * d).min(30_000)
 }
 
-/// One generation at a client that gets OFFERs.
-#[derive(Debug, Clone)]
-pub struct Client {
-    /// Keys of the newest generation.
-    pub keys: Schedule,
-    /// The session.
-    pub key_id: u64,
-    /// The newest generation.
-    pub generation: u16,
-    /// Its origin.
-    pub origin: u64,
-    /// Used if an OFFER is of form 1.
-    pub ephemeral: KeyPair,
+/// What an OFFER told a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The next generation; a SHARE to send first, of form 1.
+    Renewed(Vec<u8>),
+    /// Nothing new.
+    Nothing,
+    /// The session is erased (11.2.5, 11.2.6).
+    Broken,
+    /// Refused, without effect.
+    Refused,
 }
 
-/// What a client has after an OFFER.
+/// A generation at a client.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    number: u16,
+    origin: u64,
+    keys: Schedule,
+}
+
+/// A client that gets OFFERs.
 #[derive(Debug, Clone)]
-pub struct Renewed {
-    /// Keys of the offered generation.
-    pub keys: Schedule,
-    /// Its origin.
-    pub origin: u64,
-    /// The SHARE to send first, of form 1.
-    pub share: Option<Vec<u8>>,
+pub struct Client {
+    key_id: u64,
+    ephemeral: KeyPair,
+    newest: Held,
+    /// The generation before, and the OFFER that ended it.
+    before: Option<(Held, Vec<u8>)>,
+    is_broken: bool,
 }
 
 impl Client {
-    /// Takes an OFFER.
-    pub fn take(&self, frame: &[u8]) -> Result<Renewed, Reject> {
-        let (header, control) = open_control(Role::Client, &self.keys, frame)?;
-        let Control::Offer(n, e_s) = control else { return Err(Reject::Control) };
-        if header.key_id != self.key_id
-            || header.generation != self.generation
-            || header.timestamp < self.origin
-            || self.generation == u16::MAX
-        {
-            return Err(Reject::Control);
-        }
-        let dh = match e_s {
-            None if (self.generation + 1).is_multiple_of(8) => return Err(Reject::Control),
-            None => None,
-            Some(e_s) => {
-                let secret = shared(&self.ephemeral, &e_s).ok_or(Reject::Control)?;
-                Some([secret, self.ephemeral.public, e_s])
-            }
+    /// A client in generation 0; the ephemeral key serves every OFFER of form 1.
+    pub fn new(key_id: u64, keys: Schedule, origin: u64, ephemeral: KeyPair) -> Self {
+        let newest = Held { number: 0, origin, keys };
+        Self { key_id, ephemeral, newest, before: None, is_broken: false }
+    }
+
+    /// The newest generation.
+    pub fn newest(&self) -> (u16, Schedule) {
+        (self.newest.number, self.newest.keys)
+    }
+
+    /// Another ephemeral key from here on.
+    pub fn with_ephemeral(self, ephemeral: KeyPair) -> Self {
+        Self { ephemeral, ..self }
+    }
+
+    /// Takes in an OFFER.
+    pub fn told(&mut self, frame: &[u8]) -> Told {
+        let told = if self.is_broken { Told::Refused } else { self.judge(frame) };
+        self.is_broken |= told == Told::Broken;
+        told
+    }
+
+    fn judge(&mut self, frame: &[u8]) -> Told {
+        let number = Header::decode(frame).generation;
+        let is_before = self.before.as_ref().is_some_and(|(before, _)| before.number == number);
+        let held = if is_before { self.before.as_ref().expect("is there").0 } else { self.newest };
+        let Ok((header, Control::Offer(n, e_s))) = open_control(Role::Client, &held.keys, frame) else {
+            return Told::Refused;
         };
-        let gs = next_secret(&self.keys.rt, &n, dh);
-        let share = dh.map(|_| {
-            let header = control_header(self.key_id, self.generation, SHARE, header.timestamp);
-            seal_control(&self.keys.ctlc, header, &self.ephemeral.public)
-        });
-        let keys = schedule(gs, self.key_id, self.generation + 1);
-        Ok(Renewed { keys, origin: header.timestamp, share })
+        if header.key_id != self.key_id || header.generation != held.number {
+            return Told::Refused;
+        }
+        if let Some((_, offer)) = self.before.as_ref().filter(|_| is_before) {
+            return if offer == frame { Told::Nothing } else { Told::Broken };
+        }
+        let plain_eighth = e_s.is_none() && (held.number + 1).is_multiple_of(8);
+        if header.timestamp < held.origin || held.number == u16::MAX || plain_eighth {
+            return Told::Refused;
+        }
+        self.take(frame, header.timestamp, &n, e_s)
+    }
+
+    fn take(&mut self, frame: &[u8], origin: u64, n: &[u8; 32], e_s: Option<[u8; 32]>) -> Told {
+        let Held { number, keys, .. } = self.newest;
+        let mut share = Vec::new();
+        let mut dh = None;
+        if let Some(e_s) = e_s {
+            let Some(secret) = shared(&self.ephemeral, &e_s) else { return Told::Broken };
+            dh = Some([secret, self.ephemeral.public, e_s]);
+            let header = control_header(self.key_id, number, SHARE, origin);
+            share = seal_control(&keys.ctlc, header, &self.ephemeral.public);
+        }
+        let next = schedule(next_secret(&keys.rt, n, dh), self.key_id, number + 1);
+        self.before = Some((self.newest, frame.to_vec()));
+        self.newest = Held { number: number + 1, origin, keys: next };
+        Told::Renewed(share)
     }
 }

@@ -81,7 +81,7 @@ impl Client {
     /// What a client makes of a RESUME_R that answers `resume`.
     pub fn read(&self, resume: &[u8], frame: &[u8]) -> Result<(Grant, Schedule), Reject> {
         let secret = |e_s: Option<[u8; 32]>| {
-            let dh = e_s.map(|e_s| shared(&self.ephemeral, &e_s).ok_or(Reject::Field)).transpose()?;
+            let dh = e_s.map(|e_s| shared(&self.ephemeral, &e_s).ok_or(Reject::Binder)).transpose()?;
             Ok([self.rs.as_slice(), dh.as_ref().map_or(&[], |dh| dh)].concat())
         };
         let mode = Header::decode(resume).op;
@@ -236,10 +236,10 @@ pub fn read_answer(
 ) -> Result<(Grant, Schedule), Reject> {
     let Parsed::Frame(header, _) = parse(Role::Client, frame)? else { return Err(Reject::Length) };
     let head_bytes = HEADER_BYTES + if form.with_dh { 64 } else { 32 };
-    if header.kind != Header::of(form.kind).kind
-        || header.counter != Header::decode(asked).counter
-        || frame.len() != head_bytes + GRANT_BYTES + 32
-    {
+    if header.kind != Header::of(form.kind).kind {
+        return Err(Reject::Kind);
+    }
+    if header.counter != Header::decode(asked).counter || frame.len() != head_bytes + GRANT_BYTES + 32 {
         return Err(Reject::Field);
     }
     let (before, tag) = frame.split_at(frame.len() - 16);

@@ -2,12 +2,13 @@
 
 use super::{
     control::bad_points,
-    material::{KEY_ID, ORIGIN, key, key_id},
+    material::{KEY_ID, ORIGIN, flip, key, key_id},
 };
 use crate::{
     hex::encode,
     reference::{
         control::{Control, OFFER, control_header, seal_control},
+        renewal::{Client, Told},
         schedule::schedule,
         x25519::KeyPair,
     },
@@ -15,72 +16,200 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-const OP: &str = "take_offer";
-const T: u64 = ORIGIN + 1_000_000;
+const OP: &str = "take_offers";
 
-/// An OFFER of a generation to a client whose newest one is `newest` and began at [`T`].
-fn case(newest: u16, of: u16, stamp: u64, e_s: Option<[u8; 32]>) -> Value {
-    let gs = key("gs of an offer");
-    let keys = schedule(gs, KEY_ID, of);
-    let header = control_header(KEY_ID, of, OFFER, stamp);
-    let frame = seal_control(&keys.ctls, header, &Control::Offer(key("N"), e_s).payload());
-    json!({
-        "gs": encode(&gs),
-        "key_id": key_id(KEY_ID),
-        "generation": newest,
-        "origin": T,
-        "client_ephemeral_private": encode(&key("e_c")),
-        "frame": encode(&frame),
-    })
+/// OFFERs to a client, each with what it tells.
+#[derive(Clone)]
+struct Talk {
+    client: Client,
+    frames: Vec<Vec<u8>>,
+    told: Vec<Value>,
 }
 
+fn ephemeral() -> KeyPair {
+    KeyPair::new(key("e_c"))
+}
+
+impl Talk {
+    /// A client that took its generation from OFFERs of 1 s each.
+    fn in_generation(number: u16) -> Self {
+        let keys = schedule(key("gs of an offer"), KEY_ID, 0);
+        let client = Client::new(KEY_ID, keys, ORIGIN, ephemeral());
+        let mut talk = Self { client, frames: Vec::new(), told: Vec::new() };
+        for step in 1..=u64::from(number) {
+            talk = talk.offered(ORIGIN + step * 1_000, step.is_multiple_of(8).then(e_s), true);
+        }
+        talk
+    }
+
+    /// An OFFER of the newest generation, with a time.
+    fn offer(&self, stamp: u64, e_s: Option<[u8; 32]>) -> Vec<u8> {
+        let (number, keys) = self.client.newest();
+        let header = control_header(KEY_ID, number, OFFER, stamp);
+        seal_control(&keys.ctls, header, &Control::Offer(key("N"), e_s).payload())
+    }
+
+    fn offered(self, stamp: u64, e_s: Option<[u8; 32]>, is_taken: bool) -> Self {
+        let frame = self.offer(stamp, e_s);
+        let told = if is_taken { "renewed" } else { "control" };
+        self.frame(&frame, told)
+    }
+
+    fn frame(mut self, frame: &[u8], verdict: &str) -> Self {
+        let told = match self.client.told(frame) {
+            Told::Renewed(share) => ("renewed", json!({ "renewed": encode(&share) })),
+            Told::Nothing => ("nothing", json!("nothing")),
+            Told::Broken => ("broken", json!("broken")),
+            Told::Refused => ("control", json!("control")),
+        };
+        assert_eq!(told.0, verdict, "OFFER {}", self.frames.len());
+        self.frames.push(frame.to_vec());
+        self.told.push(told.1);
+        self
+    }
+
+    fn case(self, vector: Vector, comment: &str) -> Vector {
+        let frames: Vec<String> = self.frames.iter().map(|frame| encode(frame)).collect();
+        let (generation, keys) = self.client.newest();
+        let inputs = json!({
+            "gs": encode(&key("gs of an offer")),
+            "key_id": key_id(KEY_ID),
+            "origin": ORIGIN,
+            "client_ephemeral_private": encode(&ephemeral().private),
+            "frames": frames,
+        });
+        let gives = json!({ "told": self.told, "generation": generation, "gs": encode(&keys.gs) });
+        vector.gives(comment, inputs, gives)
+    }
+}
+
+fn e_s() -> [u8; 32] {
+    KeyPair::new(key("e_s")).public
+}
+
+const NOW: u64 = ORIGIN + 600_000;
+
 pub(super) fn vectors() -> Vec<Vector> {
-    let e_s = KeyPair::new(key("e_s")).public;
-    let now = T + 600_000;
-    let taken = Vector::new(
+    vec![taken(), again(), different(), form(), time(), newest(), tampered(), points()]
+}
+
+fn taken() -> Vector {
+    let v = Vector::new(
         "control_offer_is_taken",
         "§11.2.5",
         OP,
-        "A good OFFER gives the client its next generation.",
-    )
-    .ok("form 0", case(4, 4, now, None))
-    .ok("form 1 for generation 8", case(7, 7, now, Some(e_s)))
-    .ok("form 1 for generation 5", case(4, 4, now, Some(e_s)))
-    .ok("generation 65534", case(65534, 65534, now, None))
-    .ok("at the origin", case(4, 4, T, None));
-    let form = Vector::new(
+        "A good OFFER gives the client its next generation, and with form 1 a SHARE to send first.",
+    );
+    let v = Talk::in_generation(0).offered(NOW, None, true).case(v, "form 0");
+    let v = Talk::in_generation(0).offered(NOW, Some(e_s()), true).case(v, "form 1 for generation 1");
+    let v = Talk::in_generation(7).offered(NOW, Some(e_s()), true).case(v, "form 1 for generation 8");
+    let v = Talk::in_generation(17).offered(NOW, None, true).case(v, "form 0 for generation 18");
+    Talk::in_generation(4).offered(ORIGIN + 4_000, None, true).case(v, "at the origin")
+}
+
+fn again() -> Vector {
+    let mut v = Vector::new(
+        "control_offer_again_changes_nothing",
+        "§11.2.5",
+        OP,
+        "The same OFFER again changes nothing.",
+    );
+    for (name, e_s) in [("form 0", None), ("form 1", Some(e_s()))] {
+        let talk = Talk::in_generation(0);
+        let offer = talk.offer(NOW, e_s);
+        v = talk.frame(&offer, "renewed").frame(&offer, "nothing").frame(&offer, "nothing").case(v, name);
+    }
+    v
+}
+
+fn different() -> Vector {
+    let v = Vector::new(
+        "control_offer_that_differs_is_fatal",
+        "§11.2.5",
+        OP,
+        "A different OFFER for the same generation ends the session: after it nothing is taken.",
+    );
+    let talk = Talk::in_generation(0);
+    let (first, later) = (talk.offer(NOW, None), talk.offer(NOW + 1, None));
+    let with_dh = talk.offer(NOW, Some(e_s()));
+    let ended = |second: &[u8]| {
+        talk.clone().frame(&first, "renewed").frame(second, "broken").frame(&first, "control")
+    };
+    let v = ended(&later).case(v, "another time");
+    let v = ended(&with_dh).case(v, "another form");
+    // What does not open is not an OFFER of the server.
+    let forged = flip(&later, 40, 0);
+    talk.frame(&first, "renewed").frame(&forged, "control").frame(&first, "nothing").case(v, "forged")
+}
+
+fn form() -> Vector {
+    let mut v = Vector::new(
         "control_offer_of_an_eighth_generation_has_form_1",
         "§11.2.4",
         OP,
-        "A client refuses form 0 when the next generation is divisible by 8.",
-    )
-    .reject("8", case(7, 7, now, None), "control")
-    .reject("16", case(15, 15, now, None), "control")
-    .reject("65528", case(65527, 65527, now, None), "control");
-    let time = Vector::new(
+        "A client refuses form 0 when the next generation is divisible by 8, and takes form 1 after that.",
+    );
+    for number in [7, 15] {
+        let talk = Talk::in_generation(number).offered(NOW, None, false).offered(NOW, Some(e_s()), true);
+        v = talk.case(v, &format!("in {number}"));
+    }
+    v
+}
+
+fn time() -> Vector {
+    let v = Vector::new(
         "control_offer_is_not_older_than_its_generation",
         "§11.2.5",
         OP,
         "An OFFER with a timestamp below T_g is refused.",
-    )
-    .reject("by 1 ms", case(4, 4, T - 1, None), "control")
-    .reject("0", case(4, 4, 0, None), "control");
-    let newest = Vector::new(
+    );
+    let v = Talk::in_generation(4).offered(ORIGIN + 3_999, None, false).case(v, "by 1 ms");
+    let v = Talk::in_generation(0).offered(ORIGIN - 1, None, false).case(v, "generation 0");
+    Talk::in_generation(4).offered(0, None, false).offered(NOW, None, true).case(v, "0")
+}
+
+fn newest() -> Vector {
+    let v = Vector::new(
         "control_offer_is_of_the_newest_generation",
         "§11.2.5",
         OP,
-        "An OFFER of another generation than the newest is not taken.",
-    )
-    .reject("the one before", case(4, 3, now, None), "control")
-    .reject("the next", case(4, 5, now, None), "control");
-    let mut points = Vector::new(
-        "control_offer_of_a_bad_point_is_refused",
+        "An OFFER of a generation the client left, or has not reached, is not taken.",
+    );
+    let old = Talk::in_generation(0).offer(NOW, None);
+    let v = Talk::in_generation(2).frame(&old, "control").case(v, "two before");
+    let ahead = Talk::in_generation(3).offer(NOW, None);
+    Talk::in_generation(2).frame(&ahead, "control").offered(NOW, None, true).case(v, "one ahead")
+}
+
+fn tampered() -> Vector {
+    let mut v = Vector::new(
+        "control_offer_is_authenticated",
+        "§11.1.1",
+        OP,
+        "A changed OFFER is refused without effect; the right one is taken after it.",
+    );
+    let talk = Talk::in_generation(0);
+    for (name, e_s) in [("form 0", None), ("form 1", Some(e_s()))] {
+        let good = talk.offer(NOW, e_s);
+        for at in [3, 15, 22, 28, 60, good.len() - 16, good.len() - 1] {
+            let talk = talk.clone().frame(&flip(&good, at, 0), "control").frame(&good, "renewed");
+            v = talk.case(v, &format!("{name}, byte {at}"));
+        }
+    }
+    v
+}
+
+fn points() -> Vector {
+    let mut v = Vector::new(
+        "control_offer_of_a_bad_point_is_fatal",
         "§11.2.6",
         OP,
-        "An OFFER whose e_s is not canonical or of low order is refused.",
+        "An OFFER whose e_s is not canonical or of low order ends the session.",
     );
     for (name, point) in bad_points() {
-        points = points.reject(name, case(7, 7, now, Some(point)), "control");
+        let talk = Talk::in_generation(0);
+        let (bad, good) = (talk.offer(NOW, Some(point)), talk.offer(NOW, Some(e_s())));
+        v = talk.frame(&bad, "broken").frame(&good, "control").case(v, &name);
     }
-    vec![taken, form, time, newest, points]
+    v
 }

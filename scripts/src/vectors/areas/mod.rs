@@ -10,18 +10,25 @@ mod login_client;
 mod login_server;
 mod lost;
 mod material;
+mod recover;
+mod recover_client;
+mod recover_server;
 mod renewal;
 mod renewal_drain;
 mod renewal_script;
 mod renewal_share;
 mod replay;
 mod request;
+mod resume;
+mod resume_client;
+mod resume_server;
 mod retry;
 mod session;
 mod session_slot;
 mod stream;
 mod ticket;
 mod time;
+mod verdicts;
 
 use super::vector::Vector;
 
@@ -33,6 +40,7 @@ pub(super) fn all() -> Vec<Vector> {
         key::vectors(),
         request::vectors(),
         answer::vectors(),
+        verdicts::vectors(),
         replay::vectors(),
         time::vectors(),
         session::vectors(),
@@ -48,6 +56,12 @@ pub(super) fn all() -> Vec<Vector> {
         control::vectors(),
         control_offer::vectors(),
         ticket::vectors(),
+        resume::vectors(),
+        resume_server::vectors(),
+        resume_client::vectors(),
+        recover::vectors(),
+        recover_server::vectors(),
+        recover_client::vectors(),
     ]
     .into_iter()
     .flatten()

@@ -5,9 +5,9 @@ use crate::{
     hex::encode,
     reference::{
         control::{SHARE, control_header, seal_control},
-        frame::Header,
+        frame::{ACK, Header},
         reject::Reject,
-        renewal::Client,
+        renewal::{Client, Told},
         schedule::{Schedule, schedule},
         session::{Bounds, Session},
         slot::{request_key, slot_keys, slot_of},
@@ -23,6 +23,8 @@ pub(super) const OP: &str = "renewal";
 pub(super) const LIMIT: u64 = 5000;
 /// Hard limit of age in every script.
 pub(super) const HARD_MS: u64 = 900_000;
+/// From renewal to renewal on the way to a later generation.
+const STEP_MS: u64 = 3_000;
 
 /// A generation as its client knows it.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +34,7 @@ pub(super) struct Known {
     pub(super) keys: Schedule,
 }
 
-/// A request to be sealed; `stamp` is milliseconds after the origin of the script.
+/// A request to be sealed; `stamp` is milliseconds after the base of the script.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request {
     pub(super) of: Known,
@@ -45,9 +47,11 @@ pub(super) struct Request {
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     suite: u16,
-    start: u16,
-    last_dh: u64,
+    origin: u64,
+    base: u64,
     session: Session,
+    /// The other side.
+    pub(super) client: Client,
     events: Vec<Value>,
     verdicts: Vec<Value>,
     /// The newest generation of the client.
@@ -64,28 +68,38 @@ pub(super) fn client_ephemeral() -> KeyPair {
 }
 
 impl Script {
-    /// A session in a generation, used at once: counter 0, 10 ms after the origin.
+    /// A session in a generation that was used at once: counter 0, 10 ms after its origin. Generation 0 begins at the base, to
+    /// which all times are relative; another one 3 s before, so that the one before it does not drain any more.
     pub(super) fn new(suite: u16, start: u16) -> Self {
-        Self::aged(suite, start, 0)
-    }
-
-    /// [`Script::new`], its last Diffie-Hellman `age` ms before the origin.
-    pub(super) fn aged(suite: u16, start: u16, age: u64) -> Self {
         let kind = Suite::of(suite.into()).expect("a suite");
         let bounds = Bounds { reject_after_requests: LIMIT, reject_after_ms: HARD_MS, window_bits: 64 };
         let gs = key("gs of a renewal");
-        let last_dh = ORIGIN - age;
-        let session = Session::new(kind, KEY_ID, bounds, (start, gs, ORIGIN), last_dh);
-        let newest = Known { number: start, origin: ORIGIN, keys: schedule(gs, KEY_ID, start) };
+        let origin = ORIGIN - STEP_MS * u64::from(start);
+        let session = Session::new(kind, KEY_ID, bounds, (0, gs, origin), origin);
+        let newest = Known { number: 0, origin, keys: schedule(gs, KEY_ID, 0) };
+        let client = Client::new(KEY_ID, newest.keys, origin, client_ephemeral());
         let (events, verdicts, offer, share) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let script = Self { suite, start, last_dh, session, events, verdicts, newest, offer, share };
-        script.sent(10, 0, 10, 0, "accept")
+        let mut script =
+            Self { suite, origin, base: origin, session, client, events, verdicts, newest, offer, share };
+        script = script.sent(10, 0, 10, 0, "accept");
+        for number in 1..=u64::from(start) {
+            script = script.renewed(STEP_MS * number);
+        }
+        script.base = if start == 0 { ORIGIN } else { ORIGIN + STEP_MS };
+        script
+    }
+
+    /// A whole renewal: offer, SHARE if it needs one, commit 10 ms later.
+    pub(super) fn renewed(self, at: u64) -> Self {
+        let script = self.offered(at);
+        let script = if script.share.is_empty() { script } else { script.shared(at + 5, "accept") };
+        script.sent(at + 10, 0, at + 10, ACK, "accept")
     }
 
     /// Seals a request under the keys of its generation.
     pub(super) fn sealed(&self, request: Request) -> Vec<u8> {
         let Request { of, counter, stamp, .. } = request;
-        let slot = slot_of(of.origin, ORIGIN + stamp).unwrap_or(0);
+        let slot = slot_of(of.origin, self.base + stamp).unwrap_or(0);
         self.sealed_under(request, request_key(&slot_keys(&of.keys.ck0, slot).0, of.number, counter))
     }
 
@@ -93,17 +107,17 @@ impl Script {
     pub(super) fn sealed_under(&self, request: Request, k_req: [u8; 32]) -> Vec<u8> {
         let Request { of, counter, stamp, flags } = request;
         let generation = of.number;
-        let timestamp = ORIGIN + stamp;
+        let timestamp = self.base + stamp;
         let header =
             Header { flags, key_id: KEY_ID, generation, op: 7, counter, timestamp, ..Header::of("REQ") };
         seal(Suite::of(self.suite.into()).expect("a suite"), &k_req, header, b"payload", &[])
     }
 
-    /// A frame received `at` ms after the origin.
+    /// A frame received `at` ms after the base.
     pub(super) fn frame(mut self, at: u64, frame: &[u8], verdict: &str) -> Self {
-        let given = self.session.judge(ORIGIN + at, frame).map_or_else(Reject::name, |()| "accept");
+        let given = self.session.judge(self.base + at, frame).map_or_else(Reject::name, |()| "accept");
         assert_eq!(given, verdict, "event {} of a script, at {at}", self.events.len());
-        self.events.push(json!({ "at": ORIGIN + at, "frame": encode(frame) }));
+        self.events.push(json!({ "at": self.base + at, "frame": encode(frame) }));
         self.verdicts.push(json!(verdict));
         self
     }
@@ -132,10 +146,10 @@ impl Script {
     pub(super) fn offered(mut self, at: u64) -> Self {
         let name = format!("{}, {at}", self.newest.number);
         let frame = self.ask(at, &name).expect("an offer is due");
-        let renewed = self.client().take(&frame).expect("a good offer");
-        let number = self.newest.number + 1;
-        self.newest = Known { number, origin: renewed.origin, keys: renewed.keys };
-        (self.offer, self.share) = (frame, renewed.share.unwrap_or_default());
+        let Told::Renewed(share) = self.client.told(&frame) else { panic!("a good offer") };
+        let (number, keys) = self.client.newest();
+        self.newest = Known { number, origin: self.base + at, keys };
+        (self.offer, self.share) = (frame, share);
         self
     }
 
@@ -154,24 +168,23 @@ impl Script {
 
     fn ask(&mut self, at: u64, name: &str) -> Option<Vec<u8>> {
         let (n, e_s) = (key(&format!("N {name}")), key(&format!("e_s {name}")));
-        let sent = self.session.offer(ORIGIN + at, n, KeyPair::new(e_s));
+        let sent = self.session.offer(self.base + at, n, KeyPair::new(e_s));
         self.events.push(json!({
-            "at": ORIGIN + at,
+            "at": self.base + at,
             "offer": { "n": encode(&n), "ephemeral_private": encode(&e_s) },
         }));
         self.verdicts.push(sent.as_ref().map_or(json!("none"), |frame| json!(encode(frame))));
         sent
     }
 
-    /// The client in its newest generation.
-    pub(super) fn client(&self) -> Client {
-        let Known { number, origin, keys } = self.newest;
-        Client { keys, key_id: KEY_ID, generation: number, origin, ephemeral: client_ephemeral() }
+    /// The server time that is so many ms after the base.
+    pub(super) fn time(&self, at: u64) -> u64 {
+        self.base + at
     }
 
-    /// A SHARE of any key, timestamp (after the origin) and generation.
+    /// A SHARE of any key, timestamp (after the base) and generation.
     pub(super) fn share_of(&self, of: Known, stamp: u64, e_c: &[u8; 32]) -> Vec<u8> {
-        seal_control(&of.keys.ctlc, control_header(KEY_ID, of.number, SHARE, ORIGIN + stamp), e_c)
+        seal_control(&of.keys.ctlc, control_header(KEY_ID, of.number, SHARE, self.base + stamp), e_c)
     }
 
     /// The client's SHARE received.
@@ -186,9 +199,7 @@ impl Script {
             "suite": self.suite,
             "gs": encode(&key("gs of a renewal")),
             "key_id": key_id(KEY_ID),
-            "generation": self.start,
-            "origin": ORIGIN,
-            "last_dh": self.last_dh,
+            "origin": self.origin,
             "limits": {
                 "renew_after_requests": LIMIT / 2,
                 "reject_after_requests": LIMIT,

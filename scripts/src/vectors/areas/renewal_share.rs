@@ -1,7 +1,7 @@
 //! Renewals with an ephemeral Diffie-Hellman at a server.
 
 use super::{
-    material::{KEY_ID, LOW_ORDER, ORIGIN, flip, key},
+    material::{KEY_ID, LOW_ORDER, flip, key},
     renewal_script::{Known, OP, Script, both, client_ephemeral},
 };
 use crate::{
@@ -76,11 +76,10 @@ fn shares() -> Vec<Vector> {
         "A request under the keys of another e_c is a bad tag.",
         7,
         |s| {
-            let mut client = s.client();
-            client.ephemeral = KeyPair::new(key("another e_c"));
+            let mut other = s.client.clone().with_ephemeral(KeyPair::new(key("another e_c")));
             let s = s.offered(100).shared(110, "accept");
-            let keys = client.take(&s.offer).expect("a good offer").keys;
-            let wrong = Known { keys, ..s.newest };
+            other.told(&s.offer);
+            let wrong = Known { keys: other.newest().1, ..s.newest };
             s.sent_of(wrong, 120, 0, 120, ACK, "bad_tag").sent(121, 0, 121, ACK, "accept")
         },
     );
@@ -128,7 +127,7 @@ fn refusals() -> Vec<Vector> {
             let s = s.offered(100);
             let e_c = client_ephemeral().public;
             let share = s.share.clone();
-            let header = control_header(KEY_ID, old.number, SHARE, ORIGIN + 100);
+            let header = control_header(KEY_ID, old.number, SHARE, s.time(100));
             let of_server = seal_control(&old.keys.ctls, header, &e_c);
             let readable = seal_control(&old.keys.ctlc, Header { flags: 0, ..header }, &e_c);
             let of_next = seal_control(&s.newest.keys.ctlc, header, &e_c);
@@ -150,8 +149,9 @@ fn refusals() -> Vec<Vector> {
             let old = s.newest;
             let s = s.offered(100);
             let e_c = client_ephemeral().public;
+            let stamp = s.time(100);
             let seal = |key_id, generation| {
-                let header = control_header(key_id, generation, SHARE, ORIGIN + 100);
+                let header = control_header(key_id, generation, SHARE, stamp);
                 seal_control(&old.keys.ctlc, header, &e_c)
             };
             let offer = s.offer.clone();

@@ -91,7 +91,7 @@ fn bytes_of() -> Vec<Vector> {
         client_id: [0xff; 16],
         rs: [0xff; 32],
         issued: 0,
-        expires: (1 << 48) - 1,
+        expires: 86_400_000,
         authenticated: 0,
         generation: u16::MAX,
         policy: 1,
@@ -107,7 +107,7 @@ fn bytes_of() -> Vec<Vector> {
     let opened = Vector::new("ticket_is_opened", "§12.1", OPEN, "A good ticket gives its fields.")
         .ok("", case(ISSUED, &sealed(usual(2))))
         .ok("HS256, psk alone allowed", case(ISSUED, &sealed(Ticket { policy: 1, ..usual(1) })))
-        .ok("extremes", case(ISSUED, &sealed(extremes)))
+        .ok("extremes", case(86_399_999, &sealed(extremes)))
         .ok("a second time", case(ISSUED + 1, &sealed(usual(2))));
     vec![ids, made, opened]
 }
@@ -238,10 +238,9 @@ fn rings() -> Vec<Vector> {
     .gives("33 bytes", list(&[&[one.as_slice(), &[1]].concat()]), refused.clone())
     .gives("64 bytes", list(&[&[one, two].concat()]), refused.clone())
     .gives("one key twice", list(&[&one, &two, &one]), refused);
-    let opens = |now, opens_until| {
-        let mut inputs = case(now, &sealed(usual(2)));
-        inputs["ring"] =
-            ring_json(&[RingKey { key: ticket_key(), seals_from: now + 1_000_000, opens_until }]);
+    let opens = |seals_from, opens_until| {
+        let mut inputs = case(ISSUED, &sealed(usual(2)));
+        inputs["ring"] = ring_json(&[RingKey { key: ticket_key(), seals_from, opens_until }]);
         inputs
     };
     let opening = Vector::new(
@@ -250,9 +249,10 @@ fn rings() -> Vec<Vector> {
         OPEN,
         "A ticket key opens until its end, also before it seals here.",
     )
-    .ok("1 ms before", opens(ISSUED, ISSUED + 1))
-    .reject("at it", opens(ISSUED, ISSUED), "ticket")
-    .reject("after it", opens(ISSUED + 5, ISSUED), "ticket");
+    .ok("1 ms before", opens(ORIGIN, ISSUED + 1))
+    .reject("at it", opens(ORIGIN, ISSUED), "ticket")
+    .reject("after it", opens(ORIGIN, ISSUED - 5), "ticket")
+    .ok("before it seals here", opens(ISSUED + 1_000, EXPIRES));
     let mut several = case(ISSUED, &sealed(usual(2)));
     several["ring"] = ring_json(&[
         RingKey { key: one, seals_from: ORIGIN, opens_until: EXPIRES },

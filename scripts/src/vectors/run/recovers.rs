@@ -9,7 +9,11 @@ use super::{
 };
 use crate::{
     hex::encode,
-    reference::recover::{Client, Server, recovery_key as key_of},
+    reference::{
+        hpke::derive_key_pair,
+        recover::{Client, Server, recovery_key as key_of},
+        ticket::client_id,
+    },
 };
 use serde_json::json;
 
@@ -19,12 +23,12 @@ pub(super) fn recovery_key(inputs: Inputs<'_>) -> Outcome {
 
 fn client(inputs: &Inputs<'_>, server_public: [u8; 32]) -> Result<Client, InputError> {
     Ok(Client {
-        client_id: inputs.array("client_id")?,
+        client_id: client_id(inputs.text("name")?.as_bytes()),
         secret: inputs.array("recovery_secret")?,
         server_public,
         recovery_public: inputs.array("recovery_public")?,
         identity: pair(inputs, "new_private")?,
-        encapsulation: pair(inputs, "encapsulation_private")?,
+        encapsulation: derive_key_pair(&inputs.array::<32>("encapsulation_ikm")?),
         ephemeral: pair(inputs, "client_ephemeral_private")?,
         channel_binding: inputs.bytes("channel_binding")?,
     })

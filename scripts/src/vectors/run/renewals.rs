@@ -7,7 +7,7 @@ use crate::{
         control::{Control, control_header, open_control, seal_control},
         point::shared,
         reject::Reject,
-        renewal::{Client, next_secret},
+        renewal::{Client, Told, next_secret},
         schedule::{Schedule, schedule},
         session::{Bounds, Session},
         x25519::KeyPair,
@@ -75,21 +75,24 @@ pub(super) fn open_control_frame(inputs: Inputs<'_>) -> Outcome {
     }))
 }
 
-pub(super) fn take_offer(inputs: Inputs<'_>) -> Outcome {
-    let client = Client {
-        keys: keys(&inputs)?,
-        key_id: inputs.key_id("key_id")?,
-        generation: inputs.number("generation")?,
-        origin: inputs.number("origin")?,
-        ephemeral: pair(&inputs, "client_ephemeral_private")?,
-    };
-    outcome(client.take(&whole(&inputs, "frame")?).map(|renewed| {
-        json!({
-            "share": encode(&renewed.share.unwrap_or_default()),
-            "gs": encode(&renewed.keys.gs),
-            "origin": renewed.origin,
-        })
-    }))
+pub(super) fn take_offers(inputs: Inputs<'_>) -> Outcome {
+    let gs = schedule(inputs.array("gs")?, inputs.key_id("key_id")?, 0);
+    let ephemeral = pair(&inputs, "client_ephemeral_private")?;
+    let mut client = Client::new(inputs.key_id("key_id")?, gs, inputs.number("origin")?, ephemeral);
+    let mut told = Vec::new();
+    for frame in inputs.bytes_list("frames")? {
+        if frame.len() < 44 {
+            return Err(InputError::Field("frames"));
+        }
+        told.push(match client.told(&frame) {
+            Told::Renewed(share) => json!({ "renewed": encode(&share) }),
+            Told::Nothing => json!("nothing"),
+            Told::Broken => json!("broken"),
+            Told::Refused => json!("control"),
+        });
+    }
+    let (generation, keys) = client.newest();
+    Ok(json!({ "told": told, "generation": generation, "gs": encode(&keys.gs) }))
 }
 
 pub(super) fn renewal(inputs: Inputs<'_>) -> Outcome {
@@ -100,9 +103,8 @@ pub(super) fn renewal(inputs: Inputs<'_>) -> Outcome {
         window_bits: window(&inputs)?,
     };
     let origin = inputs.number("origin")?;
-    let start = (inputs.number("generation")?, inputs.array("gs")?, origin);
-    let (suite, key_id, last_dh) = (inputs.suite()?, inputs.key_id("key_id")?, inputs.number("last_dh")?);
-    let mut session = Session::new(suite, key_id, bounds, start, last_dh);
+    let start = (0, inputs.array("gs")?, origin);
+    let mut session = Session::new(inputs.suite()?, inputs.key_id("key_id")?, bounds, start, origin);
     let mut now = origin;
     let mut verdicts = Vec::new();
     for event in inputs.objects("events")? {
