@@ -40,6 +40,8 @@ pub const ADMIN_PEER_MS: u64 = 5_000;
 pub const ADMIN_LIST_COUNT_MAX: usize = 512;
 /// How long a started frame, or output that nobody reads, may stand still, ms.
 pub const STALL_MS: u64 = 10_000;
+/// How long what was handed to the socket may take to be taken by it, ms: a peer that reads slower is cut off.
+pub const SEND_MS_MAX: u64 = 30_000;
 /// How long a closed connection may take to hear of it, ms.
 pub const LINGER_MS: u64 = 1_000;
 /// Ephemeral key pairs made in advance for renewals.

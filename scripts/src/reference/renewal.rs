@@ -57,9 +57,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client in generation 0; the ephemeral key serves every OFFER of form 1.
-    pub fn new(key_id: u64, keys: Schedule, origin: u64, ephemeral: KeyPair) -> Self {
-        let newest = Held { number: 0, origin, keys };
+    /// A client whose first generation is given; the ephemeral key serves every OFFER of form 1.
+    pub fn new(key_id: u64, (number, keys): (u16, Schedule), origin: u64, ephemeral: KeyPair) -> Self {
+        let newest = Held { number, origin, keys };
         Self { key_id, ephemeral, newest, before: None, is_broken: false }
     }
 
@@ -93,7 +93,7 @@ impl Client {
         if let Some((_, offer)) = self.before.as_ref().filter(|_| is_before) {
             return if offer == frame { Told::Nothing } else { Told::Broken };
         }
-        let plain_eighth = e_s.is_none() && (held.number + 1).is_multiple_of(8);
+        let plain_eighth = e_s.is_none() && held.number % 8 == 7;
         if header.timestamp < held.origin || held.number == u16::MAX || plain_eighth {
             return Told::Refused;
         }

@@ -50,6 +50,10 @@ impl ClientSession {
         if header.key_id != self.key_id {
             return Err(Reject::Field);
         }
+        // Erased keys are blank: whoever knows that could seal under them.
+        if self.is_broken {
+            return Err(Reject::Control);
+        }
         self.forget_previous(now_ms);
         let told = match Control::from_op(header.op)? {
             Control::Offer if header.generation == self.current.number => {

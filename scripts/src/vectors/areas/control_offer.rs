@@ -7,7 +7,7 @@ use super::{
 use crate::{
     hex::encode,
     reference::{
-        control::{Control, OFFER, control_header, seal_control},
+        control::{Control, OFFER, TICKET, control_header, seal_control},
         renewal::{Client, Told},
         schedule::schedule,
         x25519::KeyPair,
@@ -21,6 +21,7 @@ const OP: &str = "take_offers";
 /// OFFERs to a client, each with what it tells.
 #[derive(Clone)]
 struct Talk {
+    first: u16,
     client: Client,
     frames: Vec<Vec<u8>>,
     told: Vec<Value>,
@@ -33,13 +34,18 @@ fn ephemeral() -> KeyPair {
 impl Talk {
     /// A client that took its generation from OFFERs of 1 s each.
     fn in_generation(number: u16) -> Self {
-        let keys = schedule(key("gs of an offer"), KEY_ID, 0);
-        let client = Client::new(KEY_ID, keys, ORIGIN, ephemeral());
-        let mut talk = Self { client, frames: Vec::new(), told: Vec::new() };
+        let mut talk = Self::from(0);
         for step in 1..=u64::from(number) {
             talk = talk.offered(ORIGIN + step * 1_000, step.is_multiple_of(8).then(e_s), true);
         }
         talk
+    }
+
+    /// A client whose first generation is any, and begins at [`ORIGIN`].
+    fn from(first: u16) -> Self {
+        let keys = schedule(key("gs of an offer"), KEY_ID, first);
+        let client = Client::new(KEY_ID, (first, keys), ORIGIN, ephemeral());
+        Self { first, client, frames: Vec::new(), told: Vec::new() }
     }
 
     /// An OFFER of the newest generation, with a time.
@@ -74,6 +80,7 @@ impl Talk {
         let inputs = json!({
             "gs": encode(&key("gs of an offer")),
             "key_id": key_id(KEY_ID),
+            "generation": self.first,
             "origin": ORIGIN,
             "client_ephemeral_private": encode(&ephemeral().private),
             "frames": frames,
@@ -104,7 +111,8 @@ fn taken() -> Vector {
     let v = Talk::in_generation(0).offered(NOW, Some(e_s()), true).case(v, "form 1 for generation 1");
     let v = Talk::in_generation(7).offered(NOW, Some(e_s()), true).case(v, "form 1 for generation 8");
     let v = Talk::in_generation(17).offered(NOW, None, true).case(v, "form 0 for generation 18");
-    Talk::in_generation(4).offered(ORIGIN + 4_000, None, true).case(v, "at the origin")
+    let v = Talk::in_generation(4).offered(ORIGIN + 4_000, None, true).case(v, "at the origin");
+    Talk::from(65534).offered(NOW, None, true).case(v, "form 0 for generation 65535")
 }
 
 fn again() -> Vector {
@@ -132,14 +140,26 @@ fn different() -> Vector {
     let talk = Talk::in_generation(0);
     let (first, later) = (talk.offer(NOW, None), talk.offer(NOW + 1, None));
     let with_dh = talk.offer(NOW, Some(e_s()));
-    let ended = |second: &[u8]| {
-        talk.clone().frame(&first, "renewed").frame(second, "broken").frame(&first, "control")
-    };
+    let ended = |second: &[u8]| ended_talk(&talk, &first, second).frame(&first, "control");
     let v = ended(&later).case(v, "another time");
     let v = ended(&with_dh).case(v, "another form");
+    // Erased keys are no keys: what is sealed under zeros opens nothing.
+    let mut erased = ended_talk(&talk, &first, &later);
+    for generation in [0, 1, 2] {
+        let header = control_header(KEY_ID, generation, OFFER, NOW);
+        let forged = seal_control(&[0; 32], header, &Control::Offer([0; 32], None).payload());
+        erased = erased.frame(&forged, "control");
+        let header = control_header(KEY_ID, generation, TICKET, NOW);
+        erased = erased.frame(&seal_control(&[0; 32], header, &[0; 117]), "control");
+    }
+    let v = erased.case(v, "then forged under zeros");
     // What does not open is not an OFFER of the server.
     let forged = flip(&later, 40, 0);
     talk.frame(&first, "renewed").frame(&forged, "control").frame(&first, "nothing").case(v, "forged")
+}
+
+fn ended_talk(talk: &Talk, first: &[u8], second: &[u8]) -> Talk {
+    talk.clone().frame(first, "renewed").frame(second, "broken")
 }
 
 fn form() -> Vector {
@@ -149,9 +169,12 @@ fn form() -> Vector {
         OP,
         "A client refuses form 0 when the next generation is divisible by 8, and takes form 1 after that.",
     );
-    for number in [7, 15] {
-        let talk = Talk::in_generation(number).offered(NOW, None, false).offered(NOW, Some(e_s()), true);
-        v = talk.case(v, &format!("in {number}"));
+    for (name, talk) in [
+        ("in 7", Talk::in_generation(7)),
+        ("in 15", Talk::in_generation(15)),
+        ("in 65527", Talk::from(65527)),
+    ] {
+        v = talk.offered(NOW, None, false).offered(NOW, Some(e_s()), true).case(v, name);
     }
     v
 }
@@ -177,6 +200,8 @@ fn newest() -> Vector {
     );
     let old = Talk::in_generation(0).offer(NOW, None);
     let v = Talk::in_generation(2).frame(&old, "control").case(v, "two before");
+    let v =
+        Talk::from(65535).offered(NOW, Some(e_s()), false).case(v, "of the last one, that nothing follows");
     let ahead = Talk::in_generation(3).offer(NOW, None);
     Talk::in_generation(2).frame(&ahead, "control").offered(NOW, None, true).case(v, "one ahead")
 }

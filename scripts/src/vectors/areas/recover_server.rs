@@ -74,7 +74,8 @@ fn accepts() -> Vector {
     Vector::new("recover_server_accepts", "§13.2", OP, "A good RECOVER is accepted, each time it comes.")
         .ok("", case(&good()))
         .ok("among other clients", case_at(&several, &good()))
-        .ok("eight suites", case(&eight))
+        .ok("eight suites, seven unknown", case(&eight))
+        .ok("an unknown suite first", case(&client().recover(LOGIN_ID, &cookie(), &[0x7777, 2])))
         .ok("login id 0", case(&client().recover(0, &cookie(), &[1])))
 }
 

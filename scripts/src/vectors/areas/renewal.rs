@@ -1,7 +1,7 @@
 //! Renewals at a server: offer, commit.
 
 use super::{
-    material::flip,
+    material::{ORIGIN, flip},
     renewal_script::{Known, LIMIT, OP, Request, Script, both},
 };
 use crate::{
@@ -220,6 +220,19 @@ fn offers() -> Vec<Vector> {
                 .sent(2_101, 0, 2_101, ACK, "accept")
         },
     );
+    let mut last = Vector::new(
+        "renewal_no_offer_in_the_last_generation",
+        "§11.2.2",
+        OP,
+        "None is made in generation 65535.",
+    );
+    last =
+        Script::from(1, 65535, ORIGIN).not_offered(100).sent(200, 1, 200, 0, "accept").case(last, "in 65535");
+    last = Script::from(2, 65534, ORIGIN)
+        .offered(100)
+        .sent(200, 0, 200, ACK, "accept")
+        .not_offered(5_000)
+        .case(last, "in 65534");
     let mut form = Vector::new(
         "renewal_form_is_1_every_eighth_generation_or_hour",
         "§11.2.4",
@@ -231,6 +244,7 @@ fn offers() -> Vec<Vector> {
         assert_eq!(!script.share.is_empty(), with_dh, "the form of {start}");
         form = script.case(form, &format!("in {start}"));
     }
+    form = Script::from(1, 65527, ORIGIN).offered(100).case(form, "in 65527");
     for (at, with_dh) in [(3_599_999, false), (3_600_000, true), (3_700_000, true)] {
         let aged =
             [890_000, 1_780_000, 2_670_000, 3_560_000].into_iter().fold(Script::new(1, 0), Script::renewed);
@@ -238,5 +252,5 @@ fn offers() -> Vec<Vector> {
         assert_eq!(!script.share.is_empty(), with_dh, "the form at {at}");
         form = script.case(form, &format!("{at} ms after the login"));
     }
-    vec![same, draining, form]
+    vec![same, draining, last, form]
 }

@@ -47,6 +47,7 @@ pub(super) struct Request {
 #[derive(Debug, Clone)]
 pub(super) struct Script {
     suite: u16,
+    first: u16,
     origin: u64,
     base: u64,
     session: Session,
@@ -71,22 +72,27 @@ impl Script {
     /// A session in a generation that was used at once: counter 0, 10 ms after its origin. Generation 0 begins at the base, to
     /// which all times are relative; another one 3 s before, so that the one before it does not drain any more.
     pub(super) fn new(suite: u16, start: u16) -> Self {
-        let kind = Suite::of(suite.into()).expect("a suite");
-        let bounds = Bounds { reject_after_requests: LIMIT, reject_after_ms: HARD_MS, window_bits: 64 };
-        let gs = key("gs of a renewal");
-        let origin = ORIGIN - STEP_MS * u64::from(start);
-        let session = Session::new(kind, KEY_ID, bounds, (0, gs, origin), origin);
-        let newest = Known { number: 0, origin, keys: schedule(gs, KEY_ID, 0) };
-        let client = Client::new(KEY_ID, newest.keys, origin, client_ephemeral());
-        let (events, verdicts, offer, share) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut script =
-            Self { suite, origin, base: origin, session, client, events, verdicts, newest, offer, share };
-        script = script.sent(10, 0, 10, 0, "accept");
+        let mut script = Self::from(suite, 0, ORIGIN - STEP_MS * u64::from(start));
         for number in 1..=u64::from(start) {
             script = script.renewed(STEP_MS * number);
         }
         script.base = if start == 0 { ORIGIN } else { ORIGIN + STEP_MS };
         script
+    }
+
+    /// A session whose first generation is any, and was used at once.
+    pub(super) fn from(suite: u16, first: u16, origin: u64) -> Self {
+        let kind = Suite::of(suite.into()).expect("a suite");
+        let bounds = Bounds { reject_after_requests: LIMIT, reject_after_ms: HARD_MS, window_bits: 64 };
+        let gs = key("gs of a renewal");
+        let session = Session::new(kind, KEY_ID, bounds, (first, gs, origin), origin);
+        let newest = Known { number: first, origin, keys: schedule(gs, KEY_ID, first) };
+        let client = Client::new(KEY_ID, (first, newest.keys), origin, client_ephemeral());
+        let (events, verdicts, offer, share) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let base = origin;
+        let script =
+            Self { suite, first, origin, base, session, client, events, verdicts, newest, offer, share };
+        script.sent(10, 0, 10, 0, "accept")
     }
 
     /// A whole renewal: offer, SHARE if it needs one, commit 10 ms later.
@@ -199,6 +205,7 @@ impl Script {
             "suite": self.suite,
             "gs": encode(&key("gs of a renewal")),
             "key_id": key_id(KEY_ID),
+            "generation": self.first,
             "origin": self.origin,
             "limits": {
                 "renew_after_requests": LIMIT / 2,

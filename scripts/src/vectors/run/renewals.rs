@@ -76,9 +76,9 @@ pub(super) fn open_control_frame(inputs: Inputs<'_>) -> Outcome {
 }
 
 pub(super) fn take_offers(inputs: Inputs<'_>) -> Outcome {
-    let gs = schedule(inputs.array("gs")?, inputs.key_id("key_id")?, 0);
+    let first = (inputs.number("generation")?, keys(&inputs)?);
     let ephemeral = pair(&inputs, "client_ephemeral_private")?;
-    let mut client = Client::new(inputs.key_id("key_id")?, gs, inputs.number("origin")?, ephemeral);
+    let mut client = Client::new(inputs.key_id("key_id")?, first, inputs.number("origin")?, ephemeral);
     let mut told = Vec::new();
     for frame in inputs.bytes_list("frames")? {
         if frame.len() < 44 {
@@ -103,7 +103,7 @@ pub(super) fn renewal(inputs: Inputs<'_>) -> Outcome {
         window_bits: window(&inputs)?,
     };
     let origin = inputs.number("origin")?;
-    let start = (0, inputs.array("gs")?, origin);
+    let start = (inputs.number("generation")?, inputs.array("gs")?, origin);
     let mut session = Session::new(inputs.suite()?, inputs.key_id("key_id")?, bounds, start, origin);
     let mut now = origin;
     let mut verdicts = Vec::new();

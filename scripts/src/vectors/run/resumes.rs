@@ -11,7 +11,7 @@ use crate::{
     hex::encode,
     reference::{
         grant::Grant,
-        resume::{Client, Server},
+        resume::{Client, Server, WITH_DH},
         schedule::Schedule,
     },
 };
@@ -52,7 +52,7 @@ pub(super) fn session_json(grant: &Grant, keys: &Schedule) -> Value {
 pub(super) fn resume(inputs: Inputs<'_>) -> Outcome {
     let server = server(&inputs)?;
     let client = client(&inputs, server.public)?;
-    let (mode, login_id) = (inputs.number("mode")?, inputs.number("login_id")?);
+    let (mode, login_id): (u16, u64) = (inputs.number("mode")?, inputs.number("login_id")?);
     let frame = client.resume(mode, login_id, &inputs.bytes("cookie")?);
     let accepted = match server.accept(inputs.number("now")?, &frame) {
         Ok(accepted) => accepted,
@@ -66,6 +66,8 @@ pub(super) fn resume(inputs: Inputs<'_>) -> Outcome {
         json!({
             "resume": encode(&frame),
             "resume_r": encode(&answer),
+            // 11.2.4: without a Diffie-Hellman so far the first OFFER has form 1.
+            "first_form": u8::from(mode != WITH_DH),
             "gs0": encode(&keys.gs),
             "ck0": encode(&keys.ck0),
             "cf0": encode(&keys.cf),
