@@ -34,6 +34,7 @@ pub mod node;
 pub mod registry;
 
 pub mod enrolment;
+pub mod freshness;
 pub mod keys;
 pub mod revocations;
 

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mvt_proto::ClientId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
@@ -26,11 +27,11 @@ use crate::{
     node::Node,
     registry::{Registry, RegistryError},
     revocations::Revocations,
-    store::StoreError,
+    store::{StoreError, feed::FeedWriter},
 };
 
 /// How often the store is asked for what others changed, and deadlines are looked at.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(100);
 /// How often revocations that have run out are looked for.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -50,6 +51,7 @@ impl Control {
     pub fn start(
         listener: AdminListener,
         registry: Registry,
+        feed: Option<FeedWriter>,
         node: Arc<Node>,
         mailboxes: Arc<[Mailbox]>,
     ) -> Result<Self, Fatal> {
@@ -58,11 +60,15 @@ impl Control {
             listener,
             peers: Vec::new(),
             registry,
+            feed,
             station: Station { node: node.clone(), mailboxes, owed: Vec::new() },
             is_stopping: is_stopping.clone(),
             pruned: Instant::now(),
             is_troubled: false,
+            is_feed_troubled: false,
         };
+        // Followers may start as soon as we say that we are ready.
+        desk.tell_followers();
         let thread = thread::Builder::new().name("mvt-control".into());
         let thread = thread
             .spawn(move || desk.serve())
@@ -83,11 +89,14 @@ struct Desk {
     listener: AdminListener,
     peers: Vec<Peer>,
     registry: Registry,
+    feed: Option<FeedWriter>,
     station: Station,
     is_stopping: Arc<AtomicBool>,
     pruned: Instant,
     /// Whether the trouble of the store was said.
     is_troubled: bool,
+    /// The same of the feed.
+    is_feed_troubled: bool,
 }
 
 impl Desk {
@@ -99,6 +108,7 @@ impl Desk {
             self.accept(now);
             self.read_peers();
             self.record_claims();
+            self.tell_followers();
             self.peers.retain(|peer| !peer.is_done(now));
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
@@ -170,15 +180,16 @@ impl Desk {
     fn tick(&mut self, now: Instant) {
         self.station.post_owed();
         match self.registry.follow() {
-            Ok(is_changed) => {
+            Ok(news) => {
                 self.is_troubled = false;
-                if is_changed {
-                    self.station.publish(&self.registry);
+                if let Some(revoked) = news {
+                    self.take_news(&revoked);
                 }
             }
             Err(error) => self.note(&error),
         }
-        if now.duration_since(self.pruned) < PRUNE_INTERVAL {
+        self.station.node.freshness.note(self.registry.as_of_ms());
+        if self.registry.as_of_ms().is_some() || now.duration_since(self.pruned) < PRUNE_INTERVAL {
             return;
         }
         match self.registry.prune(self.station.now_ms()) {
@@ -187,6 +198,31 @@ impl Desk {
             Ok(0) => self.pruned = now,
             Err(RegistryError::Store(error)) => self.note(&error),
             Err(error) => tracing::error!(%error, "revocations that have run out stay"),
+        }
+    }
+
+    /// Another node revoked: what its clients authenticated here since, before we knew, is as void.
+    fn take_news(&mut self, revoked: &[ClientId]) {
+        self.station.publish(&self.registry);
+        let revoked = self.registry.revoke_here(revoked, self.station.now_ms());
+        self.station.publish(&self.registry);
+        if revoked.is_empty() {
+            return;
+        }
+        if let Err(Unconfirmed(shards)) = self.station.erase_sessions(revoked) {
+            tracing::error!(?shards, "shards did not confirm that revoked sessions are gone");
+        }
+    }
+
+    fn tell_followers(&mut self) {
+        let Self { feed: Some(feed), registry, station, .. } = self else { return };
+        let revision = registry.revision();
+        match feed.tell(station.now_ms(), revision, || registry.snapshot()) {
+            Ok(()) => self.is_feed_troubled = false,
+            Err(error) if !std::mem::replace(&mut self.is_feed_troubled, true) => {
+                tracing::warn!(%error, "the feed cannot be written: followers will refuse what they cannot judge");
+            }
+            Err(_) => {}
         }
     }
 
