@@ -182,7 +182,7 @@ fn a_revocation_is_not_older_than_the_last_login_that_found_the_client() {
     registry.enroll(at(1), &[line("a", 1)], false).unwrap();
     let answer = execute(&mut registry, &mut diary, 0, &Request::Revoke { names: vec!["a".into()] }).unwrap();
     assert!(matches!(answer, Answer::Revoked { revoked: 1, .. }), "{answer:?}");
-    assert_eq!(diary.lines, ["publish 0", "publish 0", "erase"]);
+    assert_eq!(diary.lines, ["publish 0", "publish 0", "erase", "publish 0"]);
     let a = ClientId::of_name("a");
     // 100 is the last time at which a login may have found it.
     assert!(diary.revoked.as_ref().unwrap().refuses(&a, 100) && registry.revocations().refuses(&a, 101));

@@ -300,7 +300,7 @@ fn a_full_disk_still_takes_revocations() {
     assert!(revoked > 4, "{revoked} were revoked");
     assert!(matches!(refused, RegistryError::Store(StoreError::Full(_))), "{refused:?}");
     // That one is revoked in memory.
-    registry.revoke_unwritten(actor.now_ms, std::slice::from_ref(&name));
+    registry.revoke_here([ClientId::of_name(&name)], actor.now_ms);
     medium.0.lock().unwrap().room = usize::MAX;
     registry.enroll(actor, &[line(full)], false).unwrap();
     assert_eq!(registry.enrolment().len(), full as usize + 1 - revoked - 1, "the store was read anew");

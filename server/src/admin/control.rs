@@ -204,7 +204,7 @@ impl Desk {
     /// Another node revoked: what its clients authenticated here since, before we knew, is as void.
     fn take_news(&mut self, revoked: &[ClientId]) {
         self.station.publish(&self.registry);
-        let revoked = self.registry.revoke_here(revoked, self.station.now_ms());
+        let revoked = self.registry.revoke_here(revoked.iter().copied(), self.station.now_ms());
         self.station.publish(&self.registry);
         if revoked.is_empty() {
             return;

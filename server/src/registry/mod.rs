@@ -174,16 +174,6 @@ impl Registry {
         Ok((!records.is_empty()).then_some(revoked))
     }
 
-    /// Voids what these clients authenticated here up to `now_ms`, before this node knew that they are revoked.
-    pub fn revoke_here(&mut self, clients: &[ClientId], now_ms: u64) -> Revocations {
-        let mut revoked = Revocations::default();
-        for client in clients {
-            self.revocations.revoke(client, now_ms);
-            revoked.revoke(client, now_ms);
-        }
-        revoked
-    }
-
     /// Every record of the store.
     ///
     /// # Errors
