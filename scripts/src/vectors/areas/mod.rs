@@ -15,6 +15,7 @@ mod recover_client;
 mod recover_server;
 mod renewal;
 mod renewal_drain;
+mod renewal_due;
 mod renewal_script;
 mod renewal_share;
 mod replay;
@@ -51,6 +52,7 @@ pub(super) fn all() -> Vec<Vector> {
         renewal::vectors(),
         renewal_share::vectors(),
         renewal_drain::vectors(),
+        renewal_due::vectors(),
         control::vectors(),
         control_offer::vectors(),
         ticket::vectors(),
