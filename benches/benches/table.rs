@@ -12,7 +12,10 @@ use mvt_proto::{
     secret::Secret,
     session::{BATCH_REQUESTS_MAX, ServerSession},
 };
-use mvt_server::{owner::Owner, shard::sessions::Sessions};
+use mvt_server::{
+    owner::Owner,
+    shard::sessions::{PREFETCH_GROUP, Sessions},
+};
 
 const COUNTS: [usize; 3] = [100_000, 1_000_000, 10_000_000];
 const LOOKUPS: usize = 1 << 17;
@@ -61,12 +64,15 @@ fn one_by_one(sessions: &mut Sessions, headers: &[Header]) -> u64 {
     headers.iter().map(|header| reach(sessions, header)).sum()
 }
 
+/// As a turn does it.
 fn in_passes(sessions: &mut Sessions, headers: &[Header]) -> u64 {
     let mut sum = 0;
-    for piece in headers.chunks(BATCH_REQUESTS_MAX) {
-        piece.iter().for_each(|header| sessions.prefetch_index(header.key_id));
-        piece.iter().for_each(|header| sessions.prefetch_session(header.key_id, header.counter));
-        sum += one_by_one(sessions, piece);
+    for batch in headers.chunks(BATCH_REQUESTS_MAX) {
+        batch.iter().for_each(|header| sessions.prefetch_index(header.key_id));
+        for group in batch.chunks(PREFETCH_GROUP) {
+            group.iter().for_each(|header| sessions.prefetch_session(header.key_id, header.counter));
+            sum += one_by_one(sessions, group);
+        }
     }
     sum
 }

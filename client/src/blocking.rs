@@ -3,7 +3,9 @@
 use std::{collections::VecDeque, io, net::ToSocketAddrs, time::Instant};
 
 use mvt_proto::{
+    Header, Kind,
     constants::{FRAME_BYTES_MIN, KEY_BYTES, PAYLOAD_BYTES_MAX},
+    header::shard_of,
     login::Identity,
     reject::ErrReason,
     session::{Answer, ClientSession, Outstanding},
@@ -58,13 +60,15 @@ struct Sent {
 #[derive(Debug)]
 pub struct Client {
     config: Config,
-    /// `None` after it ended: the next request connects and logs in again.
+    /// `None` after it ended: the next request connects and, unless the session is kept, logs in again.
     connection: Option<Connection>,
     /// Kept until a new one is established (SPEC 9.3).
     session: ClientSession,
     /// A renewal is not tried before, by the client's clock, ms.
     renew_not_before_ms: u64,
     login_count: u64,
+    /// Whether the session may be used on another connection: it was answered on this one.
+    is_proven: bool,
 }
 
 impl Client {
@@ -86,7 +90,14 @@ impl Client {
     /// [`Error::Connect`] or [`Error::Login`].
     pub fn connect_with(config: Config) -> Result<Self, Error> {
         let (connection, session) = establish(&config, Instant::now() + config.connect_timeout)?;
-        Ok(Self { config, connection: Some(connection), session, renew_not_before_ms: 0, login_count: 1 })
+        Ok(Self {
+            config,
+            connection: Some(connection),
+            session,
+            renew_not_before_ms: 0,
+            login_count: 1,
+            is_proven: false,
+        })
     }
 
     /// Logins so far: one, and one for each renewal and each reconnection.
@@ -99,6 +110,11 @@ impl Client {
     #[must_use]
     pub const fn key_id(&self) -> u64 {
         self.session.key_id()
+    }
+
+    /// Closes the connection; the next request makes another one.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
     }
 
     /// Sends one request and waits for its response.
@@ -150,6 +166,16 @@ impl Client {
 
     fn reconnect(&mut self, deadline: Instant) -> Result<(), Error> {
         let by = deadline.min(Instant::now() + self.config.connect_timeout);
+        let is_kept = std::mem::replace(&mut self.is_proven, false)
+            && self.config.keeps_session
+            && !self.session.is_exhausted(clock::now_ms());
+        if is_kept {
+            let shard = shard_of(self.session.key_id());
+            let connection =
+                Connection::open(&self.config.addresses, by, Some(shard)).map_err(Error::Connect)?;
+            self.connection = Some(connection);
+            return Ok(());
+        }
         let (connection, session) = establish(&self.config, by)?;
         self.connection = Some(connection);
         self.session = session;
@@ -168,7 +194,13 @@ impl Client {
         if run.outstanding.is_empty() {
             return Ok(());
         }
-        run.collect(connection, &mut self.session, deadline)
+        let collected = run.collect(connection, &mut self.session, deadline);
+        self.is_proven = match collected {
+            Ok(is_answer) => is_answer || self.is_proven,
+            Err(Unknown::KeyLost) => false,
+            Err(_) => self.is_proven,
+        };
+        collected.map(drop)
     }
 
     /// Replaces the session on the same connection when a limit is reached. Nothing is on its way, so nothing is lost;
@@ -195,7 +227,7 @@ impl Client {
 }
 
 fn establish(config: &Config, deadline: Instant) -> Result<(Connection, ClientSession), Error> {
-    let mut connection = Connection::open(&config.addresses, deadline).map_err(Error::Connect)?;
+    let mut connection = Connection::open(&config.addresses, deadline, None).map_err(Error::Connect)?;
     let session = log_in(&mut connection, config, deadline)?;
     Ok((connection, session))
 }
@@ -256,23 +288,22 @@ impl Run<'_> {
         out
     }
 
-    /// Waits for one frame and takes it as the answer to the request it names, if it is one.
+    /// Waits for one frame and takes it as the answer to the request it names; false when it is none.
     fn collect(
         &mut self,
         connection: &mut Connection,
         session: &mut ClientSession,
         deadline: Instant,
-    ) -> Result<(), Unknown> {
+    ) -> Result<bool, Unknown> {
         let (header, frame) = connection.receive(deadline)?;
+        if header.kind == Kind::Verdicts {
+            return self.collect_verdicts(session, &header, frame);
+        }
         let answer = self.outstanding.get(header.counter).and_then(|(pending, sent)| {
             let answer = session.open_answer(pending, &header, frame, clock::now_ms()).ok()?;
             Some((*sent, answer))
         });
-        let Some((sent, answer)) = answer else {
-            // A decoy, a duplicate, or noise: the request goes on waiting (SPEC 7.1.2).
-            self.stray_count += 1;
-            return if self.stray_count > STRAY_COUNT_MAX { Err(Unknown::Closed) } else { Ok(()) };
-        };
+        let Some((sent, answer)) = answer else { return self.note_stray() };
         let result = match answer {
             Answer::Lost => return Err(Unknown::KeyLost),
             Answer::Response { status, payload } => Some(Ok(Response { status, payload: payload.to_vec() })),
@@ -288,7 +319,34 @@ impl Run<'_> {
             None => self.queue.push_back((sent.place, true)),
             Some(result) => self.results[sent.place] = Some(result),
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Takes one answer to several requests (SPEC 7.4).
+    fn collect_verdicts(
+        &mut self,
+        session: &mut ClientSession,
+        header: &Header,
+        frame: &[u8],
+    ) -> Result<bool, Unknown> {
+        let opened = {
+            let find = |counter| self.outstanding.get(counter).map(|(pending, _)| pending);
+            session.open_verdicts(header, frame, find).ok()
+        };
+        let Some(verdicts) = opened else { return self.note_stray() };
+        for (counter, status) in verdicts {
+            if let Some((_, sent)) = self.outstanding.remove(counter) {
+                self.in_flight_bytes -= sent.frame_bytes;
+                self.results[sent.place] = Some(Ok(Response { status, payload: Vec::new() }));
+            }
+        }
+        Ok(true)
+    }
+
+    /// A decoy, a duplicate, or noise: requests go on waiting (SPEC 7.1.2).
+    const fn note_stray(&mut self) -> Result<bool, Unknown> {
+        self.stray_count += 1;
+        if self.stray_count > STRAY_COUNT_MAX { Err(Unknown::Closed) } else { Ok(false) }
     }
 
     fn fail_outstanding(&mut self, cause: Unknown) {

@@ -30,6 +30,7 @@ pub struct Config {
     pub(crate) suites: Vec<Suite>,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
+    pub(crate) keeps_session: bool,
 }
 
 impl Config {
@@ -55,6 +56,7 @@ impl Config {
             suites: vec![Suite::Gcm256, Suite::Hs256],
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
+            keeps_session: false,
         })
     }
 
@@ -76,6 +78,16 @@ impl Config {
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Whether a connection that ended is replaced without a login while the session's key is good: one round trip and the
+    /// server's key agreement are saved, and the new connection goes to the shard that owns the key (SPEC 17.1.2). The price:
+    /// where the server has lost the key meanwhile, by a restart, the requests that find it out end as
+    /// [`Unknown::KeyLost`](crate::Unknown::KeyLost). Not so by default.
+    #[must_use]
+    pub fn keep_session(mut self, keeps: bool) -> Self {
+        self.keeps_session = keeps;
         self
     }
 }

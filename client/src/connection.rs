@@ -2,15 +2,20 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Instant,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    time::{Duration, Instant},
 };
 
 use mvt_proto::{
     Header, Reject, Role,
     constants::FRAME_BYTES_MAX,
     framer::{Cut, cut},
+    steering::ports_of_shard_byte,
 };
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Ports tried to reach a shard, at most, before any port will do.
+const PORTS_TRIED_MAX: usize = 8;
 
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +49,22 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to the first address that answers by `deadline`.
-    pub(crate) fn open(addresses: &[SocketAddr], deadline: Instant) -> Result<Self, io::ErrorKind> {
+    /// Connects to the first address that answers by `deadline`; from a port that leads to `shard`, if there is one to be had
+    /// (§17.1.2).
+    pub(crate) fn open(
+        addresses: &[SocketAddr],
+        deadline: Instant,
+        shard: Option<u8>,
+    ) -> Result<Self, io::ErrorKind> {
         let mut last = io::ErrorKind::TimedOut;
         for address in addresses {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            let connected = TcpStream::connect_timeout(address, left)
+            let connected = shard
+                .and_then(|shard| connect_to_shard(*address, shard, left).transpose())
+                .unwrap_or_else(|| TcpStream::connect_timeout(address, left))
                 .and_then(|stream| stream.set_nodelay(true).map(|()| stream));
             match connected {
                 Ok(stream) => {
@@ -124,8 +136,43 @@ impl Connection {
     }
 }
 
+/// Connects from a port that leads to `shard`; `None` when none of those tried is free.
+fn connect_to_shard(address: SocketAddr, shard: u8, left: Duration) -> io::Result<Option<TcpStream>> {
+    let mut first = [0; 2];
+    if getrandom::fill(&mut first).is_err() {
+        return Ok(None);
+    }
+    for port in ports_of_shard_byte(shard, u16::from_be_bytes(first)).take(PORTS_TRIED_MAX) {
+        match connect_from(port, address, left) {
+            Ok(stream) => return Ok(Some(stream)),
+            // Taken, or not for us to take.
+            Err(error) if is_about_the_port(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn is_about_the_port(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    matches!(error.kind(), AddrInUse | AddrNotAvailable | PermissionDenied)
+}
+
+fn connect_from(port: u16, address: SocketAddr, left: Duration) -> io::Result<TcpStream> {
+    let any = match address {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A port whose last connection is still fading away may lead to another server.
+    socket.set_reuse_address(true)?;
+    socket.bind(&any.into())?;
+    socket.connect_timeout(&address.into(), left)?;
+    Ok(socket.into())
+}
+
 /// The time left; a socket takes no timeout of zero.
-fn left(deadline: Instant) -> Result<std::time::Duration, Ended> {
+fn left(deadline: Instant) -> Result<Duration, Ended> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(Ended::TimedOut) } else { Ok(left) }
 }

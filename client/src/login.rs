@@ -50,7 +50,11 @@ pub(crate) fn log_in(
     let mut cookie = None;
     for _ in 0..HELLO_COUNT_MAX {
         match say_hello(connection, config, login_id, cookie.as_ref(), deadline)? {
-            Said::Granted(session) => return Ok(*session),
+            Said::Granted(mut session) => {
+                // A pipeline is answered together where the server can.
+                session.take_verdicts();
+                return Ok(*session);
+            }
             Said::Retry(Retry::Cookie(_)) if cookie.is_some() => return Err(LoginError::SecondCookie),
             Said::Retry(Retry::Cookie(given)) => cookie = Some(given),
             Said::Retry(Retry::Busy(wait_ms)) => {

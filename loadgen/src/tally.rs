@@ -57,6 +57,8 @@ pub struct Tally {
     pub failed_verifications: u64,
     /// Logins that were granted, in any phase.
     pub logins: u64,
+    /// Generations taken.
+    pub renewals: u64,
     /// Latencies of the verified.
     pub latencies: Latencies,
     /// From the intended instant to the write, of requests that were not held back (open loop).
@@ -159,6 +161,7 @@ impl Tally {
         self.verified_in_interval += other.verified_in_interval;
         self.failed_verifications += other.failed_verifications;
         self.logins += other.logins;
+        self.renewals += other.renewals;
         self.latencies.merge(&other.latencies);
         self.slip.merge(&other.slip);
         self.timeline.merge(&other.timeline);

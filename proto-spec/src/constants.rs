@@ -32,6 +32,11 @@ pub const FIRST_USE_MS: u64 = 10_000;
 /// Unverified requests on one connection before the server closes it (§9.4).
 pub const UNVERIFIED_PER_CONNECTION_MAX: u32 = 8;
 
+/// Bytes of an entry of a VERDICTS (§7.4).
+pub const VERDICT_BYTES: usize = 8;
+/// Most entries of a VERDICTS (§7.4).
+pub const VERDICTS_MAX: usize = 128;
+
 /// An OFFER is not sent again within this time, ms (§11.2.3).
 pub const OFFER_AGAIN_MS: u64 = 1_000;
 /// A generation whose number this divides begins with a Diffie-Hellman (§11.2.4).

@@ -38,6 +38,8 @@ pub enum Kind {
     Resp = 2,
     /// An authenticated refusal of one request.
     Err = 3,
+    /// The answer to several requests (§7.4).
+    Verdicts = 6,
     /// What renews a session: OFFER, SHARE, TICKET (§11.1).
     Ctl = 4,
     /// The first message of a login.
@@ -58,10 +60,12 @@ pub enum Kind {
     Lost = 15,
 }
 
-const KINDS: [Uses; 13] = {
-    use Kind::{Ctl, Err, Hello, HelloR, Lost, Recover, RecoverR, Req, Resp, Resume, ResumeR, Retry};
+const KINDS: [Uses; 14] = {
+    use Kind::{
+        Ctl, Err, Hello, HelloR, Lost, Recover, RecoverR, Req, Resp, Resume, ResumeR, Retry, Verdicts,
+    };
     use Role::{Client, Server};
-    const REQ_FLAGS: u8 = Flags::SEALED | Flags::ACK | Flags::LAST;
+    const REQ_FLAGS: u8 = Flags::SEALED | Flags::ACK | Flags::LAST | Flags::JOINT;
     const fn row(kind: Kind, receiver: Role, flags: u8, used: [bool; 5]) -> Uses {
         let [key_id, op, counter, timestamp, payload] = used;
         Uses { kind, receiver, flags, key_id, op, counter, timestamp, payload }
@@ -73,6 +77,7 @@ const KINDS: [Uses; 13] = {
         row(Err, Client, Flags::SEALED, [true, true, true, true, false]),
         row(Ctl, Server, Flags::SEALED, [true, true, false, true, true]),
         row(Ctl, Client, Flags::SEALED, [true, true, false, true, true]),
+        row(Verdicts, Client, 0, [true, false, true, true, true]),
         row(Hello, Server, 0, [false, true, true, false, true]),
         row(HelloR, Client, 0, [false, false, true, false, true]),
         row(Retry, Client, 0, [false, true, true, false, true]),
@@ -95,11 +100,19 @@ impl Flags {
     pub const ACK: u8 = 0x02;
     /// The last request of this generation (§11.3.1).
     pub const LAST: u8 = 0x04;
+    /// The request may be answered together with others (§7.4).
+    pub const JOINT: u8 = 0x08;
 
     /// Whether the payload is encrypted.
     #[must_use]
     pub const fn sealed(self) -> bool {
         self.0 & Self::SEALED != 0
+    }
+
+    /// Whether the request may be answered together with others.
+    #[must_use]
+    pub const fn joint(self) -> bool {
+        self.0 & Self::JOINT != 0
     }
 
     /// Whether the sender holds an offered generation.

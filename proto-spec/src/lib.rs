@@ -12,6 +12,7 @@
 //! - [`frame`]: the payloads of the kinds that have a layout of their own.
 //! - [`keyfile`]: keys as text.
 //! - [`lost`]: the authenticated "I do not hold your key".
+//! - [`steering`]: which shard a connection is handed to.
 //! - [`suite`]: HS256 and GCM256, sealing and opening under one request key.
 //! - [`slot`], [`schedule`]: which key is right at which time, and where it comes from.
 //! - [`agreement`]: X25519 with the rules of the protocol. [`client_id`]: the fixed-size name of a client.
@@ -33,6 +34,7 @@ pub mod ticket;
 pub mod frame;
 pub mod keyfile;
 pub mod lost;
+pub mod steering;
 
 pub mod suite;
 

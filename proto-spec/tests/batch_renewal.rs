@@ -134,9 +134,14 @@ impl InLanes {
         });
         let mut answers = Vec::new();
         let mut judged = Vec::new();
-        for (number, (header, _, span)) in rows.iter().enumerate() {
+        for (number, (header, beside, span)) in rows.iter().enumerate() {
             let start = answers.len();
-            let verdict = match self.batch.take(number) {
+            let taken = self.batch.take(number);
+            let lacks_ack = *beside == Some(true)
+                && header.generation != self.state.generation()
+                && self.renewal.as_ref().is_some_and(|renewal| renewal.lacks_ack(header));
+            let verdict = match taken {
+                _ if lacks_ack => Err(Reject::NoSlot),
                 Err(reject) => Err(reject),
                 Ok(authentic) => {
                     let Self { state, window, rekey, renewal, batch, .. } = self;

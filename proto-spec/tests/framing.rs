@@ -17,8 +17,10 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 /// Kinds a role receives with the flags each may carry: the tables of §3.1 and §3.2.4, of the kinds in force.
 fn permitted(role: Role) -> &'static [(u8, u8)] {
     match role {
-        Role::Server => &[(1, 0x07), (4, 0x01), (8, 0), (11, 0), (13, 0)],
-        Role::Client => &[(2, 0x01), (3, 0x01), (4, 0x01), (9, 0), (10, 0), (12, 0), (14, 0), (15, 0)],
+        Role::Server => &[(1, 0x0f), (4, 0x01), (8, 0), (11, 0), (13, 0)],
+        Role::Client => {
+            &[(2, 0x01), (3, 0x01), (4, 0x01), (6, 0), (9, 0), (10, 0), (12, 0), (14, 0), (15, 0)]
+        }
     }
 }
 
@@ -27,7 +29,7 @@ fn header(kind: Kind, payload_bytes: usize) -> Header {
     let (key_id, generation, op, counter, timestamp) = match kind {
         Kind::Req | Kind::Resp | Kind::Err => (7, 1, 3, 5, 9),
         Kind::Ctl => (7, 1, 1, 0, 9),
-        Kind::Lost => (7, 1, 0, 5, 9),
+        Kind::Lost | Kind::Verdicts => (7, 1, 0, 5, 9),
         Kind::Hello | Kind::Retry | Kind::Resume | Kind::Recover => (0, 0, 1, 5, 0),
         Kind::HelloR | Kind::ResumeR | Kind::RecoverR => (0, 0, 0, 5, 0),
     };
@@ -41,7 +43,7 @@ fn frame_of(header: &Header) -> Vec<u8> {
     frame
 }
 
-const KINDS: [(Kind, Role); 13] = [
+const KINDS: [(Kind, Role); 14] = [
     (Kind::Ctl, Role::Server),
     (Kind::Ctl, Role::Client),
     (Kind::Req, Role::Server),
@@ -51,6 +53,7 @@ const KINDS: [(Kind, Role); 13] = [
     (Kind::Resp, Role::Client),
     (Kind::Err, Role::Client),
     (Kind::HelloR, Role::Client),
+    (Kind::Verdicts, Role::Client),
     (Kind::ResumeR, Role::Client),
     (Kind::RecoverR, Role::Client),
     (Kind::Retry, Role::Client),
@@ -211,8 +214,8 @@ fn the_header_of_every_kind_is_read_as_written() {
 fn a_field_that_its_kind_does_not_use_must_be_zero() {
     // Offset, bytes, and the kinds that use it.
     let fields: [(usize, usize, &[Kind]); 4] = [
-        (4, 8, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Lost]),
-        (12, 2, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Lost]),
+        (4, 8, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Verdicts, Kind::Lost]),
+        (12, 2, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Verdicts, Kind::Lost]),
         (
             14,
             2,
@@ -227,7 +230,7 @@ fn a_field_that_its_kind_does_not_use_must_be_zero() {
                 Kind::Recover,
             ],
         ),
-        (22, 6, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Lost]),
+        (22, 6, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Verdicts, Kind::Lost]),
     ];
     for (kind, role) in KINDS {
         let frame = frame_of(&header(kind, 0));
@@ -295,7 +298,7 @@ fn no_kind_but_ctl_is_received_by_both_roles() {
 /// Arbitrary bytes, often with a plausible start so that they get past the first judgements.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..600);
-    let kinds = prop::sample::select(vec![1u8, 2, 3, 4, 8, 9, 10, 15]);
+    let kinds = prop::sample::select(vec![1u8, 2, 3, 4, 6, 8, 9, 10, 15]);
     let plausible = (bytes(), kinds, any::<bool>()).prop_map(|(mut bytes, kind, zeroed)| {
         bytes.resize(bytes.len().max(FRAME_BYTES_MIN), 0);
         let length = bytes.len() as u16 - 2;

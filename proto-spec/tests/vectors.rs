@@ -15,6 +15,8 @@ mod support;
 mod symmetric;
 #[path = "vectors/tickets.rs"]
 mod tickets;
+#[path = "vectors/verdicts.rs"]
+mod verdicts;
 
 use std::{fs, path::Path};
 
@@ -43,6 +45,8 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("open_request", symmetric::open_request),
     ("seal_response", symmetric::seal_response),
     ("open_response", symmetric::open_response),
+    ("verdicts", verdicts::verdicts),
+    ("open_verdicts", verdicts::open_verdicts),
     ("replay", symmetric::replay),
     ("in_time", symmetric::in_time),
     ("session", symmetric::session),

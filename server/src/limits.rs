@@ -40,6 +40,10 @@ pub const STALL_MS: u64 = 10_000;
 pub const LINGER_MS: u64 = 1_000;
 /// Recoveries proved and not recorded yet, at most: clients ask again.
 pub const RECOVERY_COUNT_MAX: usize = 256;
+/// Ephemeral key pairs made in advance for renewals.
+pub const EPHEMERAL_COUNT_MAX: usize = 64;
+/// After how long a silence a connection gives back what it keeps between two reads, ms.
+pub const TRIM_MS: u64 = 2_000;
 /// What a client is asked to wait when the login queue is full, ms.
 pub const BUSY_WAIT_MS: u32 = 250;
 /// Age at which the cookie secret is replaced, ms (SPEC §14.2).

@@ -105,10 +105,12 @@ impl Entrance {
     }
 }
 
-/// The queue and the waker of one shard.
+/// The queues and the waker of one shard. Frames have a queue of their own: however many there are, they keep no login and
+/// no order to stop from arriving.
 #[derive(Debug)]
 pub struct Mailbox {
-    queue: ArrayQueue<Mail>,
+    orders: ArrayQueue<Mail>,
+    frames: ArrayQueue<Mail>,
     /// A byte in this socket is a wake-up; at most one is under way.
     waker: UnixStream,
     woken: AtomicBool,
@@ -123,16 +125,19 @@ impl Mailbox {
         let (waker, waiter) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
         waiter.set_nonblocking(true)?;
-        let queue = ArrayQueue::new(MAILBOX_COUNT_MAX);
-        Ok((Self { queue, waker, woken: AtomicBool::new(false) }, waiter))
+        let queue = || ArrayQueue::new(MAILBOX_COUNT_MAX);
+        Ok((Self { orders: queue(), frames: queue(), waker, woken: AtomicBool::new(false) }, waiter))
     }
 
     /// Puts `mail` into the box and wakes the shard.
     ///
     /// # Errors
-    /// The mail, when the box is full.
+    /// The mail, when the box is full of its like.
     pub fn post(&self, mail: Mail) -> Result<(), Mail> {
-        self.queue.push(mail)?;
+        match mail {
+            Mail::Forwarded { .. } | Mail::Answered { .. } => self.frames.push(mail)?,
+            mail => self.orders.push(mail)?,
+        }
         self.wake();
         Ok(())
     }
@@ -151,8 +156,37 @@ impl Mailbox {
         self.woken.swap(false, Ordering::AcqRel);
     }
 
-    /// The oldest mail.
+    /// The oldest mail, that of other threads before that of shards.
     pub fn take(&self) -> Option<Mail> {
-        self.queue.pop()
+        self.orders.pop().or_else(|| self.frames.pop())
+    }
+
+    /// Letters a box holds at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.orders.capacity() + self.frames.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::ConnectionId;
+
+    #[test]
+    fn frames_fill_their_own_queue_only() {
+        let (mailbox, _waiter) = Mailbox::new().expect("a socket pair");
+        let frame =
+            || Mail::Forwarded { from_shard: 1, connection: ConnectionId::default(), frame: Box::default() };
+        for _ in 0..MAILBOX_COUNT_MAX {
+            assert!(mailbox.post(frame()).is_ok());
+        }
+        assert!(mailbox.post(frame()).is_err());
+        let refused = Mail::LoginRefused { connection: ConnectionId::default(), reject: Reject::Noise };
+        assert!(mailbox.post(refused).is_ok() && mailbox.post(Mail::Shutdown).is_ok());
+        assert!(matches!(mailbox.take(), Some(Mail::LoginRefused { .. })));
+        assert!(matches!(mailbox.take(), Some(Mail::Shutdown)));
+        assert!(matches!(mailbox.take(), Some(Mail::Forwarded { .. })));
+        assert!(mailbox.post(frame()).is_ok());
     }
 }

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use mvt_proto::steering;
+use mvt_sys::steering::PortHash;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -103,10 +105,12 @@ pub struct Running {
 impl Running {
     fn start(prepared: Prepared) -> Result<Self, Fatal> {
         let Prepared { config, node, registry, shard_count } = prepared;
+        raise_open_files(config.limits.connections_max);
         let mechanism = Mechanism::choose(config.io.backend)?;
         let wanted = config.listen.tcp;
         let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
             .map_err(|source| Fatal::Listen { address: wanted, source })?;
+        steer(&listeners);
         let address = listeners[0].local_addr().unwrap_or(wanted);
         let (mailboxes, waiters) = mailboxes(shard_count)?;
         let clock: ServerClock = node.clock;
@@ -173,6 +177,23 @@ impl Running {
             tracing::info!(shard = index, events, rejects, "counted");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Every connection is an open file: takes what the host allows, and says so if it is less than what is configured.
+fn raise_open_files(connections_max: usize) {
+    if let Some(count) = mvt_sys::host::raise_open_files()
+        && count < connections_max as u64
+    {
+        tracing::warn!(open_files = count, connections_max, "the limit on open files bounds the connections");
+    }
+}
+
+/// Hands connections to shards as SPEC §17.1.1 says. Where that is forbidden they land anywhere, and frames are forwarded.
+fn steer(listeners: &[std::net::TcpListener]) {
+    let hash = PortHash { multiplier: steering::PORT_MULTIPLIER, shift: steering::PORT_SHIFT };
+    if let Err(error) = mvt_sys::steering::steer_by_port(listeners, hash) {
+        tracing::warn!(%error, "connections are not steered to their shard: their frames are forwarded");
     }
 }
 

@@ -62,7 +62,7 @@ impl Reference {
         let fresh = session.check(header, now_ms);
         let authentic = session.open(fresh, frame)?;
         let output = &mut self.output[connection];
-        match session.commit(authentic) {
+        match session.commit(authentic, now_ms) {
             Ok(exchange) => exchange.respond(header.op, payload_of(frame), now_ms, output),
             Err(refused) => {
                 let reason = refused.reason();

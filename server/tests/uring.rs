@@ -15,7 +15,7 @@ use mvt_proto::{
     session::{ClientSession, Pending},
 };
 use rustix::process::Signal;
-use support::{Server, Wire, seal};
+use support::{Server, Wire, counted, seal};
 
 const URING: &str = "io.backend = \"uring\"\nio.shards = 1\n";
 
@@ -102,6 +102,7 @@ fn more_than_the_buffers_hold_is_lost_for_nobody() {
             answers_all(wire, session, pending);
         }
     }
+    assert!(counted(&server.stop(), "buffers_exhausted") > 0, "the buffers ran out, and it was counted");
 }
 
 #[test]
@@ -130,12 +131,7 @@ fn ten_thousand_short_connections_leak_nothing() {
     }
     assert_eq!(server.open_files(), before);
     let log = server.stop();
-    let counted = |name: &str| {
-        let found =
-            log.split_whitespace().find_map(|word| word.trim_start_matches("events=\"").strip_prefix(name));
-        found.expect("counted").trim_end_matches('"').parse::<u64>().expect("a number")
-    };
-    assert_eq!(counted("connections_opened="), counted("connections_closed="), "{log}");
+    assert_eq!(counted(&log, "connections_opened"), counted(&log, "connections_closed"), "{log}");
 }
 
 /// One client that closes its connections at any moment, with answers under way.
@@ -240,6 +236,8 @@ fn few_open_files_bound_the_connections_and_harm_nobody() {
     drop(others);
     thread::sleep(Duration::from_millis(500));
     still_serves(&server);
+    drop((wires, sessions));
+    assert!(counted(&server.stop(), "accept_failed") > 0, "what was turned away was counted");
 }
 
 #[test]

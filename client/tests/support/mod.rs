@@ -233,7 +233,7 @@ impl State {
         let Ok(authentic) = session.open(fresh, frame) else {
             return Some((self.lost_keys.answer(&received, false).to_vec(), true));
         };
-        match session.commit(authentic) {
+        match session.commit(authentic, now_ms) {
             Ok(exchange) => {
                 let payload = payload_of(frame).to_vec();
                 self.executed.lock().unwrap().push(payload.clone());

@@ -5,14 +5,17 @@ use std::cell::Cell;
 use mvt_lanes::Engine;
 use mvt_proto::{
     Header,
-    constants::FRAME_BYTES_MIN,
-    session::{Answer, ClientSession, Outstanding, Pending, Request},
+    constants::{FRAME_BYTES_MIN, KEY_BYTES},
+    secret::Secret,
+    session::{Answer, ClientSession, Outstanding, Pending, Request, Told},
 };
+use zeroize::Zeroizing;
 
 use crate::{
     pacing::{Due, Pacing},
     phase::{Phase, Phases},
     tally::{Refusal, Tally},
+    trouble::Trouble,
     workload::OP,
 };
 
@@ -76,8 +79,30 @@ impl Established {
         self.spent
     }
 
-    pub(super) fn renewal_is_due(&self, now_ms: u64) -> bool {
-        self.spent || self.session.renewal_is_due(now_ms)
+    /// Whether a new session has to take its place: it is used up, or its server did not offer to renew it.
+    pub(super) fn replacement_is_due(&self, now_ms: u64) -> bool {
+        self.spent || self.session.replacement_is_due(now_ms)
+    }
+
+    /// Takes in a CTL; a reply goes out before any request that follows. `false`: it is not for this session.
+    pub(super) fn control(
+        &mut self,
+        header: &Header,
+        frame: &mut [u8],
+        arrival: Arrival,
+        tally: &mut Tally,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Trouble> {
+        let mut random = Zeroizing::new([0; KEY_BYTES]);
+        getrandom::fill(&mut *random).map_err(|_| Trouble::Io)?;
+        let told = self.session.control(header, frame, Secret::new(*random), arrival.boot_ms, out);
+        match told {
+            Ok(Told::Renewed) => tally.renewals += 1,
+            Ok(Told::Broken) => self.spent = true,
+            Ok(Told::Nothing | Told::Ticket(_)) => {}
+            Err(_) => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Seals what `batch` says is due into `out` until it holds `bytes_max`, in lanes; how many were sealed.
@@ -105,11 +130,7 @@ impl Established {
 
     /// Requests the session can still seal.
     fn room(&self, boot_ms: u64) -> usize {
-        if self.session.is_exhausted(boot_ms) {
-            return 0;
-        }
-        let limit = u64::from(self.session.limits().reject_after_requests);
-        usize::try_from(limit.saturating_sub(self.session.counter())).unwrap_or(usize::MAX)
+        usize::try_from(self.session.sealable_count(boot_ms)).unwrap_or(usize::MAX)
     }
 
     /// Takes up to `count_max` requests that are due, `waiting` being on their way already.
@@ -131,13 +152,10 @@ impl Established {
 
     /// Notes `now_ns` as the time of the write of the last `count` requests sealed.
     pub(super) fn stamp(&self, count: usize, now_ns: u64, tally: &mut Tally) {
-        let end = self.session.counter();
-        for counter in end - count as u64..end {
-            if let Some((_, sent)) = self.outstanding.get(counter) {
-                sent.from_ns.set(sent.due.intended_ns.unwrap_or(now_ns));
-                if sent.measured {
-                    tally.send(sent.due, now_ns);
-                }
+        for sent in self.outstanding.newest(count) {
+            sent.from_ns.set(sent.due.intended_ns.unwrap_or(now_ns));
+            if sent.measured {
+                tally.send(sent.due, now_ns);
             }
         }
     }
@@ -151,7 +169,8 @@ impl Established {
         arrival: Arrival,
         tally: &mut Tally,
     ) -> bool {
-        let Some((pending, sent)) = self.outstanding.get(header.counter) else { return false };
+        let waiting = self.outstanding.get(header.generation, header.counter);
+        let Some((pending, sent)) = waiting else { return false };
         let (from_ns, measured) = (sent.from_ns.get(), sent.measured);
         let refusal = match self.session.open_answer(pending, header, frame, arrival.boot_ms) {
             // The request goes on waiting for an answer that verifies (SPEC §7.1.2).
@@ -161,9 +180,9 @@ impl Established {
             }
             Ok(Answer::Response { .. }) => None,
             Ok(Answer::Refused(reason)) => Some(Refusal::Err(reason)),
-            Ok(Answer::Lost) => Some(Refusal::Lost),
+            Ok(Answer::Lost | Answer::Unready | Answer::Ended) => Some(Refusal::Lost),
         };
-        self.outstanding.remove(header.counter);
+        self.outstanding.remove(header.generation, header.counter);
         match refusal {
             None => {
                 if arrival.phase == Phase::Measure {

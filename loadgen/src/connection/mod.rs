@@ -134,7 +134,7 @@ impl Connection {
         if self.socket.is_readable() {
             self.receive(turn)?;
         }
-        self.sessions.renew(turn, &mut self.socket.outbox)?;
+        self.sessions.replace(turn, &mut self.socket.outbox)?;
         let more_is_due = self.send(turn)?;
         Ok(self.socket.is_readable() || more_is_due)
     }

@@ -45,14 +45,14 @@ impl Sessions {
         self.current.as_ref().is_some_and(|current| !current.is_spent())
     }
 
-    /// Starts a login when there is no session yet or a soft limit is reached. The session before last must have
-    /// drained, so that no answer is given up for a renewal.
-    pub(super) fn renew(&mut self, turn: &Turn<'_>, outbox: &mut Vec<u8>) -> Result<(), Trouble> {
+    /// Starts a login when there is no session yet, or its server did not renew it in time. The session before last must have
+    /// drained, so that no answer is given up for a new session.
+    pub(super) fn replace(&mut self, turn: &Turn<'_>, outbox: &mut Vec<u8>) -> Result<(), Trouble> {
         if self.login.is_some() || self.draining.is_some() || turn.phase == Phase::Drain {
             return Ok(());
         }
         let now_ms = clock::boot_ms();
-        if self.current.as_ref().is_none_or(|current| current.renewal_is_due(now_ms)) {
+        if self.current.as_ref().is_none_or(|current| current.replacement_is_due(now_ms)) {
             let login_id = self.login_count;
             self.login_count += 1;
             self.login = Some(Login::start(turn.target, turn.workload.suite, login_id, now_ms, outbox)?);
@@ -74,7 +74,13 @@ impl Sessions {
             _ => {
                 let by_key_id = |session: &&mut Established| session.key_id() == header.key_id;
                 let known = [&mut self.current, &mut self.draining].into_iter().flatten().find(by_key_id);
-                let found = known.is_some_and(|it| it.accept(&header, frame, arrival, turn.tally));
+                let found = match known {
+                    Some(it) if header.kind == Kind::Ctl => {
+                        it.control(&header, frame, arrival, turn.tally, outbox)?
+                    }
+                    Some(it) => it.accept(&header, frame, arrival, turn.tally),
+                    None => false,
+                };
                 if !found {
                     turn.tally.meet(Trouble::Unsolicited);
                 }

@@ -58,6 +58,9 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Logins granted, in any phase.
     pub logins: u64,
+    /// Renewals of keys, without a login.
+    #[serde(default)]
+    pub renewals: u64,
     /// When the measured interval began, seconds since 1970.
     pub started_unix_s: f64,
     /// Verified requests per second of the interval.
@@ -129,6 +132,7 @@ impl Report {
             held_back: tally.held_back,
             errors: owned(tally.errors()),
             logins: tally.logins,
+            renewals: tally.renewals,
             started_unix_s: outcome.started_unix_s,
             rate_per_s: if duration_s > 0.0 { tally.verified as f64 / duration_s } else { 0.0 },
             duration_s,

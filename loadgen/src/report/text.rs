@@ -83,6 +83,7 @@ fn counts(report: &Report) -> String {
     }
     rows.extend(report.errors.iter().map(named("error")));
     rows.push(("logins".into(), units::grouped(report.logins)));
+    rows.push(("renewals".into(), units::grouped(report.renewals)));
     let cpu = |value: Option<f64>| {
         value.map_or_else(|| "not measured".into(), |ns| format!("{} ns", units::grouped(ns.round() as u64)))
     };

@@ -9,6 +9,7 @@ mod renewal;
 mod server;
 mod state;
 mod steps;
+mod verdicts;
 
 pub use batch::{BATCH_REQUESTS_MAX, Batch, Place};
 pub use client::{Answer, ClientSession, Granted, Pending, SealError, Told};

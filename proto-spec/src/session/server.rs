@@ -119,7 +119,7 @@ impl ServerSession {
     pub fn check(&mut self, header: &Header, now_ms: u64) -> Fresh {
         self.advance(now_ms);
         let beside = match &mut self.renewal {
-            Some(renewal) if header.generation != self.state.generation() => {
+            Some(renewal) if header.generation != self.state.generation() && !renewal.lacks_ack(header) => {
                 renewal.check(&self.state, header, now_ms)
             }
             _ => None,

@@ -270,6 +270,13 @@ impl SessionState {
         Fresh { stale: in_time(header.timestamp, now_ms).is_err(), ..self.fresh(header, slot, refused) }
     }
 
+    /// Whether the key of a timestamp's slot is held (§5.2.2).
+    #[must_use]
+    pub fn holds_slot_of(&self, timestamp: u64) -> bool {
+        let asked = slot_of(self.origin_ms(), timestamp);
+        asked.and_then(|asked| Slot::of(u32::from(self.index), asked)).is_ok()
+    }
+
     /// The same for a key id the server does not hold; `self` is then a dummy session (§9.2).
     #[inline]
     pub fn check_unknown(&self, header: &Header) -> Fresh {
@@ -286,6 +293,7 @@ impl SessionState {
             slot,
             refused,
             stale: false,
+            joint: header.flags.joint(),
             last: header.flags.0 & Flags::LAST != 0,
         }
     }

@@ -20,6 +20,8 @@ pub struct Fresh {
     /// Refused whatever the tag says: no key was held. The tag is computed all the same (§9.2).
     pub(super) refused: Option<Reject>,
     pub(super) stale: bool,
+    /// May be answered together with others (§7.4).
+    pub(super) joint: bool,
     /// The flag of that name (§11.3.1).
     pub(super) last: bool,
 }
@@ -42,12 +44,9 @@ impl Fresh {
         if !tag_holds {
             return Err(Reject::BadTag);
         }
-        let Self { key_id, counter, generation, suite, stale, last, .. } = self;
-        Ok(Authentic {
-            exchange: Exchange { key, suite, key_id, generation, counter, request_tag },
-            stale,
-            last,
-        })
+        let Self { key_id, counter, generation, suite, stale, last, joint, .. } = self;
+        let exchange = Exchange { key, suite, key_id, generation, counter, request_tag, joint };
+        Ok(Authentic { exchange, stale, last })
     }
 }
 

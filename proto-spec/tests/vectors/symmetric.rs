@@ -34,6 +34,7 @@ const fn kind_name(kind: Kind) -> &'static str {
         Kind::Hello => "HELLO",
         Kind::HelloR => "HELLO_R",
         Kind::Retry => "RETRY",
+        Kind::Verdicts => "VERDICTS",
         Kind::Resume => "RESUME",
         Kind::ResumeR => "RESUME_R",
         Kind::Recover => "RECOVER",

@@ -12,6 +12,8 @@ pub const SEALED: u8 = 0x01;
 pub const ACK: u8 = 0x02;
 /// Flag: the last request of this generation.
 pub const LAST: u8 = 0x04;
+/// Flag: this request may be answered together with others.
+pub const JOINT: u8 = 0x08;
 
 /// Who reads a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +61,13 @@ const fn kind(number: u8, name: &'static str, to: &str, flags: u8, zero: &'stati
 }
 
 /// Every assigned kind (§3.1, §3.2.4, §3.2.7); `to` is the s(erver), the c(lient), b(oth), or - while its section is not in force.
-pub const KINDS: [Kind; 13] = [
-    kind(0x1, "REQ", "s", SEALED | ACK | LAST, &[]),
+pub const KINDS: [Kind; 14] = [
+    kind(0x1, "REQ", "s", SEALED | ACK | LAST | JOINT, &[]),
     kind(0x2, "RESP", "c", SEALED, &[]),
     kind(0x3, "ERR", "c", SEALED, &[Payload]),
     kind(0x4, "CTL", "b", SEALED, &[Counter]),
     kind(0x5, "NOTIFY", "-", SEALED, &[]),
+    kind(0x6, "VERDICTS", "c", 0, &[Op]),
     kind(0x8, "HELLO", "s", 0, &[KeyId, Generation, Timestamp]),
     kind(0x9, "HELLO_R", "c", 0, &[KeyId, Generation, Op, Timestamp]),
     kind(0xa, "RETRY", "c", 0, &[KeyId, Generation, Timestamp]),

@@ -27,4 +27,5 @@ pub mod slot;
 pub mod stream;
 pub mod suite;
 pub mod ticket;
+pub mod verdicts;
 pub mod x25519;

@@ -154,6 +154,7 @@ async fn accept(station: Rc<Station>, listener: TcpListener, canceller: Rc<RefCe
             }
             Err(error) if is_cancelled(&error) => return,
             Err(error) => {
+                station.shard.borrow().counters().accept_failed.add(1);
                 tracing::warn!(%error, "accept failed");
                 ::monoio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -211,8 +212,8 @@ async fn write(
     id: ConnectionId,
     mut writer: OwnedWriteHalf<TcpStream>,
 ) {
-    let mut buffer = Vec::new();
     loop {
+        let mut buffer = Vec::new();
         let now_ms = station.clock.now_ms();
         let is_last = station.shard.borrow_mut().take_output(id, &mut buffer, now_ms);
         if buffer.is_empty() {
@@ -223,7 +224,7 @@ async fn write(
             continue;
         }
         match write_all(&wire, &mut writer, buffer).await {
-            Some(returned) => buffer = returned,
+            Some(returned) => station.shard.borrow_mut().recycle(returned),
             None => break,
         }
         wire.drained.set();

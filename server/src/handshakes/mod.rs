@@ -4,6 +4,7 @@ mod cookies;
 mod login;
 mod recover;
 mod resume;
+mod stock;
 
 use std::{
     net::SocketAddr,
@@ -14,6 +15,7 @@ use std::{
 use crossbeam::channel::{Receiver, Sender, bounded, select};
 use mvt_proto::{
     Kind, Suite,
+    agreement::Ephemeral,
     constants::{COOKIE_BYTES, KEY_BYTES},
     frame::grant::Grant,
     header,
@@ -28,6 +30,7 @@ use crate::{
     shard::ConnectionId,
 };
 use cookies::Cookies;
+use stock::Stock;
 
 /// A HELLO, a RESUME or a RECOVER whose mac1 and layout held.
 #[derive(Debug)]
@@ -61,6 +64,7 @@ pub struct HandshakePool {
     resumes: Sender<Job>,
     waiting: OnceLock<Waiting>,
     cookies: Cookies,
+    stock: Arc<Stock>,
 }
 
 /// The ends of the queues from which the threads take.
@@ -68,7 +72,11 @@ pub struct HandshakePool {
 struct Waiting {
     logins: Receiver<Job>,
     resumes: Receiver<Job>,
+    is_low: Receiver<()>,
 }
+
+/// Attempts to hand a result to its shard, 1 ms apart.
+const POST_ATTEMPTS: usize = 20;
 
 impl HandshakePool {
     /// A pool whose queues hold `queue_count` frames each; its threads start with [`HandshakePool::start`].
@@ -78,8 +86,10 @@ impl HandshakePool {
     pub fn new(queue_count: usize, now_ms: u64) -> Result<Self, Fatal> {
         let (logins, waiting_logins) = bounded(queue_count);
         let (resumes, waiting_resumes) = bounded(queue_count);
-        let waiting = Waiting { logins: waiting_logins, resumes: waiting_resumes };
-        Ok(Self { logins, resumes, waiting: OnceLock::from(waiting), cookies: Cookies::new(now_ms)? })
+        let (stock, is_low) = Stock::new();
+        let waiting = Waiting { logins: waiting_logins, resumes: waiting_resumes, is_low };
+        let cookies = Cookies::new(now_ms)?;
+        Ok(Self { logins, resumes, waiting: OnceLock::from(waiting), cookies, stock: Arc::new(stock) })
     }
 
     /// Starts `threads` threads; results go to the shards' mailboxes.
@@ -90,9 +100,10 @@ impl HandshakePool {
         let Some(waiting) = self.waiting.get() else { return Ok(()) };
         for number in 0..threads {
             let (node, mailboxes, waiting) = (node.clone(), mailboxes.clone(), waiting.clone());
+            let stock = self.stock.clone();
             thread::Builder::new()
                 .name(format!("mvt-login-{number}"))
-                .spawn(move || work(&node, &mailboxes, &waiting))
+                .spawn(move || work(&node, &mailboxes, &waiting, &stock))
                 .map_err(|source| Fatal::Os { what: "cannot start a login thread", source })?;
         }
         Ok(())
@@ -127,6 +138,17 @@ impl HandshakePool {
         self.queue(job.kind).try_send(job).map_err(crossbeam::channel::TrySendError::into_inner)
     }
 
+    /// A key pair for an OFFER; `None` when the stock is empty.
+    #[must_use]
+    pub fn take_ephemeral(&self) -> Option<Ephemeral> {
+        self.stock.take()
+    }
+
+    /// Fills the stock of key pairs, as the pool's threads do when it runs low.
+    pub fn fill_stock(&self) {
+        self.stock.fill();
+    }
+
     /// The cookie that `frame` must bring; `None` when it brings a valid one (§14.2).
     #[must_use]
     pub fn cookie_to_bring(&self, frame: &[u8], peer: SocketAddr, now_ms: u64) -> Option<[u8; COOKIE_BYTES]> {
@@ -134,18 +156,30 @@ impl HandshakePool {
     }
 }
 
-fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting) {
+fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, stock: &Stock) {
     loop {
-        // Where both wait, either is taken, at random.
+        // Where several wait, one is taken, at random.
         let job = select! {
             recv(waiting.logins) -> job => job,
             recv(waiting.resumes) -> job => job,
+            recv(waiting.is_low) -> low => {
+                if low.is_err() {
+                    return;
+                }
+                stock.fill();
+                continue;
+            }
         };
         let Ok(job) = job else { return };
         let mut mail = judge(node, &job);
-        // A full mailbox means the shard is behind: the pool waits with it, and its own queue fills and sheds.
-        while let Err(returned) = mailboxes[job.shard].post(mail) {
-            mail = returned;
+        // A full mailbox means the shard is behind. The pool waits a little with it, and its own queue fills and sheds; but
+        // a shard that stands still must not stop the logins of the others: then the login is dropped, and its connection
+        // ends at its deadline.
+        for _ in 0..POST_ATTEMPTS {
+            match mailboxes[job.shard].post(mail) {
+                Ok(()) => break,
+                Err(returned) => mail = returned,
+            }
             thread::sleep(std::time::Duration::from_millis(1));
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mvt_proto::{Reject, constants::FIRST_USE_MS};
 
 use crate::{
-    limits::{LINGER_MS, STALL_MS},
+    limits::{LINGER_MS, STALL_MS, TRIM_MS},
     shard::{
         batch::{Batch, Origin},
         whole_frame_bytes,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Names a connection of one shard; a place reused later has another generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ConnectionId {
     pub(super) index: u32,
     pub(super) generation: u32,
@@ -138,6 +138,14 @@ impl Connection {
         self.output_since_ms = now_ms;
         std::mem::swap(&mut self.output, spare);
         self.is_closing()
+    }
+
+    /// Gives back memory that a connection which has been silent for a while does not need.
+    pub(super) fn trim(&mut self, now_ms: u64) {
+        let active_ms = self.verified_ms.unwrap_or(self.opened_ms);
+        if self.carry.is_empty() && now_ms.saturating_sub(active_ms) > TRIM_MS {
+            self.carry = Vec::new();
+        }
     }
 
     /// Whether some deadline has passed: half a frame, output nobody reads, a login nobody finishes, silence.

@@ -30,7 +30,8 @@ impl Shard {
         let mailbox = &mailboxes[self.index];
         mailbox.rearm();
         let (mut is_shutdown, mut has_forwarded) = (false, false);
-        while let Some(mail) = mailbox.take() {
+        // No more than can have been there: what came later wakes us again, and the connections have their turn first.
+        for mail in std::iter::from_fn(|| mailbox.take()).take(mailbox.capacity()) {
             match mail {
                 Mail::Admitted { connection, newcomer } => self.admit(connection, *newcomer, now_ms),
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
@@ -46,7 +47,7 @@ impl Shard {
                 }
                 Mail::Answered { connection, frame, verified } => {
                     if let Some(place) = self.connections.get_mut(connection) {
-                        place.output.extend_from_slice(&frame);
+                        self.spares.lend(&mut place.output).extend_from_slice(&frame);
                         self.note_answer(connection, verified, now_ms);
                         self.connections.mark_dirty(connection);
                     }

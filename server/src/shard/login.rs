@@ -90,7 +90,7 @@ impl Shard {
             Entrance::Recovery { new_public } => self.recovering.begin(key_id, owner.client, new_public),
         }
         self.counters.sessions_opened.add(1);
-        connection.output.extend_from_slice(&admitted.answer);
+        self.spares.lend(&mut connection.output).extend_from_slice(&admitted.answer);
         self.connections.mark_dirty(id);
     }
 

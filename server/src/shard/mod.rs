@@ -12,9 +12,11 @@ mod forward;
 mod index;
 mod login;
 mod recovering;
+mod renewal;
 mod renewals;
 mod revocation;
 pub mod sessions;
+mod spares;
 mod sweep;
 mod turn;
 mod verify;
@@ -23,11 +25,7 @@ mod wheel;
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use mvt_lanes::Engine;
-use mvt_proto::{
-    Reject, Role, framer,
-    framer::Cut,
-    session::{self, SessionState},
-};
+use mvt_proto::{Reject, Role, framer, framer::Cut, session};
 
 pub use connection::ConnectionId;
 pub use sweep::SweepHand;
@@ -42,8 +40,10 @@ use connection::Connection;
 use connections::Connections;
 use index::Place;
 use recovering::Recovering;
+use renewal::Dummy;
 use revocation::Scan;
-use sessions::Sessions;
+use sessions::{Generation, Sessions};
+use spares::Spares;
 use turn::What;
 
 /// What a shard is made of.
@@ -72,14 +72,16 @@ pub struct Shard {
     mailboxes: Arc<[Mailbox]>,
     sessions: Sessions,
     connections: Connections,
+    /// Memory for output: connections that owe nothing hold none.
+    spares: Spares,
     batch: Batch,
     /// Of the piece of the batch under way: what each frame is, the session of each request, request keys, answers.
     rows: Vec<What>,
-    places: Vec<Option<Place>>,
+    checked: Vec<Option<(Place, Generation)>>,
     lanes: session::Batch,
     answers: Answers,
     /// Frames of keys we do not hold are verified against it (SPEC §9.2).
-    dummy: SessionState,
+    dummy: Dummy,
     answer: Vec<u8>,
     /// Revocations whose sessions are not all erased yet, the one under way first.
     revoking: VecDeque<Scan>,
@@ -103,13 +105,14 @@ impl Shard {
         let Parts { index, node, service, counters, handshakes, mailboxes } = parts;
         Ok(Self {
             index,
-            dummy: node.dummy_session()?.into_parts().0,
+            dummy: Dummy::new(&node)?,
             sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits)
                 .map_err(|source| Fatal::Os { what: "cannot reserve the table of sessions", source })?,
             connections: Connections::new(node.connections_per_shard_max),
+            spares: Spares::default(),
             batch: Batch::new(),
             rows: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
-            places: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
+            checked: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
             lanes: session::Batch::new(engine),
             answers: Answers::default(),
             answer: Vec::new(),
@@ -183,13 +186,26 @@ impl Shard {
         self.connections.next_dirty()
     }
 
-    /// Swaps the output of `id` with `spare`, an empty buffer; true when the connection is to be closed after it.
+    /// Swaps the output of `id` with `spare`, an empty buffer, best one without memory; true when the connection is to be
+    /// closed after it. [`Shard::recycle`] takes the buffer back.
     pub fn take_output(&mut self, id: ConnectionId, spare: &mut Vec<u8>, now_ms: u64) -> bool {
         debug_assert!(spare.is_empty());
         match self.connections.get_mut(id) {
             Some(connection) => connection.take_output(spare, now_ms),
             None => true,
         }
+    }
+
+    /// Takes back the memory of output that was sent.
+    pub fn recycle(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.spares.put(buffer);
+    }
+
+    /// What this shard counts.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether `id` may be read: not at the watermark, not closing.

@@ -3,9 +3,10 @@
 use std::io;
 
 use mvt_proto::{
+    Header,
     constants::TICKET_NONCE_BYTES,
     replay::word_of,
-    session::{Current, Rekey, Renewal, STATE_BYTES_HOT, ServerSession, SessionState},
+    session::{BadTags, Current, Fresh, Rekey, Renewal, STATE_BYTES_HOT, ServerSession, SessionState},
     ticket::{SealedTicket, Terms},
 };
 use mvt_sys::slab::Slab;
@@ -39,7 +40,19 @@ impl Cold {
 
 const _: () = assert!(size_of::<Cold>() == 176);
 
-/// Sessions brought near together before they are looked at.
+/// Which generation of a session a request was checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// The current one.
+    Current,
+    /// The one kept beside it during a renewal.
+    Beside,
+}
+
+/// Sessions brought near together before they are looked at, in a turn: four cache lines each, so that they neither wait
+/// for each other's nor push each other out of the first-level cache. 128 at a time cost 1.1 to 1.4 times as much.
+pub const PREFETCH_GROUP: usize = 32;
+/// The same in a sweep, which touches every line of a state.
 const GROUP: usize = 16;
 
 /// What a sweep did.
@@ -205,6 +218,42 @@ impl Sessions {
         self.cold(place).rekey.seal_ticket(self.state(place), ticket, now_ms, out);
     }
 
+    /// Time and key of a request to the session at a place, and which of its generations it was checked against.
+    #[inline]
+    pub fn check(&mut self, place: Place, header: &Header, now_ms: u64) -> (Fresh, Generation) {
+        let (state, _) = self.places.get_mut(place.0 as usize);
+        if header.generation != state.generation()
+            && state.is_renewing()
+            && let Some(fresh) = self.check_beside(place, header, now_ms)
+        {
+            return (fresh, Generation::Beside);
+        }
+        let (state, _) = self.places.get_mut(place.0 as usize);
+        (state.check(header, now_ms), Generation::Current)
+    }
+
+    #[cold]
+    fn check_beside(&mut self, place: Place, header: &Header, now_ms: u64) -> Option<Fresh> {
+        let state = self.places.get(place.0 as usize);
+        self.renewals.get_mut(state.key_id())?.check(state, header, now_ms)
+    }
+
+    /// The state that a request was checked against.
+    ///
+    /// # Panics
+    /// When it is gone: nothing is erased between the check and the opening.
+    #[inline]
+    #[must_use]
+    pub fn checked(&self, place: Place, generation: Generation) -> &SessionState {
+        match generation {
+            Generation::Current => self.state(place),
+            Generation::Beside => {
+                let renewal = self.renewals.get(self.state(place).key_id());
+                renewal.and_then(Renewal::state).expect("a generation that a frame was checked against")
+            }
+        }
+    }
+
     /// The session at a place for what concerns its renewal: the current generation, and the renewal under way.
     pub fn renewal_mut(&mut self, place: Place) -> (Current<'_>, Option<&mut Renewal>) {
         let (state, window) = self.places.get_mut(place.0 as usize);
@@ -213,14 +262,12 @@ impl Sessions {
         (Current { state, window, rekey }, renewal)
     }
 
-    /// The state of the other generation of the session at a place.
-    ///
-    /// # Panics
-    /// When there is none: a frame was checked against it before.
+    /// The renewal under way of the session at a place, if it keeps the generation that a frame names.
     #[must_use]
-    pub fn state_beside(&self, place: Place) -> &SessionState {
-        let renewal = self.renewals.get(self.state(place).key_id());
-        renewal.and_then(Renewal::state).expect("a generation that a frame was checked against")
+    pub fn renewal_of(&self, place: Place, header: &Header, now_ms: u64) -> Option<&Renewal> {
+        let state = self.state(place);
+        let renewal = if state.is_renewing() { self.renewals.get(state.key_id()) } else { None };
+        renewal.filter(|renewal| renewal.holds(state, header, now_ms))
     }
 
     /// Keeps a renewal of the session at a place.
@@ -235,6 +282,18 @@ impl Sessions {
         self.renewals.watch(state.key_id(), now_ms);
         self.wheel.remove(place.0);
         self.wheel.put(place.0, due_ms(state), now_ms);
+    }
+
+    /// Counts a frame of `generation` of the session at a place whose tag did not hold (SPEC §11.3.7).
+    pub fn note_bad_tag(&mut self, place: Place, generation: u16) -> BadTags {
+        let (current, renewal) = self.renewal_mut(place);
+        if current.state.generation() == generation {
+            return current.rekey.note_bad_tag(current.state);
+        }
+        match renewal.and_then(Renewal::parts_mut) {
+            Some((state, rekey)) if state.generation() == generation => rekey.note_bad_tag(state),
+            _ => BadTags::Few,
+        }
     }
 
     /// Generations kept beside the current ones.

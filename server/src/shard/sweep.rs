@@ -15,6 +15,7 @@ impl Shard {
     pub fn reclaim(&mut self, now_ms: u64) -> bool {
         let swept = self.sessions.sweep(RECLAIM_COUNT_MAX, now_ms);
         self.counters.sessions_erased.add(swept.erased_count);
+        self.counters.drains_ended.add(self.sessions.sweep_renewals(RECLAIM_COUNT_MAX, now_ms));
         !swept.is_done
     }
 
@@ -26,7 +27,8 @@ impl Shard {
         for _ in 0..places.min(SWEEP_COUNT_MAX) {
             hand.0 = (hand.0 + 1) % places;
             let Some(id) = self.connections.id_at(hand.0) else { continue };
-            let Some(connection) = self.connections.get(id) else { continue };
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            connection.trim(now_ms);
             if connection.is_lingering_too_long(now_ms) {
                 abort(id);
             } else if !connection.is_closing() && connection.is_overdue(now_ms, self.node.idle_ms) {

@@ -6,6 +6,7 @@ pub mod host;
 pub mod keystore;
 pub mod probe;
 pub mod socket;
+pub mod steering;
 pub mod uring;
 
 pub mod lines;

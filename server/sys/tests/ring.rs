@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mvt_sys::uring::{Completion, Filled, LineId, ReceiveEnd, Ring, RingOptions, Wait};
+use mvt_sys::uring::{Completion, Filled, LineId, ReceiveEnd, Ring, RingOptions, Shortages, Wait};
 
 struct Bench {
     ring: Ring,
@@ -16,11 +16,14 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    bench_with(RingOptions::new(64, Duration::from_millis(20)))
+}
+
+fn bench_with(options: RingOptions) -> Bench {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = listener.local_addr().expect("an address");
     let (bell, waiter) = UnixStream::pair().expect("a pair");
     waiter.set_nonblocking(true).expect("set");
-    let options = RingOptions { lines_max: 64, tick: Duration::from_millis(20) };
     let mut ring = Ring::new(listener, waiter, options).expect("a ring");
     ring.accept();
     Bench { ring, address, _bell: bell }
@@ -102,6 +105,8 @@ fn a_receive_without_a_free_buffer_ends_and_loses_nothing() {
     }
     assert!(received == text, "in order and whole");
     assert!(times_out_of_buffers >= 2, "the buffers ran out");
+    assert_eq!(bench.ring.take_shortages().buffers_exhausted, times_out_of_buffers);
+    assert_eq!(bench.ring.take_shortages(), Shortages::default(), "taken once");
     drop(sending.join().expect("joined").expect("sent"));
 }
 
@@ -186,4 +191,50 @@ fn a_buffer_of_another_ring_is_refused() {
     let Completion::Received { filled, .. } = bench.next() else { panic!("received") };
     let other = self::bench();
     let _ = other.ring.bytes(&filled);
+}
+
+#[test]
+fn a_full_completion_queue_loses_nothing_and_deafens_nobody() {
+    const LINES: usize = 40;
+    const ROUNDS: usize = 20;
+    let options =
+        RingOptions { submissions: 8, completions: 8, ..RingOptions::new(64, Duration::from_millis(20)) };
+    let mut bench = bench_with(options);
+    let (mut streams, mut lines) = (Vec::new(), Vec::new());
+    for _ in 0..LINES {
+        let (stream, line) = bench.accepted();
+        bench.ring.receive(line);
+        streams.push(stream);
+        lines.push(line);
+    }
+    bench.ring.enter(Wait::Poll).expect("entered");
+    let mut overflowed = 0;
+    for round in 0..ROUNDS {
+        // All at one instant: five times what the queue holds.
+        for (number, stream) in streams.iter_mut().enumerate() {
+            stream.write_all(&[round as u8, number as u8, 7]).expect("sent");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        let mut received = vec![Vec::new(); LINES];
+        while received.iter().any(|bytes| bytes.len() < 3) {
+            let (line, is_over) = match bench.next() {
+                Completion::Received { line, filled, is_armed } => {
+                    let number = lines.iter().position(|known| *known == line).expect("a line");
+                    received[number].extend_from_slice(bench.ring.bytes(&filled));
+                    bench.ring.recycle(filled);
+                    (line, !is_armed)
+                }
+                Completion::ReceiveEnded { line, end: ReceiveEnd::Stopped } => (line, true),
+                other => panic!("{other:?}"),
+            };
+            if is_over {
+                bench.ring.receive(line);
+            }
+        }
+        for (number, bytes) in received.iter().enumerate() {
+            assert_eq!(*bytes, [round as u8, number as u8, 7], "round {round}");
+        }
+        overflowed += bench.ring.take_shortages().completions_overflowed;
+    }
+    assert!(overflowed > 0, "the queue was too small, and it was counted");
 }

@@ -93,6 +93,22 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("a process").count()
     }
 
+    /// Time its threads have spent on a core, ns.
+    pub fn cpu_ns(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id())).expect("a process");
+        let time = |path: PathBuf| -> Option<u64> {
+            fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+        };
+        tasks.filter_map(|task| time(task.ok()?.path())).sum()
+    }
+
+    /// Its resident memory, bytes.
+    pub fn resident_bytes(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.split_whitespace().next().and_then(|word| word.parse::<usize>().ok()).expect("a number") * 1024
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_child(&self.process);
@@ -259,4 +275,10 @@ pub fn judge(session: &mut ClientSession, pending: &Pending, frame: &mut [u8]) -
         Err(Reject::BadTag) => Err("BadTag".into()),
         Err(reject) => Err(format!("not an answer: {reject:?}")),
     }
+}
+
+/// What the server counted as `name`, over all shards, by the log it ended with.
+pub fn counted(log: &str, name: &str) -> u64 {
+    let words = log.split(|c: char| c.is_whitespace() || c == '"');
+    words.filter_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok()).sum()
 }

@@ -119,6 +119,7 @@ fn costs(report: &Report) -> Vec<(String, String)> {
         (generator.to_owned(), cpu(report.client_cpu_ns_per_request)),
         ("generator busy".to_owned(), format!("{:.1} %", report.generator_busy_share * 100.0)),
         ("logins".to_owned(), units::grouped(report.logins)),
+        ("renewals".to_owned(), units::grouped(report.renewals)),
     ];
     if report.slip_ns.is_some() {
         rows.insert(0, ("held back by the server".to_owned(), units::grouped(report.held_back)));

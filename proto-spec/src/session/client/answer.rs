@@ -40,7 +40,7 @@ impl ClientSession {
         frame: &'f mut [u8],
         now_ms: u64,
     ) -> Result<Answer<'f>, Reject> {
-        if !self.names_the_request(pending, header) {
+        if !self.names_the_request(pending, header, header.counter) {
             return Err(Reject::Field);
         }
         match header.kind {
@@ -66,10 +66,22 @@ impl ClientSession {
         }
     }
 
-    fn names_the_request(&self, pending: &Pending, header: &Header) -> bool {
+    pub(in crate::session) fn names_the_request(
+        &self,
+        pending: &Pending,
+        header: &Header,
+        counter: u64,
+    ) -> bool {
         header.key_id == self.key_id
             && header.generation == pending.generation()
-            && header.counter == pending.counter
+            && counter == pending.counter
+    }
+
+    /// An answer under this generation verified (§11.3.1).
+    pub(in crate::session) const fn note_verified(&mut self, generation: u16) {
+        if generation == self.current.number {
+            self.current.is_confirmed = true;
+        }
     }
 
     /// What a RESP or an ERR says, its tag checked and its payload opened.
@@ -84,15 +96,13 @@ impl ClientSession {
         tag_holds: bool,
         now_ms: u64,
     ) -> Result<Answer<'f>, Reject> {
-        if !self.names_the_request(pending, header) {
+        if !self.names_the_request(pending, header, header.counter) {
             return Err(Reject::Field);
         }
         if !tag_holds {
             return Err(Reject::BadTag);
         }
-        if header.generation == self.current.number {
-            self.current.is_confirmed = true;
-        }
+        self.note_verified(header.generation);
         if header.kind == Kind::Resp {
             return Ok(Answer::Response { status: header.op, payload: payload_of(frame) });
         }

@@ -87,6 +87,7 @@ pub struct ClientSession {
     clock_offset_ms: i64,
     corrected_at_ms: Option<u64>,
     lost_key: LostKey,
+    takes_verdicts: bool,
 }
 
 impl ClientSession {
@@ -103,7 +104,14 @@ impl ClientSession {
             clock_offset_ms: granted.server_time_ms.cast_signed() - now_ms.cast_signed(),
             corrected_at_ms: None,
             lost_key: granted.lost_key,
+            takes_verdicts: false,
         }
+    }
+
+    /// From now on asks that requests be answered together where the server can: to be opened with
+    /// [`ClientSession::open_verdicts`] (§7.4).
+    pub const fn take_verdicts(&mut self) {
+        self.takes_verdicts = true;
     }
 
     /// The same session beginning in another generation than 0, whose keys it was granted: for what is tested there.
@@ -249,7 +257,7 @@ impl ClientSession {
                 && *counter < u64::from(limits.reject_after_requests)
                 && age_ms < u64::from(limits.reject_after_ms)
         });
-        let flags = self.suite.flags();
+        let flags = self.suite.flags().with(if self.takes_verdicts { Flags::JOINT } else { 0 });
         let (generation, flags) = match last {
             Some(previous) => (&mut previous.generation, flags.with(Flags::LAST)),
             None => {

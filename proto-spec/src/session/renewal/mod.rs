@@ -99,16 +99,31 @@ impl Renewal {
     }
 
     /// Time and key of a frame that does not name the generation of `current`; `None` when this is not the generation it
-    /// names either, or it is offered and the frame lacks `ack` (§11.3.2): then `current` refuses it.
+    /// names either: then `current` refuses it. Whether it [`Renewal::lacks_ack`] is judged by itself.
     pub fn check(&mut self, current: &SessionState, header: &Header, now_ms: u64) -> Option<Fresh> {
-        let is_offered = self.until_ms.is_none();
-        if is_offered && !header.flags.ack() {
+        if !self.holds(current, header, now_ms) {
             return None;
         }
-        // §11.3.5: what is offered ends with the generation that offered it.
-        let until_ms = self.until_ms.unwrap_or_else(|| current.hard_deadline_ms());
-        let beside = self.beside.as_mut()?;
-        (beside.state.generation() == header.generation && now_ms < until_ms)
-            .then(|| beside.state.check_until(header, now_ms, until_ms))
+        let until_ms = self.end_ms(current);
+        self.beside.as_mut().map(|beside| beside.state.check_until(header, now_ms, until_ms))
+    }
+
+    /// Whether the generation kept here is the one that a frame names.
+    #[must_use]
+    pub fn holds(&self, current: &SessionState, header: &Header, now_ms: u64) -> bool {
+        let names_it = self.state().is_some_and(|state| state.generation() == header.generation);
+        names_it && now_ms < self.end_ms(current)
+    }
+
+    /// Whether a frame of the generation kept here is refused as one whose key is not held: it is offered, and the frame does
+    /// not say `ack` (§11.3.2).
+    #[must_use]
+    pub const fn lacks_ack(&self, header: &Header) -> bool {
+        self.until_ms.is_none() && !header.flags.ack()
+    }
+
+    /// §11.3.5: what is offered ends with the generation that offered it.
+    fn end_ms(&self, current: &SessionState) -> u64 {
+        self.until_ms.unwrap_or_else(|| current.hard_deadline_ms())
     }
 }

@@ -3,7 +3,7 @@
 use super::material::{KEY_ID, ORIGIN, bytes, frame, request_header};
 use crate::{
     hex::encode,
-    reference::frame::{ACK, Header, KINDS, LAST, SEALED},
+    reference::frame::{ACK, Header, JOINT, KINDS, LAST, SEALED},
     vectors::vector::Vector,
 };
 use serde_json::{Value, json};
@@ -16,10 +16,11 @@ fn to(role: &str, frame: &[u8]) -> Value {
 
 /// Kinds with their text in force, by receiver.
 const SERVER_KINDS: [&str; 5] = ["REQ", "CTL", "HELLO", "RESUME", "RECOVER"];
-const CLIENT_KINDS: [&str; 8] = ["RESP", "ERR", "CTL", "LOST", "HELLO_R", "RETRY", "RESUME_R", "RECOVER_R"];
+const CLIENT_KINDS: [&str; 9] =
+    ["RESP", "ERR", "VERDICTS", "CTL", "LOST", "HELLO_R", "RETRY", "RESUME_R", "RECOVER_R"];
 
 /// Kinds that use the key id.
-const WITH_KEY_ID: [&str; 5] = ["REQ", "RESP", "ERR", "CTL", "LOST"];
+const WITH_KEY_ID: [&str; 6] = ["REQ", "RESP", "ERR", "VERDICTS", "CTL", "LOST"];
 
 /// A good frame of a kind, all fields 0 but what the kind needs.
 fn shortest(kind: &str) -> Vec<u8> {
@@ -27,6 +28,7 @@ fn shortest(kind: &str) -> Vec<u8> {
         "HELLO" | "RESUME" | "RECOVER" => (1, 468),
         "HELLO_R" | "RESUME_R" | "RECOVER_R" => (0, 130),
         "CTL" => (1, 33),
+        "VERDICTS" => (0, 16),
         "RETRY" => (1, 16),
         "ERR" => (1, 0),
         _ => (0, 0),
@@ -93,19 +95,15 @@ fn lengths() -> Vec<Vector> {
 fn versions() -> Vec<Vector> {
     let mut version =
         Vector::new("frame_version_unknown_is_refused", "§3.2.2", OP, "Every version but 1 is refused.");
-    let mut unassigned = Vector::new(
-        "frame_kind_unassigned_is_refused",
-        "§3.2.3",
-        OP,
-        "Kinds 0, 6 and 7 are refused by both.",
-    );
+    let mut unassigned =
+        Vector::new("frame_kind_unassigned_is_refused", "§3.2.3", OP, "Kinds 0 and 7 are refused by both.");
     for (role, kind) in [("server", "REQ"), ("client", "RESP")] {
         let good = shortest(kind);
         for nibble in (0..16_u8).filter(|nibble| *nibble != 1) {
             let frame = set(&good, 2, nibble << 4 | good[2] & 0xf);
             version = version.reject(format!("version {nibble}, else a {kind}"), to(role, &frame), "version");
         }
-        for number in [0, 6, 7] {
+        for number in [0, 7] {
             let frame = set(&good, 2, 0x10 | number);
             unassigned = unassigned.reject(format!("kind {number}"), to(role, &frame), "kind");
         }
@@ -162,11 +160,11 @@ fn flags() -> Vec<Vector> {
     );
     for (role, kinds) in receivers {
         for kind in kinds {
-            for bit in 3..8 {
+            for bit in 4..8 {
                 let frame = set(&shortest(kind), 3, 1 << bit);
                 reserved = reserved.reject(format!("{kind}, bit {bit}"), to(role, &frame), "flags");
             }
-            for (name, flag) in [("sealed", SEALED), ("ack", ACK), ("last", LAST)] {
+            for (name, flag) in [("sealed", SEALED), ("ack", ACK), ("last", LAST), ("joint", JOINT)] {
                 let defined = match *kind {
                     "REQ" => true,
                     "RESP" | "ERR" | "CTL" => flag == SEALED,
@@ -184,7 +182,7 @@ fn flags() -> Vec<Vector> {
         "frame_flags_defined_are_read",
         "§3.2.4",
         OP,
-        "Requests, answers and control frames may carry sealed; requests ack or last.",
+        "Requests, answers and control frames may carry sealed; requests ack or last, and joint.",
     );
     let mut both = Vector::new(
         "frame_flags_ack_and_last_exclude_each_other",
@@ -196,6 +194,8 @@ fn flags() -> Vec<Vector> {
         for (name, flag) in [("no flag", 0), ("ack", ACK), ("last", LAST)] {
             let comment = format!("REQ, {name}, sealed {sealed}");
             defined = defined.ok(comment, to("server", &set(&request, 3, sealed | flag)));
+            let comment = format!("REQ, {name}, joint, sealed {sealed}");
+            defined = defined.ok(comment, to("server", &set(&request, 3, sealed | flag | JOINT)));
         }
         let frame = set(&request, 3, sealed | ACK | LAST);
         both = both.reject(format!("sealed {sealed}"), to("server", &frame), "flags");
@@ -235,6 +235,7 @@ fn fields() -> Vec<Vector> {
             "CTL",
             vec![("counter", 16), ("counter", 21)],
         ),
+        ("frame_field_verdicts_op_is_zero", "client", "VERDICTS", op.to_vec()),
         ("frame_field_lost_op_is_zero", "client", "LOST", op.to_vec()),
     ];
     let mut vectors = Vec::new();

@@ -29,6 +29,7 @@ mod session_slot;
 mod stream;
 mod ticket;
 mod time;
+mod verdicts;
 
 use super::vector::Vector;
 
@@ -40,6 +41,7 @@ pub(super) fn all() -> Vec<Vector> {
         key::vectors(),
         request::vectors(),
         answer::vectors(),
+        verdicts::vectors(),
         replay::vectors(),
         time::vectors(),
         session::vectors(),

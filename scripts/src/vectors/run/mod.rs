@@ -9,16 +9,18 @@ mod renewals;
 mod requests;
 mod resumes;
 pub(super) mod tickets;
+mod verdicts;
 
 use crate::reference::reject::Reject;
 pub use inputs::{InputError, Inputs};
 use serde_json::{Value, json};
+pub(super) use verdicts::answer_of;
 
 type Outcome = Result<Value, InputError>;
 type Operation = (&'static str, fn(Inputs<'_>) -> Outcome);
 
 /// Every operation; `proto-spec/vectors/README.md` documents their fields.
-const OPERATIONS: [Operation; 39] = [
+const OPERATIONS: [Operation; 41] = [
     ("header_parse", frames::header_parse),
     ("stream_cut", frames::stream_cut),
     ("label", keys::label),
@@ -30,6 +32,8 @@ const OPERATIONS: [Operation; 39] = [
     ("open_request", requests::open_request),
     ("seal_response", requests::seal_response),
     ("open_response", requests::open_response),
+    ("verdicts", verdicts::verdicts),
+    ("open_verdicts", verdicts::open_verdicts),
     ("replay", requests::replay),
     ("in_time", requests::in_time),
     ("session", requests::session),

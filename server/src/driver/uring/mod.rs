@@ -2,7 +2,6 @@
 //! with one send for each connection, and one system call does that and waits for more.
 
 mod settle;
-mod spares;
 mod spin;
 mod wires;
 
@@ -16,7 +15,6 @@ use crate::{
     limits::{LINGER_MS, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard, SweepHand},
 };
-use spares::Spares;
 use spin::Spin;
 use wires::Wires;
 
@@ -30,7 +28,6 @@ struct Station {
     shard: Shard,
     clock: ServerClock,
     wires: Wires,
-    spares: Spares,
     spin: Spin,
     hand: SweepHand,
     /// Server time of this turn.
@@ -51,16 +48,13 @@ struct Station {
 
 pub(super) fn drive(seat: Seat) -> io::Result<()> {
     let Seat { shard, listener, waiter, clock, connections_max, spin, .. } = seat;
-    let options = RingOptions {
-        lines_max: u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX),
-        tick: Duration::from_millis(SWEEP_INTERVAL_MS),
-    };
+    let lines_max = u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX);
+    let options = RingOptions::new(lines_max, Duration::from_millis(SWEEP_INTERVAL_MS));
     let mut station = Station {
         ring: Ring::new(listener, waiter, options)?,
         shard,
         clock,
         wires: Wires::default(),
-        spares: Spares::default(),
         spin: Spin::new(spin),
         hand: SweepHand::default(),
         now_ms: clock.now_ms(),
@@ -97,6 +91,7 @@ impl Station {
                 self.is_behind = self.shard.reclaim(self.now_ms);
             }
         }
+        self.count_shortages();
         Ok(())
     }
 
@@ -122,6 +117,7 @@ impl Station {
                 None => self.ring.close(line),
             },
             Completion::AcceptFailed(error) => {
+                self.shard.counters().accept_failed.add(1);
                 if !std::mem::replace(&mut self.is_accept_failing, true) {
                     tracing::warn!(%error, "accept failed");
                 }
@@ -143,7 +139,7 @@ impl Station {
     }
 
     fn take_sent(&mut self, line: LineId, buffer: Vec<u8>, is_whole: bool) {
-        self.spares.put(buffer);
+        self.shard.recycle(buffer);
         let Some(wire) = self.wires.get_mut(line) else { return };
         if !is_whole {
             // What else there is to say would not arrive either.
@@ -168,6 +164,7 @@ impl Station {
 
     /// Every [`SWEEP_INTERVAL_MS`].
     fn sweep(&mut self) {
+        self.count_shortages();
         self.is_behind = true;
         let overdue = &mut self.overdue;
         self.shard.sweep(&mut self.hand, self.now_ms, |id| overdue.push(id));
@@ -180,6 +177,13 @@ impl Station {
         }
     }
 
+    fn count_shortages(&mut self) {
+        let shortages = self.ring.take_shortages();
+        let counters = self.shard.counters();
+        counters.buffers_exhausted.add(shortages.buffers_exhausted);
+        counters.completions_overflowed.add(shortages.completions_overflowed);
+    }
+
     /// Stops accepting and lets every connection end after its output.
     fn stop(&mut self) {
         self.ring.stop_accepting();
@@ -189,13 +193,5 @@ impl Station {
 
     fn is_done(&self) -> bool {
         self.stop_at_ms.is_some_and(|then| self.now_ms >= then || self.shard.connection_count() == 0)
-    }
-}
-
-impl Drop for Station {
-    fn drop(&mut self) {
-        if self.ring.overflow_count() > 0 {
-            tracing::info!(times = self.ring.overflow_count(), "completions had to wait for room");
-        }
     }
 }

@@ -25,5 +25,5 @@ mod token;
 pub use buffers::Filled;
 pub use completion::{Completion, ReceiveEnd};
 pub use lines::LineId;
-pub use ring::{Ring, Wait};
+pub use ring::{Ring, Shortages, Wait};
 pub use setup::{OPERATIONS, RingOptions, probe};

@@ -64,7 +64,16 @@ pub struct Ring {
     /// Completions in the queue that are such sends' and no reason not to sleep.
     pub(super) old_news: usize,
     pub(super) is_accepting: bool,
-    overflow_count: u64,
+    pub(super) shortages: Shortages,
+}
+
+/// What ran out, and was waited for; nothing is lost by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shortages {
+    /// Receives that ended because no buffer was free.
+    pub buffers_exhausted: u64,
+    /// Times that completions had to wait in the kernel because the completion queue was full.
+    pub completions_overflowed: u64,
 }
 
 impl Ring {
@@ -74,7 +83,7 @@ impl Ring {
     /// The kernel's: see [`setup::probe`].
     pub fn new(listener: TcpListener, bell: UnixStream, options: RingOptions) -> io::Result<Self> {
         let mut buffers = Buffers::new()?;
-        let uring = setup::build(options.lines_max, &mut buffers)?;
+        let uring = setup::build(options, &mut buffers)?;
         let RingOptions { tick, .. } = options;
         let lent = Lent {
             buffers,
@@ -94,7 +103,7 @@ impl Ring {
             at_once: 0,
             old_news: 0,
             is_accepting: false,
-            overflow_count: 0,
+            shortages: Shortages::default(),
         };
         ring.listen_to_bell();
         ring.tick();
@@ -284,7 +293,7 @@ impl Ring {
         };
         let entered = self.uring.submit_and_wait(want);
         self.at_once = 0;
-        self.overflow_count += u64::from(self.uring.submission().cq_overflow());
+        self.shortages.completions_overflowed += u64::from(self.uring.submission().cq_overflow());
         self.submit_backlog();
         match entered.map_err(|error| (Errno::from_io_error(&error), error)) {
             Ok(_) => Ok(()),
@@ -300,10 +309,9 @@ impl Ring {
         self.uring.completion().len() > self.old_news || self.uring.submission().taskrun()
     }
 
-    /// Times that completions had to wait in the kernel because the completion queue was full. None is lost.
-    #[must_use]
-    pub const fn overflow_count(&self) -> u64 {
-        self.overflow_count
+    /// What ran out since this was last asked.
+    pub fn take_shortages(&mut self) -> Shortages {
+        std::mem::take(&mut self.shortages)
     }
 
     /// Ends everything in flight; false when the kernel does not let go of something.
