@@ -4,6 +4,7 @@ use mvt_proto::{
     Header, Kind, Limits, Reject, Role,
     agreement::{self, Ephemeral},
     frame::control::{self, About, Control, Says},
+    header::key_id_of,
     lost::LostKey,
     schedule::{Exchanged, GenerationKeys},
     secret::Secret,
@@ -82,7 +83,7 @@ pub fn open_control(case: &Case) -> Outcome {
     read_control(case).unwrap_or_else(reject)
 }
 
-pub fn take_offers(case: &Case) -> Outcome {
+pub fn take_controls(case: &Case) -> Outcome {
     let granted = Granted {
         key_id: case.key_id(),
         suite: mvt_proto::Suite::Gcm256,
@@ -102,7 +103,9 @@ pub fn take_offers(case: &Case) -> Outcome {
             Ok(Told::Renewed) => json!({ "renewed": hex(&share) }),
             Ok(Told::Nothing) => json!("nothing"),
             Ok(Told::Broken) => json!("broken"),
-            Ok(Told::Ticket(_)) => json!("ticket"),
+            Ok(Told::Ticket(kept)) => {
+                json!({ "ticket": hex(&kept.ticket), "rs": hex(kept.resume_secret.expose()) })
+            }
             Err(reject) => json!(reject.name()),
         }
     };
@@ -185,6 +188,7 @@ impl Server {
         let verdict = self.judge_one(now_ms, frame);
         if matches!(verdict, Err(Reject::BadTag | Reject::Control))
             && let Some(session) = &mut self.session
+            && key_id_of(frame) == session.key_id()
             && session.note_bad_tag(u16::from_be_bytes([frame[12], frame[13]])) == BadTags::Erase
         {
             self.session = None;

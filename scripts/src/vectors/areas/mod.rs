@@ -3,6 +3,7 @@
 mod answer;
 mod control;
 mod control_offer;
+mod control_ticket;
 mod frame;
 mod key;
 mod login;
@@ -57,6 +58,7 @@ pub(super) fn all() -> Vec<Vector> {
         renewal_due::vectors(),
         control::vectors(),
         control_offer::vectors(),
+        control_ticket::vectors(),
         ticket::vectors(),
         resume::vectors(),
         resume_server::vectors(),

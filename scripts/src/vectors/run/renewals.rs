@@ -75,7 +75,7 @@ pub(super) fn open_control_frame(inputs: Inputs<'_>) -> Outcome {
     }))
 }
 
-pub(super) fn take_offers(inputs: Inputs<'_>) -> Outcome {
+pub(super) fn take_controls(inputs: Inputs<'_>) -> Outcome {
     let first = (inputs.number("generation")?, keys(&inputs)?);
     let ephemeral = pair(&inputs, "client_ephemeral_private")?;
     let mut client = Client::new(inputs.key_id("key_id")?, first, inputs.number("origin")?, ephemeral);
@@ -86,6 +86,7 @@ pub(super) fn take_offers(inputs: Inputs<'_>) -> Outcome {
         }
         told.push(match client.told(&frame) {
             Told::Renewed(share) => json!({ "renewed": encode(&share) }),
+            Told::Ticket(ticket, rs) => json!({ "ticket": encode(&ticket), "rs": encode(&rs) }),
             Told::Nothing => json!("nothing"),
             Told::Broken => json!("broken"),
             Told::Refused => json!("control"),
