@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity};
+use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity, resume::Kept};
 
-use crate::Error;
+use crate::{Error, LoginError};
 
 /// Connecting and logging in may take this long.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,6 +30,8 @@ pub struct Config {
     pub(crate) suites: Vec<Suite>,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
+    pub(crate) is_psk_alone: bool,
+    pub(crate) kept: Option<Kept>,
     pub(crate) keeps_session: bool,
 }
 
@@ -56,8 +58,38 @@ impl Config {
             suites: vec![Suite::Gcm256, Suite::Hs256],
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
+            is_psk_alone: false,
+            kept: None,
             keeps_session: false,
         })
+    }
+
+    /// Another server of the same name: one that shares static key, clients and ticket keys. Tried after those given before.
+    /// The name is resolved here, once.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when the address does not resolve.
+    pub fn also_at(mut self, address: impl ToSocketAddrs) -> Result<Self, Error> {
+        self.addresses.extend(address.to_socket_addrs().map_err(|error| Error::Connect(error.kind()))?);
+        Ok(self)
+    }
+
+    /// Resumes without a key agreement, where the ticket allows it (SPEC 12.3.2): for devices to which that is dear. What is
+    /// said then is only as secret as the ticket.
+    #[must_use]
+    pub fn resume_without_agreement(mut self) -> Self {
+        self.is_psk_alone = true;
+        self
+    }
+
+    /// Begins with a ticket of an earlier run, as [`Client::export_ticket`](crate::Client::export_ticket) gave it, and logs in
+    /// only if no server takes it. The suite is the old session's.
+    ///
+    /// # Errors
+    /// [`Error::Login`] when the bytes are no such export.
+    pub fn ticket(mut self, exported: &[u8]) -> Result<Self, Error> {
+        self.kept = Some(Kept::from_bytes(exported).map_err(LoginError::Answer)?);
+        Ok(self)
     }
 
     /// Offers exactly this suite.

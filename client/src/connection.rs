@@ -77,14 +77,27 @@ impl Connection {
         Err(last)
     }
 
-    /// Whether the peer has not closed it, as far as is known here; asked before a request is risked on an idle one.
-    pub(crate) fn is_open(&self) -> bool {
-        let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
-        let open = match peeked {
-            Ok(received) => received > 0,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        };
-        open && self.stream.set_nonblocking(false).is_ok()
+    /// The next frame if it is there already; `None` when nothing more is. Asked before a request is risked on an idle
+    /// connection, and after the last answer: what the peer said meanwhile, or that it has closed.
+    pub(crate) fn receive_ready(&mut self) -> Result<Option<(Header, &mut [u8])>, Ended> {
+        loop {
+            match cut(&self.buffer[self.taken..self.filled], Role::Client).map_err(Ended::Protocol)? {
+                Cut::Frame(bytes) => return self.take(bytes).map(Some),
+                Cut::Need(_) => {
+                    self.make_room();
+                    self.stream.set_nonblocking(true)?;
+                    let received = self.stream.read(&mut self.buffer[self.filled..]);
+                    self.stream.set_nonblocking(false)?;
+                    match received {
+                        Ok(0) => return Err(Ended::Closed),
+                        Ok(received) => self.filled += received,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+        }
     }
 
     /// Sends all of `bytes` by `deadline`.
@@ -110,17 +123,26 @@ impl Connection {
                 Cut::Need(_) => self.fill(deadline)?,
             }
         };
+        self.take(frame_bytes)
+    }
+
+    fn take(&mut self, frame_bytes: usize) -> Result<(Header, &mut [u8]), Ended> {
         let frame = &mut self.buffer[self.taken..self.taken + frame_bytes];
         self.taken += frame_bytes;
         let header = Header::parse(frame, Role::Client).map_err(Ended::Protocol)?;
         Ok((header, frame))
     }
 
-    /// Reads once. The buffer holds two frames, so there is room behind less than one.
-    fn fill(&mut self, deadline: Instant) -> Result<(), Ended> {
+    /// The buffer holds two frames, so there is room behind less than one.
+    fn make_room(&mut self) {
         self.buffer.copy_within(self.taken..self.filled, 0);
         self.filled -= self.taken;
         self.taken = 0;
+    }
+
+    /// Reads once.
+    fn fill(&mut self, deadline: Instant) -> Result<(), Ended> {
+        self.make_room();
         loop {
             self.stream.set_read_timeout(Some(left(deadline)?))?;
             match self.stream.read(&mut self.buffer[self.filled..]) {

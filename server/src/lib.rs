@@ -8,8 +8,7 @@
 //! - [`shard`] is the engine: bytes and `now` in, bytes and deadlines out; no I/O.
 //! - [`handshakes`] does the slow work of logins beside the shards; [`mailbox`] brings results back,
 //!   each session with its [`owner`].
-//! - [`authority`] is what the node knows of its clients there, [`tickets`] the keys that let them resume, [`recoveries`] the way
-//!   of a proved recovery to the control thread.
+//! - [`authority`] is what the node knows of its clients there, [`tickets`] the keys that let them resume.
 //! - [`service`] executes what was verified. [`counters`] counts everything, [`clock`] is server time.
 //! - [`doctor`] says what this host allows. [`fatal`] is what ends the process, with its exit status.
 
@@ -28,7 +27,6 @@ pub mod shard;
 
 pub mod mailbox;
 pub mod owner;
-pub mod recoveries;
 
 pub mod authority;
 

@@ -24,6 +24,10 @@ pub const RECLAIM_COUNT_MAX: usize = 256;
 pub const REVOKE_COUNT_MAX: usize = 8192;
 /// How long an admin command waits for every shard to have erased the sessions of a revoked client, ms.
 pub const REVOKE_CONFIRM_MS: u64 = 10_000;
+/// Recoveries waiting to be recorded; beyond them clients ask again.
+pub const CLAIMS_COUNT_MAX: usize = 1024;
+/// Requests of one admin caller before others have their turn.
+pub const ADMIN_REQUESTS_PER_TURN_MAX: usize = 16;
 /// Bytes of an admin request, with its end of line.
 pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of an admin answer its caller takes.
@@ -36,10 +40,10 @@ pub const ADMIN_PEER_MS: u64 = 5_000;
 pub const ADMIN_LIST_COUNT_MAX: usize = 512;
 /// How long a started frame, or output that nobody reads, may stand still, ms.
 pub const STALL_MS: u64 = 10_000;
+/// How long what was handed to the socket may take to be taken by it, ms: a peer that reads slower is cut off.
+pub const SEND_MS_MAX: u64 = 30_000;
 /// How long a closed connection may take to hear of it, ms.
 pub const LINGER_MS: u64 = 1_000;
-/// Recoveries proved and not recorded yet, at most: clients ask again.
-pub const RECOVERY_COUNT_MAX: usize = 256;
 /// Ephemeral key pairs made in advance for renewals.
 pub const EPHEMERAL_COUNT_MAX: usize = 64;
 /// After how long a silence a connection gives back what it keeps between two reads, ms.

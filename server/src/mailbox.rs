@@ -56,11 +56,11 @@ pub enum Mail {
         /// Has room for every shard.
         confirm: Sender<usize>,
     },
-    /// What became of a recovery that this shard's session proved (SPEC §13.4).
-    Recovered {
-        /// The session.
+    /// A recovery was recorded, or was not (SPEC §13.4).
+    Recorded {
+        /// The session it was claimed by.
         key_id: u64,
-        /// The time at which it is authenticated; `None` when it was not recorded.
+        /// The time of its authentication from now on; `None` when it is to be erased (§13.4.3).
         authenticated_ms: Option<u64>,
     },
     /// Stop accepting, answer what was received, and end.

@@ -9,6 +9,7 @@ use mvt_server::{
     command, doctor,
     fatal::Fatal,
     keys, run,
+    store::StoreError,
 };
 
 #[global_allocator]
@@ -42,8 +43,14 @@ fn execute(command: Command) -> Result<(), Fatal> {
         Command::RotateTicketKey { target } => command::ask(&target, Request::RotateTicketKey {})?,
         Command::Audit { last, target } => command::ask(&target, Request::Audit { count: last })?,
         Command::CheckConfig { config } => {
-            let prepared = run::prepare(config.as_deref())?;
-            println!("ok: {} clients, {} shards", prepared.client_count(), prepared.shard_count());
+            match run::prepare(config.as_deref()) {
+                Ok(prepared) => {
+                    println!("ok: {} clients, {} shards", prepared.client_count(), prepared.shard_count());
+                }
+                // By the server that runs with it, which has checked it.
+                Err(Fatal::Store(StoreError::InUse { .. })) => println!("ok: the store is in use"),
+                Err(fatal) => return Err(fatal),
+            }
         }
         Command::Doctor => doctor::examine().iter().for_each(|finding| println!("{finding}")),
         Command::Run { config } => run::prepare(config.as_deref())?.serve()?,

@@ -14,7 +14,7 @@ use mvt_proto::{
 };
 
 use crate::{
-    clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys, recoveries::Recoveries,
+    admin::claims::Claims, clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys,
     registry::Unsealer, revocations::Revocations, tickets::TicketKeys,
 };
 
@@ -43,14 +43,14 @@ pub struct Node {
     pub clock: ServerClock,
     /// Who may log in; replaced as a whole.
     pub enrolment: ArcSwap<Enrolment>,
+    /// Recoveries to be recorded.
+    pub claims: Claims,
     /// Opens recovery secrets; `None` without a seal key.
     pub unsealer: Option<Unsealer>,
     /// What is void although it is genuine; replaced as a whole.
     pub revocations: ArcSwap<Revocations>,
     /// Opens RECOVERs.
     pub recovery_key: RecoveryKey,
-    /// Recoveries on their way to the control thread.
-    pub recoveries: Recoveries,
     /// Seals and opens tickets.
     pub tickets: TicketKeys,
     /// How often a RESUME or a RECOVER asked what is known of its client.
@@ -82,11 +82,11 @@ impl Node {
             idle_ms: config.limits.idle_ms,
             clock: ServerClock::start(),
             enrolment: ArcSwap::from_pointee(enrolment),
+            claims: Claims::new()
+                .map_err(|source| Fatal::Os { what: "cannot make the queue of recoveries", source })?,
             unsealer: None,
             revocations: ArcSwap::default(),
             recovery_key: RecoveryKey::new(reset_secret),
-            recoveries: Recoveries::new()
-                .map_err(|source| Fatal::Os { what: "cannot make a queue for recoveries", source })?,
             tickets: TicketKeys::none(),
             lookups: AtomicU64::new(0),
             identity: key_file.identity,

@@ -16,7 +16,7 @@ use signal_hook::{
 };
 
 use crate::{
-    admin::control::Control,
+    admin::{control::Control, listener::AdminListener},
     clock::ServerClock,
     config::{Config, Log, LogFormat, LogLevel},
     counters::Counters,
@@ -107,6 +107,8 @@ impl Running {
         let Prepared { config, node, registry, shard_count } = prepared;
         raise_open_files(config.limits.connections_max);
         let mechanism = Mechanism::choose(config.io.backend)?;
+        let admin = AdminListener::bind(&config.admin.socket)
+            .map_err(|source| Fatal::AdminSocket { path: config.admin.socket.clone(), source })?;
         let wanted = config.listen.tcp;
         let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
             .map_err(|source| Fatal::Listen { address: wanted, source })?;
@@ -142,7 +144,7 @@ impl Running {
             // A shard that cannot start aborts the process: see `spawn`.
             let _ = all_started.recv();
         }
-        let control = Control::start(&config.admin.socket, registry, node.clone(), mailboxes.clone())?;
+        let control = Control::start(admin, registry, node.clone(), mailboxes.clone())?;
         let backend = mechanism.name();
         tracing::info!(%address, backend, shards = shard_count, clients = node.enrolment.load().len(), "serving");
         let mut out = std::io::stdout();

@@ -39,7 +39,7 @@ fn drive(rig: &mut Rig, connections: &[ConnectionId], streams: &[Vec<u8>]) {
         while let Some(id) = rig.shard.next_dirty() {
             let mut output = Vec::new();
             rig.shard.take_output(id, &mut output, NOW_MS);
-            rig.shard.recycle(output);
+            rig.shard.sent(id, output);
         }
     }
 }

@@ -6,10 +6,11 @@ use mvt_proto::{
     Header, Limits, Suite,
     constants::{FIRST_USE_MS, SLOT_BITS},
     header::key_id,
+    schedule::GenerationKeys,
     secret::Secret,
     session::{ClientSession, Granted, ServerSession},
 };
-use mvt_server::shard::sessions::Sessions;
+use mvt_server::{owner::Owner, shard::sessions::Sessions};
 use proptest::prelude::*;
 
 const SLOT_MS: u64 = 1 << SLOT_BITS;
@@ -56,17 +57,16 @@ fn halves(id: u64, life_ms: u32, now_ms: u64) -> (ClientSession, ServerSession) 
         replay_window_bits: 64,
         ..Limits::DEFAULT
     };
-    let chain = || Secret::new([id as u8; 32]);
+    let keys = || GenerationKeys::derive(Secret::new([id as u8; 32]), id, 0);
     let granted = Granted {
         key_id: id,
         suite: Suite::Hs256,
         limits,
         server_time_ms: now_ms,
-        request_chain: chain(),
+        keys: keys(),
         lost_key: mvt_proto::lost::LostKey::new([1; 16]),
-        ticket: Vec::new(),
     };
-    (ClientSession::new(granted, now_ms), ServerSession::new(id, Suite::Hs256, limits, chain(), now_ms))
+    (ClientSession::new(granted, now_ms), ServerSession::new(id, Suite::Hs256, limits, keys(), now_ms))
 }
 
 /// One request by the rules of a turn; whether it was accepted.
@@ -97,7 +97,7 @@ proptest! {
                     let id = key_id(1, 0, number);
                     let (client, server) = halves(id, life_ms, now_ms);
                     let is_new = !model.contains_key(&id);
-                    prop_assert_eq!(sessions.insert(server, now_ms), is_new);
+                    prop_assert_eq!(sessions.insert(server, Owner::NOBODY, now_ms), is_new);
                     if is_new {
                         let life_ms = u64::from(life_ms);
                         model.insert(id, Life { client, origin_ms: now_ms, life_ms, is_used: false });
@@ -146,7 +146,7 @@ fn a_stop_of_minutes_is_made_good_in_pieces() {
         let life_ms = if number % 2 == 0 { 200_000 } else { 900_000 };
         let at_ms = START_MS + number * 12;
         let (mut client, server) = halves(key_id(1, 0, number), life_ms, at_ms);
-        assert!(sessions.insert(server, at_ms));
+        assert!(sessions.insert(server, Owner::NOBODY, at_ms));
         assert!(request(&mut sessions, key_id(1, 0, number), &mut client, at_ms + 1));
         sessions.sweep(PIECE, at_ms);
     }

@@ -175,7 +175,7 @@ impl Conversation {
         let request_header: [u8; 28] = frame[..28].try_into().expect("28 bytes");
         let fresh = session.check(header, now_ms);
         let authentic = session.open(fresh, frame).map_err(|_| Close)?;
-        match session.commit(authentic) {
+        match session.commit(authentic, now_ms) {
             Ok(exchange) => self.answer(exchange, &request_header, &tag_of(frame), now_ms),
             Err(refused) => {
                 let reason = refused.reason();

@@ -1,9 +1,7 @@
 //! The control thread: owns the store, executes commands, publishes to the node. The shards never wait for it.
 
 use std::{
-    io::{ErrorKind, Read, Write},
-    os::unix::net::UnixStream,
-    path::Path,
+    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,17 +14,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     admin::{
-        execute::{Host, ServerKeys, Unconfirmed, execute},
+        claims::Claim,
+        execute::{Host, ServerKeys, Unconfirmed, execute, record},
         listener::AdminListener,
         peer::Peer,
-        recovery::RecoveryDesk,
+        recorded::Recorded,
         request::{Answer, Request},
     },
     fatal::Fatal,
-    limits::{ADMIN_PEERS_MAX, REVOKE_CONFIRM_MS},
+    limits::{ADMIN_PEERS_MAX, ADMIN_REQUESTS_PER_TURN_MAX, CLAIMS_COUNT_MAX, REVOKE_CONFIRM_MS},
     mailbox::{Mail, Mailbox},
     node::Node,
-    registry::Registry,
+    registry::{Registry, RegistryError},
     revocations::Revocations,
     store::StoreError,
 };
@@ -39,49 +38,44 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 /// The control thread, running.
 #[derive(Debug)]
 pub struct Control {
-    waker: UnixStream,
+    node: Arc<Node>,
     is_stopping: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Control {
-    /// Listens at `path` and starts the thread.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// [`Fatal::AdminSocket`], [`Fatal::Os`].
+    /// [`Fatal::Os`].
     pub fn start(
-        path: &Path,
+        listener: AdminListener,
         registry: Registry,
         node: Arc<Node>,
         mailboxes: Arc<[Mailbox]>,
     ) -> Result<Self, Fatal> {
-        let listener = AdminListener::bind(path)
-            .map_err(|source| Fatal::AdminSocket { path: path.to_owned(), source })?;
-        let os = |source| Fatal::Os { what: "cannot start the control thread", source };
-        let (waker, waiter) = UnixStream::pair().map_err(os)?;
-        waiter.set_nonblocking(true).map_err(os)?;
         let is_stopping = Arc::<AtomicBool>::default();
-        let recoveries =
-            RecoveryDesk::new(node.recoveries.take_inbox().expect("one control thread for a node"));
         let mut desk = Desk {
             listener,
-            waiter,
             peers: Vec::new(),
             registry,
-            station: Station { node, mailboxes, owed: Vec::new() },
+            station: Station { node: node.clone(), mailboxes, owed: Vec::new() },
             is_stopping: is_stopping.clone(),
             pruned: Instant::now(),
-            recoveries,
+            is_troubled: false,
+            recorded: Recorded::default(),
         };
         let thread = thread::Builder::new().name("mvt-control".into());
-        let thread = thread.spawn(move || desk.serve()).map_err(os)?;
-        Ok(Self { waker, is_stopping, thread })
+        let thread = thread
+            .spawn(move || desk.serve())
+            .map_err(|source| Fatal::Os { what: "cannot start the control thread", source })?;
+        Ok(Self { node, is_stopping, thread })
     }
 
     /// Ends the thread: what was acknowledged is kept, the store is closed.
     pub fn stop(self) {
         self.is_stopping.store(true, Ordering::Release);
-        let _ = (&self.waker).write(&[1]);
+        self.node.claims.wake();
         let _ = self.thread.join();
     }
 }
@@ -89,13 +83,14 @@ impl Control {
 /// What the thread works with.
 struct Desk {
     listener: AdminListener,
-    waiter: UnixStream,
     peers: Vec<Peer>,
     registry: Registry,
     station: Station,
     is_stopping: Arc<AtomicBool>,
     pruned: Instant,
-    recoveries: RecoveryDesk,
+    /// Whether the trouble of the store was said.
+    is_troubled: bool,
+    recorded: Recorded,
 }
 
 impl Desk {
@@ -106,9 +101,7 @@ impl Desk {
             let now = Instant::now();
             self.accept(now);
             self.read_peers();
-            if let Err(error) = self.recoveries.record(&mut self.registry, &mut self.station) {
-                end::<()>(&error);
-            }
+            self.record_claims();
             self.peers.retain(|peer| !peer.is_done(now));
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
@@ -118,8 +111,8 @@ impl Desk {
     }
 
     fn wait(&self) {
-        let inbox = self.recoveries.waiter();
-        let mut waits = vec![PollFd::new(&self.waiter, PollFlags::IN), PollFd::new(inbox, PollFlags::IN)];
+        let claims = &self.station.node.claims;
+        let mut waits = vec![PollFd::new(claims.waiter(), PollFlags::IN)];
         if self.peers.len() < ADMIN_PEERS_MAX {
             waits.push(PollFd::new(self.listener.as_fd(), PollFlags::IN));
         }
@@ -127,8 +120,7 @@ impl Desk {
         let timeout = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
         // A signal or a passing shortage: the loop looks at everything anyway.
         let _ = poll(&mut waits, Some(&timeout));
-        let _ = (&self.waiter).read(&mut [0; 64]);
-        let _ = self.recoveries.waiter().read(&mut [0; 64]);
+        claims.rearm();
     }
 
     fn accept(&mut self, now: Instant) {
@@ -149,7 +141,8 @@ impl Desk {
         let Self { peers, registry, station, .. } = self;
         for peer in peers {
             peer.write();
-            while let Some(line) = peer.read() {
+            for _ in 0..ADMIN_REQUESTS_PER_TURN_MAX {
+                let Some(line) = peer.read() else { break };
                 let answer = match serde_json::from_slice::<Request>(&line) {
                     Ok(request) => {
                         execute(registry, station, peer.uid(), &request).unwrap_or_else(|error| end(&error))
@@ -160,8 +153,27 @@ impl Desk {
                         Answer::Refused { status: 2, text }
                     }
                 };
-                let line = serde_json::to_vec(&answer).expect("answers are plain data");
+                // Larger than a kit, which thus leaves nothing behind in memory that was outgrown.
+                let mut line = Vec::with_capacity(4096);
+                serde_json::to_writer(&mut line, &answer).expect("answers are plain data");
                 peer.answer(line, Instant::now());
+            }
+        }
+    }
+
+    fn record_claims(&mut self) {
+        for _ in 0..CLAIMS_COUNT_MAX {
+            let Some(claim) = self.station.node.claims.take() else { return };
+            let now_ms = self.station.now_ms();
+            if !self.recorded.allows(&claim.owner.client, now_ms) {
+                tracing::warn!(client = %claim.owner.client, "recovered too often of late");
+                self.station.tell_recorded(&claim, None);
+                continue;
+            }
+            match record(&mut self.registry, &mut self.station, claim) {
+                Ok(true) => self.recorded.note(claim.owner.client, now_ms),
+                Ok(false) => {}
+                Err(error) => end::<()>(&error),
             }
         }
     }
@@ -170,26 +182,34 @@ impl Desk {
         self.station.post_owed();
         self.station.node.tickets.tick(self.station.now_ms());
         match self.registry.follow() {
-            Ok(true) => self.station.publish(&self.registry),
-            Ok(false) => {}
+            Ok(is_changed) => {
+                self.is_troubled = false;
+                if is_changed {
+                    self.station.publish(&self.registry);
+                }
+            }
             Err(error) => self.note(&error),
         }
-        if now.duration_since(self.pruned) >= PRUNE_INTERVAL {
-            self.pruned = now;
-            match self.registry.prune(self.station.now_ms()) {
-                Ok(0) => {}
-                Ok(_) => self.station.publish(&self.registry),
-                Err(crate::registry::RegistryError::Store(error)) => self.note(&error),
-                Err(error) => tracing::error!(%error, "revocations that have run out stay"),
-            }
+        if now.duration_since(self.pruned) < PRUNE_INTERVAL {
+            return;
+        }
+        match self.registry.prune(self.station.now_ms()) {
+            // There may be more: at the next tick.
+            Ok(1..) => self.station.publish(&self.registry),
+            Ok(0) => self.pruned = now,
+            Err(RegistryError::Store(error)) => self.note(&error),
+            Err(error) => tracing::error!(%error, "revocations that have run out stay"),
         }
     }
 
-    fn note(&self, error: &StoreError) {
+    /// Trouble that may pass is said once.
+    fn note(&mut self, error: &StoreError) {
         if error.is_end() {
             end::<()>(error);
         }
-        tracing::warn!(%error, "the store");
+        if !std::mem::replace(&mut self.is_troubled, true) {
+            tracing::warn!(%error, "the store cannot be read or written");
+        }
     }
 }
 
@@ -200,7 +220,7 @@ fn end<T>(error: &StoreError) -> T {
 }
 
 /// The running node, as commands see it.
-pub(super) struct Station {
+struct Station {
     node: Arc<Node>,
     mailboxes: Arc<[Mailbox]>,
     /// Shards whose mailbox was full for too long, with what they are still to be told.
@@ -208,20 +228,16 @@ pub(super) struct Station {
 }
 
 impl Station {
+    /// Posts what is owed, in order for each shard.
     fn post_owed(&mut self) {
+        let mut is_full = vec![false; self.mailboxes.len()];
         for (shard, mail) in std::mem::take(&mut self.owed) {
-            if let Err(mail) = self.mailboxes[shard].post(mail) {
+            let refused = if is_full[shard] { Err(mail) } else { self.mailboxes[shard].post(mail) };
+            if let Err(mail) = refused {
+                is_full[shard] = true;
                 self.owed.push((shard, mail));
             }
         }
-    }
-}
-
-impl Station {
-    /// Tells a shard what became of a recovery, now or, when its mailbox is full, later.
-    pub(super) fn tell(&mut self, shard: usize, mail: Mail) {
-        self.owed.push((shard, mail));
-        self.post_owed();
     }
 }
 
@@ -259,6 +275,11 @@ impl Host for Station {
             }
         }
         Ok(())
+    }
+
+    fn tell_recorded(&mut self, claim: &Claim, authenticated_ms: Option<u64>) {
+        self.owed.push((claim.shard, Mail::Recorded { key_id: claim.key_id, authenticated_ms }));
+        self.post_owed();
     }
 
     fn rotate_ticket_key(&mut self) -> Result<u32, String> {

@@ -1,8 +1,11 @@
 //! One command on the registry, and what it makes the node do.
 
+use std::collections::BTreeSet;
+
 use mvt_proto::recovery::RecoveryKit;
 
 use crate::{
+    admin::claims::Claim,
     admin::request::{Answer, AuditView, ClientView, Kit, NewClient, Request},
     limits::ADMIN_LIST_COUNT_MAX,
     registry::{Actor, NewRecovery, Registry, RegistryError},
@@ -23,6 +26,9 @@ pub trait Host {
     /// # Errors
     /// When a shard did not confirm in time.
     fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed>;
+
+    /// Tells the shard of a claim that it was recorded, and since when its session is authenticated; or that it was not.
+    fn tell_recorded(&mut self, claim: &Claim, authenticated_ms: Option<u64>);
 
     /// Makes a new ticket key, which seals once every node had time to read it; gives its id.
     ///
@@ -67,6 +73,38 @@ pub fn execute(
     }
 }
 
+/// Records a recovery (SPEC §13.4.1). What the client had before is void up to a time that is read when nobody can log in with it
+/// any more; the session that claimed is put right after that time before the others are erased. True when it was recorded.
+///
+/// # Errors
+/// A [`StoreError`] after which nothing may be acknowledged any more.
+pub fn record(registry: &mut Registry, host: &mut dyn Host, claim: Claim) -> Result<bool, StoreError> {
+    let done = registry.begin_replacement(&claim.owner, &claim.new_public).and_then(|name| {
+        host.publish(registry);
+        let actor = Actor { uid: rustix::process::geteuid().as_raw(), now_ms: host.now_ms() };
+        registry.replace_key(actor, &name, claim.new_public)
+    });
+    host.publish(registry);
+    match done {
+        Ok((not_before_ms, revoked)) => {
+            host.tell_recorded(&claim, Some(not_before_ms + 1));
+            if let Err(Unconfirmed(shards)) = host.erase_sessions(revoked) {
+                tracing::error!(
+                    ?shards,
+                    "shards did not confirm that the sessions before a recovery are gone"
+                );
+            }
+            Ok(true)
+        }
+        Err(RegistryError::Store(error)) if error.is_end() => Err(error),
+        Err(error) => {
+            tracing::warn!(client = %claim.owner.client, %error, "a recovery was not recorded");
+            host.tell_recorded(&claim, None);
+            Ok(false)
+        }
+    }
+}
+
 /// Why a command is refused.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
@@ -76,6 +114,8 @@ enum Refusal {
     Client { name: String, text: &'static str },
     #[error("a recovery kit is made for one client at a time")]
     Kits,
+    #[error("no client is named")]
+    Nobody,
     #[error("{0}")]
     ServerKey(String),
     #[error("revoked and kept, but shards {0:?} did not confirm that its sessions are gone")]
@@ -176,6 +216,11 @@ fn revoke(
     uid: u32,
     names: &[String],
 ) -> Result<Answer, Refusal> {
+    let names: Vec<String> = names.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    if names.is_empty() {
+        return Err(Refusal::Nobody);
+    }
+    let names = names.as_slice();
     registry.withdraw(names)?;
     host.publish(registry);
     let actor = Actor { uid, now_ms: host.now_ms() };

@@ -4,9 +4,10 @@
 //! shards never wait for it.
 
 pub mod caller;
+pub mod claims;
 pub mod control;
 pub mod execute;
-mod listener;
+pub mod listener;
 mod peer;
-mod recovery;
+mod recorded;
 pub mod request;

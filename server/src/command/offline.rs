@@ -4,6 +4,7 @@ use mvt_proto::recovery::RecoveryKey;
 
 use crate::{
     admin::{
+        claims::Claim,
         execute::{Host, ServerKeys, Unconfirmed, execute},
         request::{Answer, Request},
     },
@@ -47,6 +48,8 @@ impl Host for Nobody {
     fn erase_sessions(&mut self, _: Revocations) -> Result<(), Unconfirmed> {
         Ok(())
     }
+
+    fn tell_recorded(&mut self, _: &Claim, _: Option<u64>) {}
 
     fn rotate_ticket_key(&mut self) -> Result<u32, String> {
         let id =

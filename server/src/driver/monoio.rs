@@ -224,7 +224,7 @@ async fn write(
             continue;
         }
         match write_all(&wire, &mut writer, buffer).await {
-            Some(returned) => station.shard.borrow_mut().recycle(returned),
+            Some(returned) => station.shard.borrow_mut().sent(id, returned),
             None => break,
         }
         wire.drained.set();

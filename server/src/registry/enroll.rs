@@ -1,9 +1,9 @@
 //! Enrolment of clients.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    registry::{Actor, Entry, Registry, RegistryError},
+    registry::{Actor, Entry, Registry, RegistryError, Urgency, said},
     store::{
         Write,
         file::Line,
@@ -25,7 +25,7 @@ impl Registry {
     ) -> Result<usize, RegistryError> {
         self.settle()?;
         let mut writes = Vec::new();
-        let (mut names, mut keys) = (HashMap::new(), HashMap::new());
+        let (mut names, mut keys) = (BTreeMap::new(), HashMap::new());
         for client in clients {
             if skip_known && self.knows(client) {
                 continue;
@@ -56,11 +56,8 @@ impl Registry {
         }
         let count = names.len();
         if count > 0 {
-            let what = match clients {
-                [client] => format!("enroll {}", client.name),
-                _ => format!("enroll {count} clients"),
-            };
-            self.put(actor, writes, what)?;
+            let what = said("enroll", names.into_keys().map(String::as_str));
+            self.put(actor, writes, what, Urgency::Usual)?;
         }
         Ok(count)
     }

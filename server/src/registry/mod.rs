@@ -18,7 +18,6 @@ use mvt_proto::{ClientId, constants::KEY_BYTES};
 
 pub use recover::{NewRecovery, Unsealer};
 pub use refusal::RegistryError;
-pub use replace::Replaced;
 pub use source::{init, open};
 
 use crate::{
@@ -33,6 +32,19 @@ use crate::{
         seal::SealKey,
     },
 };
+
+/// Names in one line of the audit; of the others it says how many.
+const NAMES_SAID_MAX: usize = 8;
+
+/// What the audit says of a command.
+fn said<'a>(command: &str, names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMES_SAID_MAX);
+    let names: Vec<_> = names.take(NAMES_SAID_MAX).collect();
+    match more {
+        0 => format!("{command} {}", names.join(" ")),
+        more => format!("{command} {} and {more} more", names.join(" ")),
+    }
+}
 
 /// Bounds of the registry.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +62,15 @@ pub struct Actor {
     pub uid: u32,
     /// Server time, ms.
     pub now_ms: u64,
+}
+
+/// What a change may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Urgency {
+    /// The room there is.
+    Usual,
+    /// And what was set aside.
+    MustFit,
 }
 
 /// A client as it stands.
@@ -213,9 +234,23 @@ impl Registry {
         if self.is_stale { self.reload() } else { Ok(()) }
     }
 
-    fn put(&mut self, actor: Actor, writes: Vec<Write>, what: String) -> Result<(), StoreError> {
+    fn put(
+        &mut self,
+        actor: Actor,
+        writes: Vec<Write>,
+        what: String,
+        urgency: Urgency,
+    ) -> Result<(), StoreError> {
         let audit = Audit { at_ms: actor.now_ms, uid: actor.uid, what };
-        let revision = match self.store.put(&writes, &to_value(&audit)) {
+        let mut done = self.store.put(&writes, &to_value(&audit));
+        if matches!(done, Err(StoreError::Full(_)))
+            && urgency == Urgency::MustFit
+            && self.store.spend_reserve()
+        {
+            tracing::warn!("no room to write: what was set aside for revocations is given back");
+            done = self.store.put(&writes, &to_value(&audit));
+        }
+        let revision = match done {
             Ok(revision) => revision,
             Err(error) => {
                 self.is_stale = true;

@@ -6,7 +6,7 @@ use mvt_proto::{constants::KEY_BYTES, secret::Secret};
 
 use crate::{
     enrolment::Client,
-    registry::{Actor, Registry, RegistryError},
+    registry::{Actor, Registry, RegistryError, Urgency},
     store::{
         StoreError, Write,
         record::{Recovery, State, recovery_key, to_value},
@@ -91,7 +91,7 @@ impl Registry {
         let place = Place { store_id: &self.store.store_id(), key: &key, serial };
         let recovery = Recovery { serial, sealed: seal_key.seal(place, &secret, nonce) };
         let write = Write { key, value: Some(to_value(&recovery)), expected };
-        self.put(actor, vec![write], format!("recover-kit {name}"))?;
+        self.put(actor, vec![write], format!("recover-kit {name}"), Urgency::Usual)?;
         Ok(NewRecovery { name: name.to_owned(), secret })
     }
 }

@@ -25,12 +25,6 @@ pub enum RegistryError {
     /// Revoked clients get nothing.
     #[error("{0}: revoked")]
     Revoked(String),
-    /// Revoked, or not enrolled: no recovery brings it back.
-    #[error("the client is barred")]
-    Barred,
-    /// The limit of recoveries.
-    #[error("the client recovered too often of late")]
-    RecoveredTooOften,
     /// The seal key is needed and is not there.
     #[error("recovery secrets are sealed under store.seal_key_file, and there is none")]
     NoSealKey,

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use mvt_proto::ClientId;
 
 use crate::{
-    registry::{Actor, Registry, RegistryError},
+    registry::{Actor, Registry, RegistryError, Urgency, said},
     revocations::Revocations,
     store::{
-        Write,
+        StoreError, Write,
         record::{FLOOR_KEY, Identity, Revocation, State, revocation_key, to_value},
     },
 };
@@ -25,7 +25,11 @@ impl Registry {
     /// # Errors
     /// `Unknown`: nothing was changed.
     pub fn withdraw(&mut self, names: &[String]) -> Result<(), RegistryError> {
-        self.settle()?;
+        match self.settle() {
+            // It is revoked in memory then, if there still is no room.
+            Ok(()) | Err(StoreError::Full(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
         names.iter().try_for_each(|name| self.find(name).map(|_| ()))?;
         for name in names {
             let id = ClientId::of_name(name);
@@ -52,11 +56,7 @@ impl Registry {
             writes.push(self.revocation_write(actor, &ClientId::of_name(name)));
         }
         writes.extend(self.make_room(names));
-        let what = match names {
-            [name] => format!("revoke {name}"),
-            names => format!("revoke {} clients", names.len()),
-        };
-        self.put(actor, writes, what)?;
+        self.put(actor, writes, said("revoke", names.iter().map(String::as_str)), Urgency::MustFit)?;
         for name in names {
             let id = ClientId::of_name(name);
             self.held.remove(&id);
@@ -140,7 +140,7 @@ impl Registry {
         let count = writes.len();
         if count > 0 {
             let actor = Actor { uid: rustix::process::geteuid().as_raw(), now_ms };
-            self.put(actor, writes, format!("forget {count} revocations that have run out"))?;
+            self.put(actor, writes, format!("forget {count} revocations that have run out"), Urgency::Usual)?;
         }
         Ok(count)
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mvt_proto::{Reject, constants::FIRST_USE_MS};
 
 use crate::{
-    limits::{LINGER_MS, STALL_MS, TRIM_MS},
+    limits::{LINGER_MS, SEND_MS_MAX, STALL_MS, TRIM_MS},
     shard::{
         batch::{Batch, Origin},
         whole_frame_bytes,
@@ -38,6 +38,8 @@ pub(super) struct Connection {
     pub(super) output: Vec<u8>,
     /// When output was last handed to the driver, or began to wait for it.
     output_since_ms: u64,
+    /// Since when the driver has had output of it that is not sent.
+    sending_since_ms: Option<u64>,
     pub(super) is_dirty: bool,
     /// Set once: when it began to close.
     closing_since_ms: Option<u64>,
@@ -55,6 +57,7 @@ impl Connection {
             carry_since_ms: now_ms,
             output: Vec::new(),
             output_since_ms: now_ms,
+            sending_since_ms: None,
             is_dirty: false,
             closing_since_ms: None,
             opened_ms: now_ms,
@@ -137,7 +140,14 @@ impl Connection {
         self.is_dirty = false;
         self.output_since_ms = now_ms;
         std::mem::swap(&mut self.output, spare);
+        if !spare.is_empty() {
+            self.sending_since_ms.get_or_insert(now_ms);
+        }
         self.is_closing()
+    }
+
+    pub(super) const fn note_sent(&mut self) {
+        self.sending_since_ms = None;
     }
 
     /// Gives back memory that a connection which has been silent for a while does not need.
@@ -148,16 +158,17 @@ impl Connection {
         }
     }
 
-    /// Whether some deadline has passed: half a frame, output nobody reads, a login nobody finishes, silence.
+    /// Whether some deadline has passed: half a frame, output nobody reads or reads too slowly, a login nobody finishes, silence.
     pub(super) fn is_overdue(&self, now_ms: u64, idle_ms: u64) -> bool {
         let since = |then: u64| now_ms.saturating_sub(then);
         let half_a_frame = !self.carry.is_empty() && since(self.carry_since_ms) > STALL_MS;
         let unread = !self.output.is_empty() && since(self.output_since_ms) > STALL_MS;
+        let too_slow = self.sending_since_ms.is_some_and(|then| since(then) > SEND_MS_MAX);
         let silent = match self.verified_ms {
             Some(then) => since(then) > idle_ms,
             None => since(self.opened_ms) > FIRST_USE_MS,
         };
-        half_a_frame || unread || silent
+        half_a_frame || unread || too_slow || silent
     }
 
     /// Whether it has been closing for longer than the peer gets to hear of it.

@@ -53,7 +53,7 @@ impl Shard {
                     }
                 }
                 Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
-                Mail::Recovered { key_id, authenticated_ms } => {
+                Mail::Recorded { key_id, authenticated_ms } => {
                     self.conclude_recovery(key_id, authenticated_ms, now_ms);
                 }
                 Mail::Shutdown => is_shutdown = true,

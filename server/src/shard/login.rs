@@ -87,7 +87,7 @@ impl Shard {
         match entrance {
             Entrance::Login => self.counters.logins.add(1),
             Entrance::Resume => self.counters.resumes.add(1),
-            Entrance::Recovery { new_public } => self.recovering.begin(key_id, owner.client, new_public),
+            Entrance::Recovery { new_public } => self.recovering.begin(key_id, owner, new_public),
         }
         self.counters.sessions_opened.add(1);
         self.spares.lend(&mut connection.output).extend_from_slice(&admitted.answer);

@@ -187,7 +187,7 @@ impl Shard {
     }
 
     /// Swaps the output of `id` with `spare`, an empty buffer, best one without memory; true when the connection is to be
-    /// closed after it. [`Shard::recycle`] takes the buffer back.
+    /// closed after it. [`Shard::sent`] takes the buffer back.
     pub fn take_output(&mut self, id: ConnectionId, spare: &mut Vec<u8>, now_ms: u64) -> bool {
         debug_assert!(spare.is_empty());
         match self.connections.get_mut(id) {
@@ -196,8 +196,11 @@ impl Shard {
         }
     }
 
-    /// Takes back the memory of output that was sent.
-    pub fn recycle(&mut self, mut buffer: Vec<u8>) {
+    /// The output of `id` that was taken is sent, or given up; takes back its memory.
+    pub fn sent(&mut self, id: ConnectionId, mut buffer: Vec<u8>) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.note_sent();
+        }
         buffer.clear();
         self.spares.put(buffer);
     }

@@ -1,17 +1,17 @@
 //! Sessions of recoveries that are not recorded yet: their requests are answered ERR PENDING (SPEC §13.4).
 
 use hashbrown::HashMap;
-use mvt_proto::{ClientId, constants::KEY_BYTES};
+use mvt_proto::constants::KEY_BYTES;
 
 use crate::{
+    admin::claims::Claim,
     owner::Owner,
-    recoveries::Proved,
     shard::{Shard, batch::Origin, index::Place},
 };
 
 #[derive(Debug)]
 struct Unrecorded {
-    client: ClientId,
+    owner: Owner,
     new_public: [u8; KEY_BYTES],
     /// The control thread has it.
     is_posted: bool,
@@ -26,8 +26,8 @@ pub(super) struct Recovering {
 }
 
 impl Recovering {
-    pub(super) fn begin(&mut self, key_id: u64, client: ClientId, new_public: [u8; KEY_BYTES]) {
-        let unrecorded = Unrecorded { client, new_public, is_posted: false, origin: None };
+    pub(super) fn begin(&mut self, key_id: u64, owner: Owner, new_public: [u8; KEY_BYTES]) {
+        let unrecorded = Unrecorded { owner, new_public, is_posted: false, origin: None };
         self.by_key_id.insert(key_id, unrecorded);
     }
 
@@ -53,9 +53,10 @@ impl Shard {
         let Some(unrecorded) = self.recovering.by_key_id.get_mut(&key_id) else { return };
         unrecorded.origin = Some(origin);
         if !unrecorded.is_posted {
-            let Unrecorded { client, new_public, .. } = *unrecorded;
-            let proved = Proved { shard: self.index, key_id, client, new_public };
-            unrecorded.is_posted = self.node.recoveries.post(proved);
+            let Unrecorded { owner, new_public, .. } = *unrecorded;
+            let claim = Claim { shard: self.index, key_id, owner, new_public };
+            // Where the queue is full, the client's next request tries again.
+            unrecorded.is_posted = self.node.claims.post(claim).is_ok();
         }
     }
 
@@ -68,7 +69,7 @@ impl Shard {
         let Some(place) = self.sessions.find(key_id) else { return };
         match authenticated_ms {
             Some(authenticated_ms) => {
-                let owner = Owner { client: unrecorded.client, authenticated_ms };
+                let owner = Owner { authenticated_ms, ..unrecorded.owner };
                 self.sessions.cold_mut(place).owner = owner;
                 self.counters.recoveries.add(1);
                 if let Some(origin) = unrecorded.origin {

@@ -1,4 +1,4 @@
-//! Erasing the sessions of revoked clients, a bounded number at a time (SPEC §12.2.1).
+//! Sessions that end by what the control thread decided (SPEC §12.2.1, §13.4): a bounded number at a time.
 //!
 //! The node's snapshot refuses a revoked owner before the shard is told, so no session of it is kept any more: those that
 //! stood when the scan began are all there are, wherever new ones are put.

@@ -76,6 +76,11 @@ pub trait Store: Send + std::fmt::Debug {
     /// [`StoreError`].
     fn audit(&mut self, count_max: usize) -> Result<Vec<(Revision, Vec<u8>)>, StoreError>;
 
+    /// Gives back the room set aside for changes that must not fail for want of it; false when there is none to give.
+    fn spend_reserve(&mut self) -> bool {
+        false
+    }
+
     /// A name of this store that no other has, to which sealed records are bound.
     fn store_id(&self) -> [u8; 16];
 }

@@ -1,12 +1,15 @@
 //! The embedded engine: one file, one process, on redb.
 
 use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use mvt_sys::keystore::sync_directory_of;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use rustix::fs::FallocateFlags;
 
 use crate::store::{
     Record, Revision, Snapshot, Store, StoreError, Write,
@@ -24,14 +27,66 @@ const ABOUT_KEY: &str = "store";
 /// The whole store fits the memory of the process anyway: this is only redb's own copy.
 const CACHE_BYTES: usize = 16 << 20;
 
-/// Opens what the database writes to; again after the disk was full, because redb ends with the first error.
-pub type Medium = Box<dyn Fn() -> Result<Disk, StoreError> + Send>;
+/// What the database writes to.
+pub trait Medium: Send {
+    /// Opens it; again after it was full, because redb ends with the first error.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn open(&self) -> Result<Disk, StoreError>;
+
+    /// Gives back the room set aside for revocations; false when there is none to give.
+    fn spend_reserve(&self) -> bool;
+}
+
+/// Bytes set aside for revocations on a full disk, in a file of their own: each takes a few pages of 4 KiB, which later ones reuse.
+const RESERVE_BYTES: u64 = 512 * 1024;
+
+/// A file, with its reserve beside it.
+struct FileMedium {
+    path: PathBuf,
+    reserve: PathBuf,
+    trouble: Arc<Trouble>,
+}
+
+impl FileMedium {
+    fn new(path: &Path, trouble: Arc<Trouble>) -> Self {
+        let mut reserve = path.as_os_str().to_owned();
+        reserve.push(".reserve");
+        let medium = Self { path: path.to_owned(), reserve: reserve.into(), trouble };
+        if let Err(error) = medium.set_aside() {
+            tracing::warn!(path = %medium.reserve.display(), %error, "no room is set aside for revocations");
+        }
+        medium
+    }
+
+    fn set_aside(&self) -> std::io::Result<()> {
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.reserve)?;
+        let set_aside = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, RESERVE_BYTES);
+        if set_aside.is_err() {
+            // Part of it would be there for nothing.
+            let _ = std::fs::remove_file(&self.reserve);
+        }
+        Ok(set_aside?)
+    }
+}
+
+impl Medium for FileMedium {
+    fn open(&self) -> Result<Disk, StoreError> {
+        Ok(Disk::new(disk::open(&self.path)?.0, self.trouble.clone()))
+    }
+
+    fn spend_reserve(&self) -> bool {
+        std::fs::remove_file(&self.reserve).is_ok()
+    }
+}
 
 /// An open store.
 pub struct RedbStore {
     path: PathBuf,
     store_id: [u8; 16],
-    medium: Medium,
+    medium: Box<dyn Medium>,
     trouble: Arc<Trouble>,
     /// None after the disk was full, until the next call.
     database: Option<Database>,
@@ -100,10 +155,7 @@ impl RedbStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (_, preamble) = disk::open(path)?;
         let trouble = Arc::<Trouble>::default();
-        let medium: Medium = {
-            let (path, trouble) = (path.to_owned(), trouble.clone());
-            Box::new(move || Ok(Disk::new(disk::open(&path)?.0, trouble.clone())))
-        };
+        let medium = Box::new(FileMedium::new(path, trouble.clone()));
         Self::open_on(path, preamble.store_id, trouble, medium)
     }
 
@@ -115,7 +167,7 @@ impl RedbStore {
         path: &Path,
         store_id: [u8; 16],
         trouble: Arc<Trouble>,
-        medium: Medium,
+        medium: Box<dyn Medium>,
     ) -> Result<Self, StoreError> {
         let mut store = Self { path: path.to_owned(), store_id, medium, trouble, database: None };
         let (_, id) = store.read(|transaction| {
@@ -133,7 +185,7 @@ impl RedbStore {
     fn database(&mut self) -> Result<&Database, StoreError> {
         if self.database.is_none() {
             self.trouble.forgive_full();
-            let backend = (self.medium)()?;
+            let backend = self.medium.open()?;
             if backend.len().is_ok_and(|length| length == 0) {
                 let text = "nothing behind its first page".into();
                 return Err(StoreError::Corrupted { path: self.path.clone(), text });
@@ -255,6 +307,10 @@ impl Store for RedbStore {
             lines.reverse();
             Ok(lines)
         })
+    }
+
+    fn spend_reserve(&mut self) -> bool {
+        self.medium.spend_reserve()
     }
 
     fn store_id(&self) -> [u8; 16] {

@@ -1,6 +1,8 @@
 //! A real server process on a loopback port, and a client that can also misbehave.
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod resuming;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -56,6 +58,20 @@ impl Server {
         })
     }
 
+    /// The same, with `program` and its arguments before the server's command line; the process is still the server's.
+    pub fn start_under(config: &str, program: &[&str]) -> Self {
+        Self::start_with(config, |path| {
+            let mut command = Command::new(program[0]);
+            command.args(&program[1..]).arg(env!("CARGO_BIN_EXE_mvt-server"));
+            spawn_by(command, path)
+        })
+    }
+
+    /// Waits for its end; its exit status.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.process.wait().expect("ended").code()
+    }
+
     fn start_with(config: &str, spawn: impl Fn(&Path) -> (Child, String)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path();
@@ -70,6 +86,30 @@ impl Server {
         let (process, line) = spawn(path);
         let (address, backend) = read_ready(&line, path);
         Self { address, public_key, backend, process, folder }
+    }
+
+    /// Another server of the same name: same key file, same ring of ticket keys, same clients in a store of its own.
+    pub fn twin(&self, config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path();
+        for name in ["server.key", "client.key"] {
+            fs::copy(self.path(name), path.join(name)).expect("copied");
+        }
+        let client = keyfile::key_to_text(self.client_keys().identity.public());
+        assert!(mvt_server(path, &["enroll", "tester", &client]).status.success());
+        let ring = self.path("tickets.ring");
+        let text = format!(
+            "listen.tcp = \"127.0.0.1:0\"\nidentity.node_slot = 2\ntickets.ring_file = {ring:?}\n{config}"
+        );
+        fs::write(path.join("mvt.toml"), text).expect("written");
+        let (process, line) = spawn(path);
+        let (address, backend) = read_ready(&line, path);
+        Self { address, public_key: self.public_key, backend, process, folder }
+    }
+
+    /// Gives a command to the running server.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        mvt_server(self.folder.path(), &[arguments, &["--config", "mvt.toml"]].concat())
     }
 
     /// Kills the process and starts another on the same files: same keys, no memory.
@@ -208,6 +248,8 @@ pub fn random() -> Secret {
 pub struct Wire {
     pub stream: TcpStream,
     received: Vec<u8>,
+    /// CTL frames that came between the others.
+    pub controls: Vec<Vec<u8>>,
 }
 
 impl Wire {
@@ -215,15 +257,26 @@ impl Wire {
         let stream = TcpStream::connect(address).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream.set_nodelay(true).expect("set");
-        Self { stream, received: Vec::new() }
+        Self { stream, received: Vec::new(), controls: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("sent");
     }
 
-    /// The next frame; `None` when the server has closed.
+    /// The next frame that is no CTL; `None` when the server has closed.
     pub fn frame(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let frame = self.any_frame()?;
+            if frame[2] & 0x0f != mvt_proto::Kind::Ctl as u8 {
+                return Some(frame);
+            }
+            self.controls.push(frame);
+        }
+    }
+
+    /// The next frame; `None` when the server has closed.
+    pub fn any_frame(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Cut::Frame(length) = framer::cut(&self.received, Role::Client).expect("well formed") {
                 let rest = self.received.split_off(length);
@@ -271,7 +324,8 @@ pub fn judge(session: &mut ClientSession, pending: &Pending, frame: &mut [u8]) -
     match session.open_answer(pending, &header, frame, mvt_sys::clock::boottime_ms()) {
         Ok(Answer::Response { status, .. }) => Ok(status),
         Ok(Answer::Refused(reason)) => Err(format!("{reason:?}")),
-        Ok(Answer::Lost) => Err("Lost".into()),
+        Ok(Answer::Lost | Answer::Unready) => Err("Lost".into()),
+        Ok(Answer::Ended) => Err("Ended".into()),
         Err(Reject::BadTag) => Err("BadTag".into()),
         Err(reject) => Err(format!("not an answer: {reject:?}")),
     }

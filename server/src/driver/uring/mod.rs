@@ -139,8 +139,8 @@ impl Station {
     }
 
     fn take_sent(&mut self, line: LineId, buffer: Vec<u8>, is_whole: bool) {
-        self.shard.recycle(buffer);
         let Some(wire) = self.wires.get_mut(line) else { return };
+        self.shard.sent(wire.id, buffer);
         if !is_whole {
             // What else there is to say would not arrive either.
             wire.is_mute = true;

@@ -50,7 +50,6 @@ impl Station {
             self.ring.send(line, buffer);
             return;
         }
-        self.shard.recycle(buffer);
         wire.is_mute = is_last;
     }
 
