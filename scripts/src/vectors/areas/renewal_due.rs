@@ -15,6 +15,17 @@ pub(super) fn vectors() -> Vec<Vector> {
     vec![requests(), age(), not_due(), renewing(), erasing(), per_generation()]
 }
 
+/// A vector of one long script under one suite.
+fn one(
+    suite: u16,
+    name: &'static str,
+    property: &'static str,
+    start: u16,
+    script: impl Fn(Script) -> Script,
+) -> Vector {
+    script(Script::new(suite, start)).case(Vector::new(name, "§11.3.7", OP, property), "")
+}
+
 /// A request of a generation with a bad tag.
 fn forged(s: &Script, of: Known, flags: u8) -> Vec<u8> {
     let good = s.sealed(Request { of, counter: 77, stamp: 200, flags });
@@ -93,9 +104,9 @@ fn renewing() -> Vector {
 }
 
 fn erasing() -> Vector {
-    both(
+    one(
+        1,
         "renewal_bad_tags_end_a_session",
-        "§11.3.7",
         "2^14 bad tags of one generation end the session; one less does not.",
         0,
         |s| {
@@ -109,9 +120,9 @@ fn erasing() -> Vector {
 }
 
 fn per_generation() -> Vector {
-    both(
+    one(
+        2,
         "renewal_bad_tags_are_of_one_generation",
-        "§11.3.7",
         "Bad tags are counted for each held generation apart, control frames among them; frames of a generation that is not held for none.",
         7,
         |s| {
