@@ -55,7 +55,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("control", renewal::control),
     ("open_control", renewal::open_control),
     ("next_generation", renewal::next_generation),
-    ("take_offers", renewal::take_offers),
+    ("take_controls", renewal::take_controls),
     ("renewal", renewal::renewal),
     ("mac1", login::mac1),
     ("login", login::login),

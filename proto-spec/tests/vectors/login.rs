@@ -9,8 +9,6 @@ use mvt_proto::{
     schedule::{GenerationKeys, extract},
     secret::Secret,
     session::ClientSession,
-    slot::{SlotKey, SlotKeys},
-    suite::RequestKey,
 };
 use serde_json::{Value, json};
 

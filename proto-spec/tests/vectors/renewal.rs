@@ -4,10 +4,11 @@ use mvt_proto::{
     Header, Kind, Limits, Reject, Role,
     agreement::{self, Ephemeral},
     frame::control::{self, About, Control, Says},
+    header::key_id_of,
     lost::LostKey,
     schedule::{Exchanged, GenerationKeys},
     secret::Secret,
-    session::{ClientSession, Granted, Offering, ServerSession, Shared, Told},
+    session::{BadTags, ClientSession, Granted, Offering, ServerSession, Shared, Told},
 };
 use serde_json::{Value, json};
 
@@ -82,7 +83,7 @@ pub fn open_control(case: &Case) -> Outcome {
     read_control(case).unwrap_or_else(reject)
 }
 
-pub fn take_offers(case: &Case) -> Outcome {
+pub fn take_controls(case: &Case) -> Outcome {
     let granted = Granted {
         key_id: case.key_id(),
         suite: mvt_proto::Suite::Gcm256,
@@ -102,7 +103,9 @@ pub fn take_offers(case: &Case) -> Outcome {
             Ok(Told::Renewed) => json!({ "renewed": hex(&share) }),
             Ok(Told::Nothing) => json!("nothing"),
             Ok(Told::Broken) => json!("broken"),
-            Ok(Told::Ticket(_)) => json!("ticket"),
+            Ok(Told::Ticket(kept)) => {
+                json!({ "ticket": hex(&kept.ticket), "rs": hex(kept.resume_secret.expose()) })
+            }
             Err(reject) => json!(reject.name()),
         }
     };
@@ -170,7 +173,30 @@ impl Server {
         json!(hex(&frame))
     }
 
+    /// §11.2.1, with the limits as granted: a node may have lower ones.
+    fn is_due(&mut self, now_ms: u64, limits: &Limits) -> Value {
+        let session = self.session.as_mut().filter(|session| now_ms < session.deadline_ms());
+        let is_due = session.is_some_and(|session| {
+            session.advance(now_ms);
+            session.wants_offer(limits, now_ms)
+        });
+        json!(if is_due { "due" } else { "not due" })
+    }
+
+    /// Judges and counts (§11.3.7), as the shard does.
     fn judge(&mut self, now_ms: u64, frame: &mut [u8]) -> Result<(), Reject> {
+        let verdict = self.judge_one(now_ms, frame);
+        if matches!(verdict, Err(Reject::BadTag | Reject::Control))
+            && let Some(session) = &mut self.session
+            && key_id_of(frame) == session.key_id()
+            && session.note_bad_tag(u16::from_be_bytes([frame[12], frame[13]])) == BadTags::Erase
+        {
+            self.session = None;
+        }
+        verdict
+    }
+
+    fn judge_one(&mut self, now_ms: u64, frame: &mut [u8]) -> Result<(), Reject> {
         let header = Header::parse(frame, Role::Server)?;
         let session = self.session.as_mut().filter(|session| now_ms < session.deadline_ms());
         let is_control = header.kind == Kind::Ctl;
@@ -204,8 +230,15 @@ pub fn renewal(case: &Case) -> Outcome {
         if let Some(offer) = event.get("offer") {
             return server.offer(now_ms, offer);
         }
-        let mut frame = unhex(event["frame"].as_str().expect("hex"));
-        json!(server.judge(now_ms, &mut frame).map_or_else(Reject::name, |()| "accept"))
+        if event.get("is_due").is_some() {
+            return server.is_due(now_ms, &limits);
+        }
+        let frame = unhex(event["frame"].as_str().expect("hex"));
+        let mut verdict = "none";
+        for _ in 0..event.get("times").and_then(Value::as_u64).unwrap_or(1) {
+            verdict = server.judge(now_ms, &mut frame.clone()).map_or_else(Reject::name, |()| "accept");
+        }
+        json!(verdict)
     };
     json!({ "verdicts": case.list("events").iter().map(&mut judge).collect::<Vec<_>>() })
 }

@@ -7,6 +7,7 @@ use super::{
     x25519::KeyPair,
 };
 
+const MODE_BASE: u8 = 0;
 const MODE_PSK: u8 = 1;
 /// "KEM" ‖ 0x0020.
 const KEM_SUITE: &[u8] = b"KEM\x00\x20";
@@ -41,9 +42,9 @@ fn extract_and_expand(dh: &[u8; 32], kem_context: &[u8]) -> [u8; 32] {
 /// Pre-shared key, its id and the info of a context.
 #[derive(Debug, Clone, Copy)]
 pub struct Psk<'a> {
-    /// At least 32 bytes.
+    /// At least 32 bytes; empty, with its id, in mode Base.
     pub key: &'a [u8],
-    /// Not empty.
+    /// Not empty in mode PSK.
     pub id: &'a [u8],
     /// Of the application.
     pub info: &'a [u8],
@@ -101,7 +102,7 @@ fn export(aead: u16, exporter_secret: &[u8; 32], context: &[u8]) -> [u8; 32] {
     array(&labeled_expand(&suite, exporter_secret, "sec", context, 32))
 }
 
-/// RFC 9180 §5.1, `KeySchedule` in mode PSK: key, base nonce, exporter secret.
+/// RFC 9180 §5.1, `KeySchedule`: key, base nonce, exporter secret; mode PSK, or mode Base without a key.
 fn key_schedule(
     (aead, key_bytes): (u16, u16),
     shared_secret: &[u8; 32],
@@ -110,7 +111,8 @@ fn key_schedule(
     let suite = [SUITE, &aead.to_be_bytes()].concat();
     let psk_id_hash = labeled_extract(&suite, &[], "psk_id_hash", psk.id);
     let info_hash = labeled_extract(&suite, &[], "info_hash", psk.info);
-    let context = [[MODE_PSK].as_slice(), &psk_id_hash, &info_hash].concat();
+    let mode = if psk.key.is_empty() { MODE_BASE } else { MODE_PSK };
+    let context = [[mode].as_slice(), &psk_id_hash, &info_hash].concat();
     let secret = labeled_extract(&suite, shared_secret, "secret", psk.key);
     (
         labeled_expand(&suite, &secret, "key", &context, key_bytes),

@@ -24,11 +24,13 @@ pub fn drain_ms(d: u64) -> u64 {
     (2_000 + 4 * d).min(30_000)
 }
 
-/// What an OFFER told a client.
+/// What a control frame told a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// The next generation; a SHARE to send first, of form 1.
     Renewed(Vec<u8>),
+    /// A ticket, with the RS of its generation.
+    Ticket(Vec<u8>, [u8; 32]),
     /// Nothing new.
     Nothing,
     /// The session is erased (11.2.5, 11.2.6).
@@ -45,7 +47,7 @@ struct Held {
     keys: Schedule,
 }
 
-/// A client that gets OFFERs.
+/// A client that gets control frames.
 #[derive(Debug, Clone)]
 pub struct Client {
     key_id: u64,
@@ -53,6 +55,8 @@ pub struct Client {
     newest: Held,
     /// The generation before, and the OFFER that ended it.
     before: Option<(Held, Vec<u8>)>,
+    /// Generation of the newest ticket.
+    ticket_of: Option<u16>,
     is_broken: bool,
 }
 
@@ -60,7 +64,7 @@ impl Client {
     /// A client whose first generation is given; the ephemeral key serves every OFFER of form 1.
     pub fn new(key_id: u64, (number, keys): (u16, Schedule), origin: u64, ephemeral: KeyPair) -> Self {
         let newest = Held { number, origin, keys };
-        Self { key_id, ephemeral, newest, before: None, is_broken: false }
+        Self { key_id, ephemeral, newest, before: None, ticket_of: None, is_broken: false }
     }
 
     /// The newest generation.
@@ -73,7 +77,7 @@ impl Client {
         Self { ephemeral, ..self }
     }
 
-    /// Takes in an OFFER.
+    /// Takes in a control frame.
     pub fn told(&mut self, frame: &[u8]) -> Told {
         let told = if self.is_broken { Told::Refused } else { self.judge(frame) };
         self.is_broken |= told == Told::Broken;
@@ -84,12 +88,17 @@ impl Client {
         let number = Header::decode(frame).generation;
         let is_before = self.before.as_ref().is_some_and(|(before, _)| before.number == number);
         let held = if is_before { self.before.as_ref().expect("is there").0 } else { self.newest };
-        let Ok((header, Control::Offer(n, e_s))) = open_control(Role::Client, &held.keys, frame) else {
+        let Ok((header, control)) = open_control(Role::Client, &held.keys, frame) else {
             return Told::Refused;
         };
         if header.key_id != self.key_id || header.generation != held.number {
             return Told::Refused;
         }
+        let (n, e_s) = match control {
+            Control::Offer(n, e_s) => (n, e_s),
+            Control::Ticket(ticket) => return self.keep(held, ticket),
+            Control::Share(_) => unreachable!("not for a client"),
+        };
         if let Some((_, offer)) = self.before.as_ref().filter(|_| is_before) {
             return if offer == frame { Told::Nothing } else { Told::Broken };
         }
@@ -98,6 +107,15 @@ impl Client {
             return Told::Refused;
         }
         self.take(frame, header.timestamp, &n, e_s)
+    }
+
+    /// 11.1.3: the ticket of the greatest generation, and one for each (11.1.2).
+    fn keep(&mut self, held: Held, ticket: Vec<u8>) -> Told {
+        if self.ticket_of.is_some_and(|of| of >= held.number) {
+            return Told::Nothing;
+        }
+        self.ticket_of = Some(held.number);
+        Told::Ticket(ticket, held.keys.rs)
     }
 
     fn take(&mut self, frame: &[u8], origin: u64, n: &[u8; 32], e_s: Option<[u8; 32]>) -> Told {

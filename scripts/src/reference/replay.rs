@@ -18,6 +18,11 @@ impl Window {
         Self { bits, top: 0, accepted: BTreeSet::new() }
     }
 
+    /// One past the highest accepted counter.
+    pub fn top(&self) -> u64 {
+        self.top
+    }
+
     /// Tests a counter.
     pub fn test(&self, counter: u64) -> Result<(), Reject> {
         if counter < self.top {

@@ -17,6 +17,10 @@ use super::{
 /// What a session is granted, as far as it is judged here.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
+    /// Soft limit of requests.
+    pub renew_after_requests: u64,
+    /// Soft limit of age.
+    pub renew_after_ms: u64,
     /// Hard limit of requests.
     pub reject_after_requests: u64,
     /// Hard limit of age.
@@ -37,11 +41,12 @@ pub struct Generation {
     window: Window,
     last: Option<u64>,
     drained_at: Option<u64>,
+    bad_tags: u32,
 }
 
 impl Generation {
     fn new(number: u16, origin: u64, keys: Schedule, bits: u64) -> Self {
-        Self { number, origin, keys, window: Window::new(bits), last: None, drained_at: None }
+        Self { number, origin, keys, window: Window::new(bits), last: None, drained_at: None, bad_tags: 0 }
     }
 
     /// K_req of a request in this generation, derived from the start.
@@ -122,13 +127,46 @@ impl Session {
         Some(frame)
     }
 
+    /// Whether a recorded request calls for an OFFER at `now`, new or once more (11.2.1 to 11.2.3); nothing is spread.
+    pub fn is_due(&mut self, now: u64) -> bool {
+        self.expire(now);
+        let Some(current) = self.current.as_ref() else { return false };
+        if self.offered.is_some() {
+            return true;
+        }
+        let soft = current.window.top() >= self.bounds.renew_after_requests
+            || now >= current.origin + self.bounds.renew_after_ms
+            || current.bad_tags >= 1 << 10;
+        soft && self.draining.is_none() && current.number < u16::MAX
+    }
+
+    /// 11.3.7.
+    fn count_bad_tag(&mut self, number: u16) {
+        let offered = self.offered.as_mut().and_then(|offered| offered.generation.as_mut());
+        let held = [self.current.as_mut(), self.draining.as_mut(), offered];
+        let generation = held.into_iter().flatten().find(|generation| generation.number == number);
+        let Some(generation) = generation else { return };
+        generation.bad_tags += 1;
+        if generation.bad_tags >= 1 << 14 {
+            (self.current, self.draining, self.offered) = (None, None, None);
+        }
+    }
+
+    /// Judges a frame received at `now`, which is not before the origin, and counts it if its tag is bad.
+    pub fn judge(&mut self, now: u64, frame: &[u8]) -> Result<(), Reject> {
+        let verdict = self.judge_one(now, frame);
+        if let Err(Reject::BadTag) = verdict {
+            self.count_bad_tag(Header::decode(frame).generation);
+        }
+        verdict
+    }
+
     fn next(&self, current: &Generation, origin: u64, gs: [u8; 32]) -> Generation {
         let number = current.number + 1;
         Generation::new(number, origin, schedule(gs, self.key_id, number), self.bounds.window_bits)
     }
 
-    /// Judges a frame received at `now`, which is not before the origin.
-    pub fn judge(&mut self, now: u64, frame: &[u8]) -> Result<(), Reject> {
+    fn judge_one(&mut self, now: u64, frame: &[u8]) -> Result<(), Reject> {
         self.expire(now);
         let Parsed::Frame(header, _) = parse(Role::Server, frame)? else { return Err(Reject::Length) };
         if header.kind == Header::of("CTL").kind {
@@ -175,7 +213,11 @@ impl Session {
         let held = [self.current.as_ref(), self.draining.as_ref()];
         let generation = held.into_iter().flatten().find(|generation| generation.number == header.generation);
         let keys = generation.filter(|_| header.key_id == self.key_id).ok_or(Reject::Control)?.keys;
-        let (header, control) = open_control(Role::Server, &keys, frame)?;
+        let opened = open_control(Role::Server, &keys, frame);
+        if opened.is_err() {
+            self.count_bad_tag(header.generation);
+        }
+        let (header, control) = opened?;
         let Control::Share(e_c) = control else { return Err(Reject::Control) };
         if self.share.as_deref() == Some(frame) {
             return Ok(());

@@ -131,6 +131,8 @@ impl ClientSession {
     }
 
     fn take_ticket(&mut self, header: &Header, frame: &mut [u8]) -> Result<Told, Reject> {
+        // §11.1.3: the ticket of the greatest generation stays.
+        let is_late = header.generation != self.current.number && self.current.resume.is_none();
         let of = match &mut self.previous {
             Some(previous) if previous.generation.number == header.generation => &mut previous.generation,
             _ if self.current.number == header.generation => &mut self.current,
@@ -140,7 +142,8 @@ impl ClientSession {
             return Err(Reject::Control);
         };
         let ticket = *ticket;
-        let kept = of.resume.take().map(|resume_secret| Kept { ticket, resume_secret, suite: self.suite });
+        let secret = of.resume.take().filter(|_| !is_late);
+        let kept = secret.map(|resume_secret| Kept { ticket, resume_secret, suite: self.suite });
         Ok(kept.map_or(Told::Nothing, Told::Ticket))
     }
 

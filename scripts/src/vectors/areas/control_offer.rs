@@ -16,13 +16,14 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-const OP: &str = "take_offers";
+pub(super) const OP: &str = "take_controls";
 
 /// OFFERs to a client, each with what it tells.
 #[derive(Clone)]
-struct Talk {
+pub(super) struct Talk {
     first: u16,
-    client: Client,
+    /// The client itself.
+    pub(super) client: Client,
     frames: Vec<Vec<u8>>,
     told: Vec<Value>,
 }
@@ -33,7 +34,7 @@ fn ephemeral() -> KeyPair {
 
 impl Talk {
     /// A client that took its generation from OFFERs of 1 s each.
-    fn in_generation(number: u16) -> Self {
+    pub(super) fn in_generation(number: u16) -> Self {
         let mut talk = Self::from(0);
         for step in 1..=u64::from(number) {
             talk = talk.offered(ORIGIN + step * 1_000, step.is_multiple_of(8).then(e_s), true);
@@ -55,15 +56,16 @@ impl Talk {
         seal_control(&keys.ctls, header, &Control::Offer(key("N"), e_s).payload())
     }
 
-    fn offered(self, stamp: u64, e_s: Option<[u8; 32]>, is_taken: bool) -> Self {
+    pub(super) fn offered(self, stamp: u64, e_s: Option<[u8; 32]>, is_taken: bool) -> Self {
         let frame = self.offer(stamp, e_s);
         let told = if is_taken { "renewed" } else { "control" };
         self.frame(&frame, told)
     }
 
-    fn frame(mut self, frame: &[u8], verdict: &str) -> Self {
+    pub(super) fn frame(mut self, frame: &[u8], verdict: &str) -> Self {
         let told = match self.client.told(frame) {
             Told::Renewed(share) => ("renewed", json!({ "renewed": encode(&share) })),
+            Told::Ticket(ticket, rs) => ("ticket", json!({ "ticket": encode(&ticket), "rs": encode(&rs) })),
             Told::Nothing => ("nothing", json!("nothing")),
             Told::Broken => ("broken", json!("broken")),
             Told::Refused => ("control", json!("control")),
@@ -74,7 +76,7 @@ impl Talk {
         self
     }
 
-    fn case(self, vector: Vector, comment: &str) -> Vector {
+    pub(super) fn case(self, vector: Vector, comment: &str) -> Vector {
         let frames: Vec<String> = self.frames.iter().map(|frame| encode(frame)).collect();
         let (generation, keys) = self.client.newest();
         let inputs = json!({
@@ -94,7 +96,7 @@ fn e_s() -> [u8; 32] {
     KeyPair::new(key("e_s")).public
 }
 
-const NOW: u64 = ORIGIN + 600_000;
+pub(super) const NOW: u64 = ORIGIN + 600_000;
 
 pub(super) fn vectors() -> Vec<Vector> {
     vec![taken(), again(), different(), form(), time(), newest(), tampered(), points()]

@@ -3,6 +3,7 @@
 mod answer;
 mod control;
 mod control_offer;
+mod control_ticket;
 mod frame;
 mod key;
 mod login;
@@ -15,6 +16,7 @@ mod recover_client;
 mod recover_server;
 mod renewal;
 mod renewal_drain;
+mod renewal_due;
 mod renewal_script;
 mod renewal_share;
 mod replay;
@@ -53,8 +55,10 @@ pub(super) fn all() -> Vec<Vector> {
         renewal::vectors(),
         renewal_share::vectors(),
         renewal_drain::vectors(),
+        renewal_due::vectors(),
         control::vectors(),
         control_offer::vectors(),
+        control_ticket::vectors(),
         ticket::vectors(),
         resume::vectors(),
         resume_server::vectors(),

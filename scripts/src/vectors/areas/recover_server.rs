@@ -219,6 +219,7 @@ fn keyed() -> Vector {
         sent(Client { recovery_public: server().public, ..client() }),
         "recovery",
     )
+    .reject("mode Base", context_of(Psk { key: &[], id: &[], info: &info }), "recovery")
     .reject("another client id", context_of(Psk { key: &secret, id: &[9; 16], info: &info }), "recovery")
     .reject("another static key", context_of(Psk { key: &secret, id: &id, info: &foreign }), "recovery")
     .reject(

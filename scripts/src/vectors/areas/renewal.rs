@@ -37,6 +37,22 @@ fn commits() -> Vec<Vector> {
                 .sent(150, 2, 150, ACK, "accept")
         },
     );
+    let ack = both(
+        "renewal_ack_changes_nothing_once_committed",
+        "§11.3.2",
+        "ack on a request of the current or the draining generation changes nothing.",
+        2,
+        |s| {
+            let old = s.newest;
+            s.sent(20, 1, 20, ACK, "accept")
+                .offered(100)
+                .sent_of(old, 110, 2, 110, ACK, "accept")
+                .sent(120, 0, 120, ACK, "accept")
+                .sent_of(old, 130, 3, 130, ACK, "accept")
+                .sent(140, 1, 140, ACK, "accept")
+                .sent_of(old, 150, 3, 130, ACK, "replay")
+        },
+    );
     let stale = both(
         "renewal_commits_by_a_stale_request",
         "§11.3.2",
@@ -71,7 +87,7 @@ fn commits() -> Vec<Vector> {
             s.sent(9_020, 1, 9_020, 0, "accept")
         },
     );
-    vec![use_, stale, nothing, chain]
+    vec![use_, ack, stale, nothing, chain]
 }
 
 fn not_commits() -> Vec<Vector> {

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 pub(super) const OP: &str = "renewal";
 /// Hard limit of requests in every script.
 pub(super) const LIMIT: u64 = 5000;
+/// Soft limit of age in every script.
+pub(super) const SOFT_MS: u64 = 600_000;
 /// Hard limit of age in every script.
 pub(super) const HARD_MS: u64 = 900_000;
 /// From renewal to renewal on the way to a later generation.
@@ -83,7 +85,13 @@ impl Script {
     /// A session whose first generation is any, and was used at once.
     pub(super) fn from(suite: u16, first: u16, origin: u64) -> Self {
         let kind = Suite::of(suite.into()).expect("a suite");
-        let bounds = Bounds { reject_after_requests: LIMIT, reject_after_ms: HARD_MS, window_bits: 64 };
+        let bounds = Bounds {
+            renew_after_requests: LIMIT / 2,
+            renew_after_ms: SOFT_MS,
+            reject_after_requests: LIMIT,
+            reject_after_ms: HARD_MS,
+            window_bits: 64,
+        };
         let gs = key("gs of a renewal");
         let session = Session::new(kind, KEY_ID, bounds, (first, gs, origin), origin);
         let newest = Known { number: first, origin, keys: schedule(gs, KEY_ID, first) };
@@ -125,6 +133,26 @@ impl Script {
         assert_eq!(given, verdict, "event {} of a script, at {at}", self.events.len());
         self.events.push(json!({ "at": self.base + at, "frame": encode(frame) }));
         self.verdicts.push(json!(verdict));
+        self
+    }
+
+    /// The same frame received `times` times at once, on as many connections as it takes; the last one's verdict counts.
+    pub(super) fn repeated(mut self, at: u64, frame: &[u8], times: u32, verdict: &str) -> Self {
+        let mut given = "";
+        for _ in 0..times {
+            given = self.session.judge(self.base + at, frame).map_or_else(Reject::name, |()| "accept");
+        }
+        assert_eq!(given, verdict, "event {} of a script, at {at}", self.events.len());
+        self.events.push(json!({ "at": self.base + at, "frame": encode(frame), "times": times }));
+        self.verdicts.push(json!(verdict));
+        self
+    }
+
+    /// Whether a recorded request calls for an OFFER.
+    pub(super) fn due(mut self, at: u64, is_due: bool) -> Self {
+        assert_eq!(self.session.is_due(self.base + at), is_due, "at {at}");
+        self.events.push(json!({ "at": self.base + at, "is_due": {} }));
+        self.verdicts.push(json!(if is_due { "due" } else { "not due" }));
         self
     }
 
@@ -210,7 +238,7 @@ impl Script {
             "limits": {
                 "renew_after_requests": LIMIT / 2,
                 "reject_after_requests": LIMIT,
-                "renew_after_ms": 600_000,
+                "renew_after_ms": SOFT_MS,
                 "reject_after_ms": HARD_MS,
             },
             "bits": 64,

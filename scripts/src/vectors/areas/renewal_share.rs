@@ -43,7 +43,7 @@ fn shares() -> Vec<Vector> {
     let same = both(
         "renewal_share_again_changes_nothing",
         "§11.2.6",
-        "The same SHARE again changes nothing, before the commit or after.",
+        "The same SHARE again changes nothing, before the commit or after, until its generation has drained.",
         15,
         |s| {
             s.offered(100)
@@ -53,6 +53,9 @@ fn shares() -> Vec<Vector> {
                 .shared(130, "accept")
                 .sent(140, 0, 120, ACK, "replay")
                 .sent(141, 1, 141, 0, "accept")
+                .shared(2_199, "accept")
+                .shared(2_200, "control")
+                .sent(2_201, 2, 2_201, 0, "accept")
         },
     );
     let other = both(

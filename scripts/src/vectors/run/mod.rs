@@ -48,7 +48,7 @@ const OPERATIONS: [Operation; 41] = [
     ("next_generation", renewals::next_generation),
     ("control", renewals::control),
     ("open_control", renewals::open_control_frame),
-    ("take_offers", renewals::take_offers),
+    ("take_controls", renewals::take_controls),
     ("renewal", renewals::renewal),
     ("client_id", tickets::client_id),
     ("ring", tickets::ring),

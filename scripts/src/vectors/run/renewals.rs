@@ -75,7 +75,7 @@ pub(super) fn open_control_frame(inputs: Inputs<'_>) -> Outcome {
     }))
 }
 
-pub(super) fn take_offers(inputs: Inputs<'_>) -> Outcome {
+pub(super) fn take_controls(inputs: Inputs<'_>) -> Outcome {
     let first = (inputs.number("generation")?, keys(&inputs)?);
     let ephemeral = pair(&inputs, "client_ephemeral_private")?;
     let mut client = Client::new(inputs.key_id("key_id")?, first, inputs.number("origin")?, ephemeral);
@@ -86,6 +86,7 @@ pub(super) fn take_offers(inputs: Inputs<'_>) -> Outcome {
         }
         told.push(match client.told(&frame) {
             Told::Renewed(share) => json!({ "renewed": encode(&share) }),
+            Told::Ticket(ticket, rs) => json!({ "ticket": encode(&ticket), "rs": encode(&rs) }),
             Told::Nothing => json!("nothing"),
             Told::Broken => json!("broken"),
             Told::Refused => json!("control"),
@@ -98,6 +99,8 @@ pub(super) fn take_offers(inputs: Inputs<'_>) -> Outcome {
 pub(super) fn renewal(inputs: Inputs<'_>) -> Outcome {
     let limits = inputs.object("limits")?;
     let bounds = Bounds {
+        renew_after_requests: limits.number("renew_after_requests")?,
+        renew_after_ms: limits.number("renew_after_ms")?,
         reject_after_requests: limits.number("reject_after_requests")?,
         reject_after_ms: limits.number("reject_after_ms")?,
         window_bits: window(&inputs)?,
@@ -113,16 +116,23 @@ pub(super) fn renewal(inputs: Inputs<'_>) -> Outcome {
             return Err(InputError::Field("at"));
         }
         now = at;
-        verdicts.push(match event.object("offer") {
-            Ok(offer) => {
-                let sent = session.offer(now, offer.array("n")?, pair(&offer, "ephemeral_private")?);
-                sent.map_or(json!("none"), |frame| json!(encode(&frame)))
-            }
-            Err(_) => {
-                let verdict = session.judge(now, &whole(&event, "frame")?);
-                json!(verdict.map_or_else(Reject::name, |()| "accept"))
-            }
-        });
+        verdicts.push(renewal_event(&mut session, now, &event)?);
     }
     Ok(json!({ "verdicts": Value::from(verdicts) }))
+}
+
+fn renewal_event(session: &mut Session, now: u64, event: &Inputs<'_>) -> Outcome {
+    if let Ok(offer) = event.object("offer") {
+        let sent = session.offer(now, offer.array("n")?, pair(&offer, "ephemeral_private")?);
+        return Ok(sent.map_or(json!("none"), |frame| json!(encode(&frame))));
+    }
+    if event.object("is_due").is_ok() {
+        return Ok(json!(if session.is_due(now) { "due" } else { "not due" }));
+    }
+    let frame = whole(event, "frame")?;
+    let mut verdict = "none";
+    for _ in 0..event.number::<u32>("times").unwrap_or(1) {
+        verdict = session.judge(now, &frame).map_or_else(Reject::name, |()| "accept");
+    }
+    Ok(json!(verdict))
 }

@@ -85,6 +85,8 @@ pub(super) fn in_time(inputs: Inputs<'_>) -> Outcome {
 pub(super) fn session(inputs: Inputs<'_>) -> Outcome {
     let limits = inputs.object("limits")?;
     let bounds = Bounds {
+        renew_after_requests: limits.number("renew_after_requests")?,
+        renew_after_ms: limits.number("renew_after_ms")?,
         reject_after_requests: limits.number("reject_after_requests")?,
         reject_after_ms: limits.number("reject_after_ms")?,
         window_bits: window(&inputs)?,
