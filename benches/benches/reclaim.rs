@@ -9,11 +9,13 @@ use std::hint::black_box;
 use mvt_proto::{
     Limits, Suite,
     constants::SLOT_BITS,
+    schedule::GenerationKeys,
     secret::Secret,
     session::{ClientSession, Granted, ServerSession},
 };
 use mvt_server::{
     limits::{RECLAIM_COUNT_MAX, SWEEP_INTERVAL_MS},
+    owner::Owner,
     shard::sessions::Sessions,
 };
 
@@ -21,29 +23,28 @@ const SLOT_MS: u64 = 1 << SLOT_BITS;
 const START_MS: u64 = 1_800_000_000_000;
 const LIMITS: Limits = Limits::DEFAULT;
 
-fn chain() -> Secret {
-    Secret::new([5; 32])
+fn keys(key_id: u64) -> GenerationKeys {
+    GenerationKeys::derive(Secret::new([5; 32]), key_id, 0)
 }
 
 /// A session that was used once, so that it is not forgotten after ten seconds.
 fn session(number: u64, now_ms: u64) -> ServerSession {
     let key_id = 1 << 48 | (number + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9) & 0xff_ffff_ffff;
-    let mut session = ServerSession::new(key_id, Suite::Hs256, LIMITS, chain(), now_ms);
+    let mut session = ServerSession::new(key_id, Suite::Hs256, LIMITS, keys(key_id), now_ms);
     let granted = Granted {
         key_id,
         suite: Suite::Hs256,
         limits: LIMITS,
         server_time_ms: now_ms,
-        request_chain: chain(),
+        keys: keys(key_id),
         lost_key: mvt_proto::lost::LostKey::new([1; 16]),
-        ticket: Vec::new(),
     };
     let mut frame = Vec::new();
     ClientSession::new(granted, now_ms).seal_request(1, b"", now_ms, &mut frame).map(drop).expect("sealable");
     let header = mvt_proto::Header::parse(&frame, mvt_proto::Role::Server).expect("well formed");
     let fresh = session.check(&header, now_ms);
     let authentic = session.open(fresh, &mut frame).expect("authentic");
-    assert!(session.commit(authentic).is_ok(), "fresh");
+    assert!(session.commit(authentic, now_ms).is_ok(), "fresh");
     session
 }
 
@@ -89,7 +90,7 @@ fn main() {
                 now_ms = at_ms;
                 while !sessions.sweep(RECLAIM_COUNT_MAX, now_ms).is_done {}
             }
-            assert!(sessions.insert(session(number, now_ms), now_ms), "key ids differ");
+            assert!(sessions.insert(session(number, now_ms), Owner::NOBODY, now_ms), "key ids differ");
         }
         let (mut slots, mut longest) = (Vec::new(), 0);
         // The last whole slot before sessions end, and then the end of all of them.

@@ -11,7 +11,7 @@ use std::{
 use mvt_proto::{
     Suite,
     header::shard_of,
-    keyfile::{KeyFile, key_to_text},
+    keyfile::KeyFile,
     login::{Identity, Initiator, Offer},
     secret::Secret,
     session::ClientSession,
@@ -27,6 +27,7 @@ use mvt_server::{
     node::Node,
     service::Service,
     shard::{Parts, Shard},
+    store::record,
 };
 use mvt_sys::{
     socket::listen_tcp,
@@ -53,8 +54,16 @@ impl House {
         service_of: impl Fn(usize) -> Box<dyn Service>,
     ) -> Self {
         let client = Identity::new(random());
-        let line = format!("tester {}\n", key_to_text(client.public()));
-        let enrolment = Enrolment::parse(&line).expect("a good line");
+        let mut enrolment = Enrolment::default();
+        let tester = record::Identity {
+            name: "tester".into(),
+            public_key: *client.public(),
+            suites: Suite::ALL.map(|(suite, _)| suite).to_vec(),
+            state: record::State::Enabled,
+            created_ms: 0,
+            changed_ms: 0,
+        };
+        enrolment.admit(&tester, None);
         let keys = KeyFile { identity: Identity::new(random()), reset_secret: Some(random()) };
         let node =
             Arc::new(Node::new(&Config::default(), keys, enrolment, shard_count).expect("a good node"));
