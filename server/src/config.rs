@@ -300,6 +300,9 @@ impl Config {
         ] {
             *file = folder.join(&*file);
         }
+        if !store.feed_file.as_os_str().is_empty() {
+            store.feed_file = folder.join(&store.feed_file);
+        }
         Ok(config)
     }
 
@@ -328,6 +331,16 @@ impl Config {
         }
         if limits.renew_after_ms > limits.reject_after_ms {
             return Err("limits.renew_after_ms is above limits.reject_after_ms".into());
+        }
+        let store = &self.store;
+        if store.engine == Engine::Feed && store.feed_file.as_os_str().is_empty() {
+            return Err("store.engine = \"feed\" needs store.feed_file".into());
+        }
+        if store.engine == Engine::File && !store.feed_file.as_os_str().is_empty() {
+            return Err("store.engine = \"file\" has no store.feed_file".into());
+        }
+        if store.resume_stale_ms > store.login_stale_ms {
+            return Err("store.resume_stale_ms is above store.login_stale_ms".into());
         }
         let cores = &self.io.cores;
         if !cores.is_empty() && self.io.shards > cores.len() {
@@ -381,7 +394,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 34, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 37, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]
@@ -403,6 +416,10 @@ mod tests {
             ("[limits]\nrenew_after_ms = ", "mvt.toml:2:"),
             ("[limits]\nrenew_after_ms = 900001", "mvt.toml: limits.renew_after_ms is above"),
             ("[limits]\nrenew_after_requests = 3000000", "mvt.toml: limits.renew_after_requests is above"),
+            ("[store]\nengine = \"etcd\"", "mvt.toml:2:10: unknown variant `etcd`"),
+            ("[store]\nengine = \"feed\"", "mvt.toml: store.engine = \"feed\" needs store.feed_file"),
+            ("[store]\nlogin_stale_ms = 50000", "mvt.toml: store.resume_stale_ms is above"),
+            ("[store]\nrevocations_max = 0", "mvt.toml:2:19: 0 is not between"),
             ("[io]\ncores = [0, 0]", "mvt.toml: io.cores names a core twice"),
             ("[io]\ncores = [1000]", "mvt.toml: io.cores names cores this process may not run on: [1000]"),
             ("[io]\ncores = [0]\nshards = 2", "mvt.toml: io.shards is above"),

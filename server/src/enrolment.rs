@@ -50,7 +50,10 @@ impl Enrolment {
     /// Takes a client out.
     pub fn withdraw(&mut self, id: &ClientId) {
         if let Some(client) = self.by_id.get(id.as_bytes()).cloned() {
-            self.by_key.remove(&client.public_key);
+            // Its key may be another's by now.
+            if self.find(&client.public_key).is_some_and(|holder| holder.id == *id) {
+                self.by_key.remove(&client.public_key);
+            }
             self.by_id.remove(id.as_bytes());
         }
     }

@@ -37,6 +37,7 @@ pub mod node;
 pub mod registry;
 
 pub mod enrolment;
+pub mod freshness;
 pub mod keys;
 pub mod revocations;
 pub mod tickets;

@@ -63,6 +63,11 @@ pub enum Mail {
         /// The time of its authentication from now on; `None` when it is to be erased (§13.4.3).
         authenticated_ms: Option<u64>,
     },
+    /// What was recorded is in force on every shard: the session of a recovery is one like others now.
+    RecoveryComplete {
+        /// The session.
+        key_id: u64,
+    },
     /// Stop accepting, answer what was received, and end.
     Shutdown,
 }

@@ -14,8 +14,8 @@ use mvt_proto::{
 };
 
 use crate::{
-    admin::claims::Claims, clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys,
-    registry::Unsealer, revocations::Revocations, tickets::TicketKeys,
+    admin::claims::Claims, clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal,
+    freshness::Freshness, keys, registry::Unsealer, revocations::Revocations, tickets::TicketKeys,
 };
 
 /// The node: its keys, its clients, its limits. Shared and unchanging but for the two snapshots that the control thread replaces.
@@ -45,6 +45,8 @@ pub struct Node {
     pub enrolment: ArcSwap<Enrolment>,
     /// Recoveries to be recorded.
     pub claims: Claims,
+    /// Whether what is known of revocations is recent enough.
+    pub freshness: Freshness,
     /// Opens recovery secrets; `None` without a seal key.
     pub unsealer: Option<Unsealer>,
     /// What is void although it is genuine; replaced as a whole.
@@ -84,6 +86,7 @@ impl Node {
             enrolment: ArcSwap::from_pointee(enrolment),
             claims: Claims::new()
                 .map_err(|source| Fatal::Os { what: "cannot make the queue of recoveries", source })?,
+            freshness: Freshness::new(config.store.resume_stale_ms, config.store.login_stale_ms),
             unsealer: None,
             revocations: ArcSwap::default(),
             recovery_key: RecoveryKey::new(reset_secret),

@@ -9,14 +9,28 @@ use crate::{buckets::Buckets, owner::Owner};
 
 /// The revocations in force, a snapshot. Asked where a session begins or goes on (§12.2.1): login, RESUME, OFFER, RECOVER; never for
 /// a request.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Revocations {
     /// Holds for every client: see [`Revocations::raise_floor`].
     floor_ms: u64,
+    /// How much later than here another node's clock, or its knowledge of a revocation, may be.
+    margin_ms: u64,
     by_client: Buckets<[u8; CLIENT_ID_BYTES], u64>,
 }
 
+impl Default for Revocations {
+    fn default() -> Self {
+        Self { floor_ms: 0, margin_ms: FUTURE_BOUND_MS, by_client: Buckets::default() }
+    }
+}
+
 impl Revocations {
+    /// Nothing is void. Nodes that follow this one's store may let a revoked client in for up to `follower_stale_ms` more.
+    #[must_use]
+    pub fn new(follower_stale_ms: u64) -> Self {
+        Self { margin_ms: FUTURE_BOUND_MS + follower_stale_ms, ..Self::default() }
+    }
+
     /// Whether what `client` authenticated at `authenticated_ms`, by the clock of this node, is void.
     #[must_use]
     pub fn refuses(&self, client: &ClientId, authenticated_ms: u64) -> bool {
@@ -24,10 +38,11 @@ impl Revocations {
             || self.by_client.get(client.as_bytes()).is_some_and(|until_ms| authenticated_ms <= *until_ms)
     }
 
-    /// The same for a time that another node's clock may have given: nodes are at most 5 s apart (§6.3, §12.1).
+    /// The same for a ticket, whose time another node may have given: its clock is at most 5 s off (§6.3, §12.1), and it may have
+    /// heard of the revocation late. A client enrolled anew within that time logs in instead.
     #[must_use]
     pub fn refuses_ticket(&self, client: &ClientId, authenticated_ms: u64) -> bool {
-        self.refuses(client, authenticated_ms.saturating_sub(FUTURE_BOUND_MS))
+        self.refuses(client, authenticated_ms.saturating_sub(self.margin_ms))
     }
 
     /// Whether a session of this owner is void.

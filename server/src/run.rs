@@ -18,7 +18,7 @@ use signal_hook::{
 use crate::{
     admin::{control::Control, listener::AdminListener},
     clock::ServerClock,
-    config::{Config, Log, LogFormat, LogLevel},
+    config::{Config, Engine, Log, LogFormat, LogLevel},
     counters::Counters,
     driver::{self, Mechanism, Seat},
     fatal::Fatal,
@@ -29,6 +29,7 @@ use crate::{
     node::Node,
     registry::{self, Registry},
     shard::{Parts, Shard},
+    store::feed::FeedWriter,
     tickets::TicketKeys,
 };
 
@@ -37,6 +38,7 @@ pub struct Prepared {
     config: Config,
     node: Node,
     registry: Registry,
+    feed: Option<FeedWriter>,
     shard_count: usize,
 }
 
@@ -56,11 +58,18 @@ pub fn prepare(path: Option<&Path>) -> Result<Prepared, Fatal> {
         0 => mvt_sys::affinity::allowed_cores().len().min(SHARDS_MAX),
         count => count,
     };
+    let has_feed = config.store.engine == Engine::Redb && !config.store.feed_file.as_os_str().is_empty();
+    let feed = key_file
+        .reset_secret
+        .as_ref()
+        .filter(|_| has_feed)
+        .map(|secret| FeedWriter::new(&config.store.feed_file, secret, registry.store_id()));
     let mut node = Node::new(&config, key_file, registry.enrolment().clone(), shard_count)?;
     node.revocations.store(Arc::new(registry.revocations().clone()));
     node.unsealer = registry.unsealer();
     node.tickets = TicketKeys::open(&config.tickets, node.clock.now_ms())?;
-    Ok(Prepared { config, node, registry, shard_count })
+    node.freshness.note(registry.as_of_ms());
+    Ok(Prepared { config, node, registry, feed, shard_count })
 }
 
 impl Prepared {
@@ -104,15 +113,15 @@ pub struct Running {
 
 impl Running {
     fn start(prepared: Prepared) -> Result<Self, Fatal> {
-        let Prepared { config, node, registry, shard_count } = prepared;
+        let Prepared { config, node, registry, feed, shard_count } = prepared;
         raise_open_files(config.limits.connections_max);
         let mechanism = Mechanism::choose(config.io.backend)?;
-        let admin = AdminListener::bind(&config.admin.socket)
-            .map_err(|source| Fatal::AdminSocket { path: config.admin.socket.clone(), source })?;
         let wanted = config.listen.tcp;
         let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
             .map_err(|source| Fatal::Listen { address: wanted, source })?;
         steer(&listeners);
+        let admin = AdminListener::bind(&config.admin.socket)
+            .map_err(|source| Fatal::AdminSocket { path: config.admin.socket.clone(), source })?;
         let address = listeners[0].local_addr().unwrap_or(wanted);
         let (mailboxes, waiters) = mailboxes(shard_count)?;
         let clock: ServerClock = node.clock;
@@ -144,7 +153,7 @@ impl Running {
             // A shard that cannot start aborts the process: see `spawn`.
             let _ = all_started.recv();
         }
-        let control = Control::start(admin, registry, node.clone(), mailboxes.clone())?;
+        let control = Control::start(admin, registry, feed, node.clone(), mailboxes.clone())?;
         let backend = mechanism.name();
         tracing::info!(%address, backend, shards = shard_count, clients = node.enrolment.load().len(), "serving");
         let mut out = std::io::stdout();

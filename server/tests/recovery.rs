@@ -97,7 +97,7 @@ fn recovery_is_one_call_and_the_old_key_is_void_after_it() {
 /// §13.4.2.
 #[test]
 fn nothing_is_executed_before_it_is_recorded() {
-    let server = Server::start("");
+    let server = Server::start("io.shards = 1");
     let (mut wire, mut session, _) = recover(&server, &kit_of(&server), &new_identity().0).expect("opens");
     assert_eq!(prove(&mut wire, &mut session), Ok(0));
     let log = server.stop();
@@ -122,7 +122,7 @@ fn a_recover_that_is_not_confirmed_has_no_effect() {
 /// §13.2.2 (CASES V-01): one answer for all causes, the closing of the connection.
 #[test]
 fn an_unknown_client_a_wrong_secret_and_a_client_without_a_kit_are_refused_alike() {
-    let server = Server::start("");
+    let server = Server::start("io.shards = 1");
     let new = new_identity().0;
     let without = RecoveryKit {
         name: "tester".into(),

@@ -53,8 +53,8 @@ fn a_session_is_resumed_on_its_own_server_and_on_another() {
 /// §12.1.6 (CASES R-11, T-05): both servers live, one ticket, the same frames to both.
 #[test]
 fn a_frame_is_accepted_by_one_server_at_most_while_both_live() {
-    let (first, second) = (Server::start(""), None::<Server>);
-    let second = second.unwrap_or_else(|| first.twin(""));
+    let first = Server::start("");
+    let second = first.twin("");
     let (mut old_wire, mut old, kept, _) = with_ticket(&first, Suite::Gcm256);
     let (mut here, mut session_here) = resume(&first, &kept, Mode::DiffieHellman).expect("resumed");
     let (mut there, mut session_there) = resume(&second, &kept, Mode::DiffieHellman).expect("resumed");
@@ -115,7 +115,7 @@ fn a_replayed_resume_has_no_effect() {
 
 #[test]
 fn a_refused_resume_is_answered_by_closing() {
-    let server = Server::start("");
+    let server = Server::start("io.shards = 1");
     let (_, _, kept, _) = with_ticket(&server, Suite::Gcm256);
     let mut forged = copy(&kept);
     forged.ticket[60] ^= 1;
@@ -134,13 +134,13 @@ fn a_refused_resume_is_answered_by_closing() {
 fn a_server_with_another_ring_refuses() {
     let first = Server::start("");
     let second = first.twin("");
-    let stranger = Server::start("");
     let (_, _, kept, _) = with_ticket(&first, Suite::Gcm256);
-    // The same key, so that mac1 holds: only the ring differs.
-    let other = first.twin("");
-    std::fs::write(other.path("own.ring"), "").expect("written");
     assert!(resume(&second, &kept, Mode::DiffieHellman).is_some());
+    // The same static key, so that mac1 holds: only the ring differs.
+    std::fs::remove_file(first.path("tickets.ring")).expect("removed");
+    let stranger = first.twin("io.shards = 1");
     assert!(resume(&stranger, &kept, Mode::DiffieHellman).is_none());
+    assert!(stranger.stop().contains("ticket=1"));
 }
 
 /// CASES T-07, §12.2.1: by command, on the server that is told; its tickets are dead when the command returns.

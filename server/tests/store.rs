@@ -266,7 +266,7 @@ fn a_recovery_secret_is_sealed_and_bound_to_its_key_file() {
 #[test]
 fn a_full_disk_still_takes_revocations() {
     let medium = Medium::with_store();
-    let bounds = Bounds { revocations_max: 1000, revocation_keep_ms: 1000 };
+    let bounds = Bounds { revocations_max: 1000, revocation_keep_ms: 1000, follower_stale_ms: 0 };
     let store = Box::new(medium.open().unwrap());
     let mut registry = Registry::open(store, "medium".into(), bounds, None).unwrap();
     let actor = Actor { uid: 0, now_ms: 5_000 };
@@ -300,7 +300,7 @@ fn a_full_disk_still_takes_revocations() {
     assert!(revoked > 4, "{revoked} were revoked");
     assert!(matches!(refused, RegistryError::Store(StoreError::Full(_))), "{refused:?}");
     // That one is revoked in memory.
-    registry.revoke_unwritten(actor.now_ms, std::slice::from_ref(&name));
+    registry.revoke_here([ClientId::of_name(&name)], actor.now_ms);
     medium.0.lock().unwrap().room = usize::MAX;
     registry.enroll(actor, &[line(full)], false).unwrap();
     assert_eq!(registry.enrolment().len(), full as usize + 1 - revoked - 1, "the store was read anew");

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mvt_proto::ClientId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
@@ -27,11 +28,11 @@ use crate::{
     node::Node,
     registry::{Registry, RegistryError},
     revocations::Revocations,
-    store::StoreError,
+    store::{StoreError, feed::FeedWriter},
 };
 
 /// How often the store is asked for what others changed, and deadlines are looked at.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(100);
 /// How often revocations that have run out are looked for.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -51,6 +52,7 @@ impl Control {
     pub fn start(
         listener: AdminListener,
         registry: Registry,
+        feed: Option<FeedWriter>,
         node: Arc<Node>,
         mailboxes: Arc<[Mailbox]>,
     ) -> Result<Self, Fatal> {
@@ -59,12 +61,16 @@ impl Control {
             listener,
             peers: Vec::new(),
             registry,
+            feed,
             station: Station { node: node.clone(), mailboxes, owed: Vec::new() },
             is_stopping: is_stopping.clone(),
             pruned: Instant::now(),
             is_troubled: false,
             recorded: Recorded::default(),
+            is_feed_troubled: false,
         };
+        // Followers may start as soon as we say that we are ready.
+        desk.tell_followers();
         let thread = thread::Builder::new().name("mvt-control".into());
         let thread = thread
             .spawn(move || desk.serve())
@@ -85,12 +91,15 @@ struct Desk {
     listener: AdminListener,
     peers: Vec<Peer>,
     registry: Registry,
+    feed: Option<FeedWriter>,
     station: Station,
     is_stopping: Arc<AtomicBool>,
     pruned: Instant,
     /// Whether the trouble of the store was said.
     is_troubled: bool,
     recorded: Recorded,
+    /// The same of the feed.
+    is_feed_troubled: bool,
 }
 
 impl Desk {
@@ -102,6 +111,7 @@ impl Desk {
             self.accept(now);
             self.read_peers();
             self.record_claims();
+            self.tell_followers();
             self.peers.retain(|peer| !peer.is_done(now));
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
@@ -171,7 +181,11 @@ impl Desk {
                 continue;
             }
             match record(&mut self.registry, &mut self.station, claim) {
-                Ok(true) => self.recorded.note(claim.owner.client, now_ms),
+                Ok(true) => {
+                    self.recorded.note(claim.owner.client, now_ms);
+                    // A revocation made next is later than the authentication this one gave.
+                    thread::sleep(Duration::from_millis(2));
+                }
                 Ok(false) => {}
                 Err(error) => end::<()>(&error),
             }
@@ -182,15 +196,16 @@ impl Desk {
         self.station.post_owed();
         self.station.node.tickets.tick(self.station.now_ms());
         match self.registry.follow() {
-            Ok(is_changed) => {
+            Ok(news) => {
                 self.is_troubled = false;
-                if is_changed {
-                    self.station.publish(&self.registry);
+                if let Some(revoked) = news {
+                    self.take_news(&revoked);
                 }
             }
             Err(error) => self.note(&error),
         }
-        if now.duration_since(self.pruned) < PRUNE_INTERVAL {
+        self.station.node.freshness.note(self.registry.as_of_ms());
+        if self.registry.as_of_ms().is_some() || now.duration_since(self.pruned) < PRUNE_INTERVAL {
             return;
         }
         match self.registry.prune(self.station.now_ms()) {
@@ -199,6 +214,31 @@ impl Desk {
             Ok(0) => self.pruned = now,
             Err(RegistryError::Store(error)) => self.note(&error),
             Err(error) => tracing::error!(%error, "revocations that have run out stay"),
+        }
+    }
+
+    /// Another node revoked: what its clients authenticated here since, before we knew, is as void.
+    fn take_news(&mut self, revoked: &[ClientId]) {
+        self.station.publish(&self.registry);
+        let revoked = self.registry.revoke_here(revoked.iter().copied(), self.station.now_ms());
+        self.station.publish(&self.registry);
+        if revoked.is_empty() {
+            return;
+        }
+        if let Err(Unconfirmed(shards)) = self.station.erase_sessions(revoked) {
+            tracing::error!(?shards, "shards did not confirm that revoked sessions are gone");
+        }
+    }
+
+    fn tell_followers(&mut self) {
+        let Self { feed: Some(feed), registry, station, .. } = self else { return };
+        let revision = registry.revision();
+        match feed.tell(station.now_ms(), revision, || registry.snapshot()) {
+            Ok(()) => self.is_feed_troubled = false,
+            Err(error) if !std::mem::replace(&mut self.is_feed_troubled, true) => {
+                tracing::warn!(%error, "the feed cannot be written: followers will refuse what they cannot judge");
+            }
+            Err(_) => {}
         }
     }
 
@@ -279,6 +319,11 @@ impl Host for Station {
 
     fn tell_recorded(&mut self, claim: &Claim, authenticated_ms: Option<u64>) {
         self.owed.push((claim.shard, Mail::Recorded { key_id: claim.key_id, authenticated_ms }));
+        self.post_owed();
+    }
+
+    fn tell_complete(&mut self, claim: &Claim) {
+        self.owed.push((claim.shard, Mail::RecoveryComplete { key_id: claim.key_id }));
         self.post_owed();
     }
 

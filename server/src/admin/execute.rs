@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mvt_proto::recovery::RecoveryKit;
+use mvt_proto::{ClientId, recovery::RecoveryKit};
 
 use crate::{
     admin::claims::Claim,
@@ -29,6 +29,9 @@ pub trait Host {
 
     /// Tells the shard of a claim that it was recorded, and since when its session is authenticated; or that it was not.
     fn tell_recorded(&mut self, claim: &Claim, authenticated_ms: Option<u64>);
+
+    /// Tells the shard of a claim that was recorded that its session is one like others now.
+    fn tell_complete(&mut self, claim: &Claim);
 
     /// Makes a new ticket key, which seals once every node had time to read it; gives its id.
     ///
@@ -94,6 +97,8 @@ pub fn record(registry: &mut Registry, host: &mut dyn Host, claim: Claim) -> Res
                     "shards did not confirm that the sessions before a recovery are gone"
                 );
             }
+            // Now what the lost key authenticated has ended, and the client may be told.
+            host.tell_complete(&claim);
             Ok(true)
         }
         Err(RegistryError::Store(error)) if error.is_end() => Err(error),
@@ -208,8 +213,8 @@ fn kit(registry: &mut Registry, host: &mut dyn Host, actor: Actor, name: &str) -
 }
 
 /// The order matters (SPEC §12.2.1): out of the enrolment first, then the time of the revocation, so that whoever still found
-/// the client authenticated at or before it; written before anything is acknowledged; refused from then on, everywhere, before
-/// the sessions that stand are erased.
+/// the client authenticated at or before it; refused from then on, before the sessions that stand are erased. All that does not
+/// wait for the disk; the acknowledgement does.
 fn revoke(
     registry: &mut Registry,
     host: &mut dyn Host,
@@ -220,21 +225,17 @@ fn revoke(
     if names.is_empty() {
         return Err(Refusal::Nobody);
     }
-    let names = names.as_slice();
-    registry.withdraw(names)?;
+    registry.withdraw(&names)?;
     host.publish(registry);
     let actor = Actor { uid, now_ms: host.now_ms() };
-    let (revoked, unwritten) = match registry.revoke(actor, names) {
-        Ok(revoked) => (revoked, None),
-        Err(RegistryError::Store(error @ StoreError::Full(_))) => {
-            (registry.revoke_unwritten(actor.now_ms, names), Some(error))
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let revoked = registry.revoke_here(names.iter().map(|name| ClientId::of_name(name)), actor.now_ms);
     host.publish(registry);
-    host.erase_sessions(revoked).map_err(|Unconfirmed(shards)| Refusal::Unconfirmed(shards))?;
-    match unwritten {
-        Some(error) => Err(Refusal::Unwritten(error)),
-        None => Ok(Answer::Revoked { revoked: names.len(), revision: registry.revision() }),
-    }
+    let confirmed = host.erase_sessions(revoked);
+    registry.revoke(actor, &names).map_err(|error| match error {
+        RegistryError::Store(error) if !error.is_end() => Refusal::Unwritten(error),
+        error => error.into(),
+    })?;
+    host.publish(registry);
+    confirmed.map_err(|Unconfirmed(shards)| Refusal::Unconfirmed(shards))?;
+    Ok(Answer::Revoked { revoked: names.len(), revision: registry.revision() })
 }

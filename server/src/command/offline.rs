@@ -51,6 +51,8 @@ impl Host for Nobody {
 
     fn tell_recorded(&mut self, _: &Claim, _: Option<u64>) {}
 
+    fn tell_complete(&mut self, _: &Claim) {}
+
     fn rotate_ticket_key(&mut self) -> Result<u32, String> {
         let id =
             tickets::rotate_now(&self.config.tickets, self.now_ms()).map_err(|error| error.to_string())?;

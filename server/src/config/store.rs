@@ -14,6 +14,8 @@ pub enum Engine {
     Redb,
     /// The authorized file, `identity.clients_file`: read at start, without revocation and recovery.
     File,
+    /// The feed of the node that owns the store, `store.feed_file`: followed, never written.
+    Feed,
 }
 
 /// `[store]`
@@ -26,6 +28,14 @@ pub struct StoreTable {
     pub file: PathBuf,
     /// The key file under which recovery secrets in it are sealed.
     pub seal_key_file: PathBuf,
+    /// Where the owner of the store tells other nodes of it, and where these hear of it; empty for neither.
+    pub feed_file: PathBuf,
+    /// Age of what a follower heard last at which it refuses tickets, ms.
+    #[serde(deserialize_with = "between::<_, _, 5_000, 86_400_000>")]
+    pub resume_stale_ms: u64,
+    /// Age at which it refuses logins too, ms.
+    #[serde(deserialize_with = "between::<_, _, 5_000, 86_400_000>")]
+    pub login_stale_ms: u64,
     /// Revocations kept one by one.
     #[serde(deserialize_with = "between::<_, _, 1, 100_000_000>")]
     pub revocations_max: usize,
@@ -40,6 +50,9 @@ impl Default for StoreTable {
             engine: Engine::Redb,
             file: "mvt.store".into(),
             seal_key_file: "seal.key".into(),
+            feed_file: PathBuf::new(),
+            resume_stale_ms: 60_000,
+            login_stale_ms: 600_000,
             revocations_max: 1_000_000,
             revocation_keep_ms: 7 * 86_400_000,
         }

@@ -15,7 +15,9 @@ pub(super) fn judge(node: &Node, job: &Job) -> Result<Newcomer, Reject> {
     let hello = Hello::parse(&job.frame)?;
     let responder = Responder::read(&node.identity, hello, &[], fresh_secret())?;
     let enrolment = node.enrolment.load();
-    let client = enrolment.find(responder.client_public());
+    // Nor is one let in whose revocation this node might not have heard of.
+    let is_fresh = node.freshness.allows_login(authenticated_ms);
+    let client = enrolment.find(responder.client_public()).filter(|_| is_fresh);
     let owner = client.map(|client| Owner { client: client.id, authenticated_ms });
     // A client nobody knows costs the same work, and gets nothing for it.
     let suite = match client {

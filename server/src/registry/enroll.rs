@@ -7,7 +7,7 @@ use crate::{
     store::{
         Write,
         file::Line,
-        record::{Identity, State, is_name, recovery_key},
+        record::{Identity, Recovery, State, is_name, recovery_key, to_value},
     },
 };
 
@@ -47,11 +47,12 @@ impl Registry {
             };
             writes.push(self.identity_write(&identity));
             // The kit of the identity before it is void.
-            if let Some((_, revision)) =
+            if let Some((recovery, revision)) =
                 self.entries.get(&client.name).and_then(|entry| entry.recovery.as_ref())
             {
-                let key = recovery_key(&client.name);
-                writes.push(Write { key, value: None, expected: Some(*revision) });
+                let none = Recovery { serial: recovery.serial, sealed: Vec::new() };
+                let (key, value) = (recovery_key(&client.name), Some(to_value(&none)));
+                writes.push(Write { key, value, expected: Some(*revision) });
             }
         }
         let count = names.len();

@@ -24,7 +24,7 @@ use crate::{
     enrolment::Enrolment,
     revocations::Revocations,
     store::{
-        Record, Revision, Store, StoreError, Write,
+        Record, Revision, Snapshot, Store, StoreError, Write,
         record::{
             Audit, Content, Floor, Identity, Recovery, Revocation, State, client_of_key, identity_key,
             is_name, to_value,
@@ -53,6 +53,8 @@ pub struct Bounds {
     pub revocations_max: usize,
     /// How long a revocation is kept, ms: what was authenticated before it has ended by then (SPEC §12.2.2).
     pub revocation_keep_ms: u64,
+    /// How long a node that follows this store may not know of a revocation, ms; 0 when none does.
+    pub follower_stale_ms: u64,
 }
 
 /// Who changes something, and when.
@@ -85,8 +87,12 @@ pub struct Entry {
 impl Entry {
     /// Whether a recovery secret was made for it.
     #[must_use]
-    pub const fn has_recovery(&self) -> bool {
-        self.recovery.is_some()
+    pub fn has_recovery(&self) -> bool {
+        self.recovery().is_some()
+    }
+
+    fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref().map(|(recovery, _)| recovery).filter(|recovery| !recovery.sealed.is_empty())
     }
 }
 
@@ -133,7 +139,7 @@ impl Registry {
             voids: HashMap::new(),
             floor: (Floor::default(), None),
             enrolment: Enrolment::default(),
-            revocations: Revocations::default(),
+            revocations: Revocations::new(bounds.follower_stale_ms),
             held: HashSet::new(),
             is_stale: false,
         };
@@ -150,25 +156,42 @@ impl Registry {
         self.floor = (Floor::default(), None);
         self.enrolment = Enrolment::default();
         // What is void stays so, also what there was no room to write.
-        let (recoveries, others): (Vec<_>, Vec<_>) =
-            snapshot.records.into_iter().partition(|record| record.key.starts_with("recovery/"));
-        others.iter().chain(&recoveries).try_for_each(|record| self.apply(record))?;
+        self.apply_all(&snapshot.records)?;
         self.revision = snapshot.revision;
         self.is_stale = false;
         Ok(())
     }
 
-    /// Takes in what others wrote; true when something changed.
+    /// Takes in what others wrote; gives the clients they revoked, or `None` when nothing changed.
     ///
     /// # Errors
     /// The store's.
-    pub fn follow(&mut self) -> Result<bool, StoreError> {
+    pub fn follow(&mut self) -> Result<Option<Vec<ClientId>>, StoreError> {
         let records = self.store.watch(self.revision)?;
-        for record in &records {
-            self.apply(record)?;
-            self.revision = self.revision.max(record.revision);
-        }
-        Ok(!records.is_empty())
+        self.apply_all(&records)?;
+        self.revision = records.iter().map(|record| record.revision).fold(self.revision, Revision::max);
+        let revoked = records.iter().filter_map(|record| client_of_key(&record.key)).collect();
+        Ok((!records.is_empty()).then_some(revoked))
+    }
+
+    /// Every record of the store.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
+        self.store.load()
+    }
+
+    /// The server time up to which revocations are known; `None` when they are made here.
+    #[must_use]
+    pub fn as_of_ms(&self) -> Option<u64> {
+        self.store.as_of_ms()
+    }
+
+    /// The name of the store.
+    #[must_use]
+    pub fn store_id(&self) -> [u8; 16] {
+        self.store.store_id()
     }
 
     /// Who may log in.
@@ -268,6 +291,13 @@ impl Registry {
         Ok(())
     }
 
+    /// Recovery secrets last: their clients may have been written later than they.
+    fn apply_all(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let (recoveries, others): (Vec<_>, Vec<_>) =
+            records.iter().partition(|record| record.key.starts_with("recovery/"));
+        others.into_iter().chain(recoveries).try_for_each(|record| self.apply(record))
+    }
+
     /// One record into memory: the one way in, of what was read, followed or written.
     fn apply(&mut self, record: &Record) -> Result<(), StoreError> {
         let corrupted = |text| StoreError::Corrupted { path: self.path.clone(), text };
@@ -276,7 +306,9 @@ impl Registry {
             Content::Identity(identity) => {
                 let name = identity.name.clone();
                 let before = self.entries.remove(&name);
-                if let Some(before) = &before {
+                if let Some(before) = &before
+                    && self.keys.get(&before.identity.public_key) == Some(&name)
+                {
                     self.keys.remove(&before.identity.public_key);
                 }
                 self.keys.insert(identity.public_key, name.clone());
@@ -304,12 +336,8 @@ impl Registry {
     }
 
     fn forget(&mut self, key: &str) {
-        if let Some(name) = key.strip_prefix("recovery/") {
-            if let Some(entry) = self.entries.get_mut(name) {
-                entry.recovery = None;
-            }
-            self.refresh(name);
-        } else if let Some(client) = client_of_key(key) {
+        // Nothing else is ever taken away: see `Store::watch`.
+        if let Some(client) = client_of_key(key) {
             self.voids.remove(&client);
             self.revocations.forget(&client);
         }
@@ -320,7 +348,7 @@ impl Registry {
         let id = ClientId::of_name(name);
         match self.entries.get(name) {
             Some(entry) if entry.identity.state == State::Enabled && !self.held.contains(&id) => {
-                self.enrolment.admit(&entry.identity, entry.recovery.as_ref().map(|(recovery, _)| recovery));
+                self.enrolment.admit(&entry.identity, entry.recovery());
             }
             _ => self.enrolment.withdraw(&id),
         }

@@ -54,8 +54,7 @@ impl Registry {
     /// A seal key that is not this store's is found out at start, not when a client needs it.
     pub(super) fn check_seal_key(&self) -> Result<(), StoreError> {
         let Some(unsealer) = self.unsealer() else { return Ok(()) };
-        let mut sealed =
-            self.entries.iter().filter_map(|(name, entry)| Some((name, &entry.recovery.as_ref()?.0)));
+        let mut sealed = self.entries.iter().filter_map(|(name, entry)| Some((name, entry.recovery()?)));
         match sealed.find(|(name, recovery)| unsealer.open(name, recovery).is_none()) {
             None => Ok(()),
             Some((name, _)) => Err(StoreError::Corrupted {

@@ -40,12 +40,12 @@ impl Registry {
     }
 
     /// Writes the revocation of withdrawn clients: what they authenticated up to `actor.now_ms` is void (SPEC §12.2.1), and they
-    /// may not log in. Gives their revocations.
+    /// may not log in.
     ///
     /// # Errors
     /// [`RegistryError`]: they stay withdrawn as long as this registry is there.
-    pub fn revoke(&mut self, actor: Actor, names: &[String]) -> Result<Revocations, RegistryError> {
-        let (mut writes, mut revoked) = (Vec::new(), Revocations::default());
+    pub fn revoke(&mut self, actor: Actor, names: &[String]) -> Result<(), RegistryError> {
+        let mut writes = Vec::new();
         for name in names {
             let identity = Identity {
                 state: State::Revoked,
@@ -58,21 +58,18 @@ impl Registry {
         writes.extend(self.make_room(names));
         self.put(actor, writes, said("revoke", names.iter().map(String::as_str)), Urgency::MustFit)?;
         for name in names {
-            let id = ClientId::of_name(name);
-            self.held.remove(&id);
-            let not_before_ms = self.voids.get(&id).map_or(actor.now_ms, |(void, _)| void.not_before_ms);
-            revoked.revoke(&id, not_before_ms);
+            self.held.remove(&ClientId::of_name(name));
         }
-        Ok(revoked)
+        Ok(())
     }
 
-    /// What [`Registry::revoke`] does, in memory alone, for when there is no room to write it: it holds until the node stops.
-    pub fn revoke_unwritten(&mut self, now_ms: u64, names: &[String]) -> Revocations {
+    /// Voids in memory alone what these clients authenticated here up to `now_ms`: until that is written, or because another
+    /// node wrote an earlier time. Gives these revocations.
+    pub fn revoke_here(&mut self, clients: impl IntoIterator<Item = ClientId>, now_ms: u64) -> Revocations {
         let mut revoked = Revocations::default();
-        for name in names {
-            let id = ClientId::of_name(name);
-            revoked.revoke(&id, now_ms);
-            self.revocations.revoke(&id, now_ms);
+        for client in clients {
+            self.revocations.revoke(&client, now_ms);
+            revoked.revoke(&client, now_ms);
         }
         revoked
     }
@@ -81,8 +78,7 @@ impl Registry {
         let known = self.voids.get(client);
         let revocation = Revocation {
             client: *client,
-            // Above the one before in any case: a recovery authenticates its session just above its revocation (§13.4.1).
-            not_before_ms: actor.now_ms.max(known.map_or(0, |(known, _)| known.not_before_ms + 1)),
+            not_before_ms: actor.now_ms.max(known.map_or(0, |(known, _)| known.not_before_ms)),
             until_ms: actor.now_ms.saturating_add(self.bounds.revocation_keep_ms),
         };
         Write {

@@ -7,7 +7,7 @@ use crate::{
     fatal::Fatal,
     keys,
     registry::{Bounds, Registry},
-    store::{Store, StoreError, file::FileStore, redb::RedbStore},
+    store::{Store, StoreError, feed::FeedStore, file::FileStore, redb::RedbStore},
 };
 
 /// Opens the configured store and reads all of it.
@@ -16,13 +16,26 @@ use crate::{
 /// The store's, and the seal key file's.
 pub fn open(config: &Config) -> Result<Registry, Fatal> {
     let table = &config.store;
-    let bounds =
-        Bounds { revocations_max: table.revocations_max, revocation_keep_ms: table.revocation_keep_ms };
+    let has_feed = !table.feed_file.as_os_str().is_empty();
+    let bounds = Bounds {
+        revocations_max: table.revocations_max,
+        revocation_keep_ms: table.revocation_keep_ms,
+        follower_stale_ms: if has_feed { table.login_stale_ms } else { 0 },
+    };
     Ok(match table.engine {
         Engine::Redb => {
             let store: Box<dyn Store> = Box::new(RedbStore::open(&table.file)?);
             let seal_key = keys::read_seal_key(&table.seal_key_file)?;
             Registry::open(store, table.file.clone(), bounds, seal_key.map(Arc::new))?
+        }
+        Engine::Feed => {
+            let key_file = keys::read(&config.identity.key_file)?;
+            let reset_secret = key_file
+                .reset_secret()
+                .map_err(|source| Fatal::KeyFile { path: config.identity.key_file.clone(), source })?;
+            let store = Box::new(FeedStore::open(&table.feed_file, reset_secret)?);
+            let seal_key = keys::read_seal_key(&table.seal_key_file)?;
+            Registry::open(store, table.feed_file.clone(), bounds, seal_key.map(Arc::new))?
         }
         Engine::File => {
             let path = &config.identity.clients_file;
@@ -37,8 +50,12 @@ pub fn open(config: &Config) -> Result<Registry, Fatal> {
 /// [`StoreError::Exists`], and the OS's.
 pub fn init(config: &Config) -> Result<(), Fatal> {
     let table = &config.store;
-    if table.engine == Engine::File {
-        return Err(StoreError::Unchangeable { path: config.identity.clients_file.clone() }.into());
+    match table.engine {
+        Engine::Redb => {}
+        Engine::Feed => return Err(StoreError::Follows { path: table.feed_file.clone() }.into()),
+        Engine::File => {
+            return Err(StoreError::Unchangeable { path: config.identity.clients_file.clone() }.into());
+        }
     }
     if table.file.exists() {
         return Err(StoreError::Exists { path: table.file.clone() }.into());

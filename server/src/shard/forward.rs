@@ -56,6 +56,7 @@ impl Shard {
                 Mail::Recorded { key_id, authenticated_ms } => {
                     self.conclude_recovery(key_id, authenticated_ms, now_ms);
                 }
+                Mail::RecoveryComplete { key_id } => self.complete_recovery(key_id, now_ms),
                 Mail::Shutdown => is_shutdown = true,
             }
         }

@@ -60,27 +60,31 @@ impl Shard {
         }
     }
 
-    /// The control thread recorded the recovery, so the session is one like others and authenticated then; or it did not, and
-    /// the session is erased (§13.4.3).
+    /// The control thread recorded the recovery, so its session is authenticated after all others of its client; or it did not,
+    /// and the session is erased (§13.4.3).
     pub(super) fn conclude_recovery(&mut self, key_id: u64, authenticated_ms: Option<u64>, now_ms: u64) {
         // What was received before is judged before: places of the batch under way must not change.
         self.turn(now_ms);
-        let Some(unrecorded) = self.recovering.by_key_id.remove(&key_id) else { return };
         let Some(place) = self.sessions.find(key_id) else { return };
         match authenticated_ms {
-            Some(authenticated_ms) => {
-                let owner = Owner { authenticated_ms, ..unrecorded.owner };
-                self.sessions.cold_mut(place).owner = owner;
-                self.counters.recoveries.add(1);
-                if let Some(origin) = unrecorded.origin {
-                    self.give_ticket(place, origin, now_ms);
-                    self.deliver();
-                }
-            }
+            Some(time_ms) => self.sessions.cold_mut(place).owner.authenticated_ms = time_ms,
             None => {
+                self.recovering.by_key_id.remove(&key_id);
                 self.sessions.erase(place);
                 self.counters.recoveries_refused.add(1);
             }
+        }
+    }
+
+    /// What the client had before has ended on every shard: its requests are executed from now on, and it gets its ticket.
+    pub(super) fn complete_recovery(&mut self, key_id: u64, now_ms: u64) {
+        self.turn(now_ms);
+        let Some(unrecorded) = self.recovering.by_key_id.remove(&key_id) else { return };
+        let Some(place) = self.sessions.find(key_id) else { return };
+        self.counters.recoveries.add(1);
+        if let Some(origin) = unrecorded.origin {
+            self.give_ticket(place, origin, now_ms);
+            self.deliver();
         }
     }
 

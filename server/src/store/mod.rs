@@ -5,6 +5,7 @@
 //! write without a lock that spans nodes. What is in the bytes is the business of [`record`].
 
 pub mod disk;
+pub mod feed;
 pub mod file;
 pub mod record;
 pub mod redb;
@@ -79,6 +80,11 @@ pub trait Store: Send + std::fmt::Debug {
     /// Gives back the room set aside for changes that must not fail for want of it; false when there is none to give.
     fn spend_reserve(&mut self) -> bool {
         false
+    }
+
+    /// The server time up to which this store is known to be complete; `None` when changes are made here alone.
+    fn as_of_ms(&self) -> Option<u64> {
+        None
     }
 
     /// A name of this store that no other has, to which sealed records are bound.
@@ -169,6 +175,12 @@ pub enum StoreError {
     /// A record is not as expected: nothing was written.
     #[error("{0} was changed by somebody else meanwhile; nothing was written")]
     Conflict(String),
+    /// Another node's store is followed.
+    #[error("this node follows {path}; the node that writes it takes commands")]
+    Follows {
+        /// The feed.
+        path: PathBuf,
+    },
     /// This engine is not written by us.
     #[error(
         "clients are lines of {path}, which only its editor changes; store.engine = \"redb\" takes commands"
@@ -185,8 +197,9 @@ impl StoreError {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Line { .. } | Self::Unchangeable { .. } | Self::Conflict(_) => 2,
+            Self::Line { .. } | Self::Unchangeable { .. } | Self::Follows { .. } | Self::Conflict(_) => 2,
             Self::Corrupted { .. } => 65,
+            Self::Open { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => 65,
             Self::Missing { .. } => 66,
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 66,
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => 77,

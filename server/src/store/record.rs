@@ -52,7 +52,7 @@ pub struct Identity {
 pub struct Recovery {
     /// Grows with every new secret of this client.
     pub serial: u64,
-    /// The recovery secret, sealed.
+    /// The recovery secret, sealed; empty when it is void.
     #[serde(with = "blob_text")]
     pub sealed: Sealed,
 }

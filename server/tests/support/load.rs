@@ -88,12 +88,19 @@ impl Source {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
             Err(error) => panic!("not read: {error}"),
         }
-        let whole = self.rest.len() / FRAME_BYTES * FRAME_BYTES;
-        for frame in self.rest[..whole].chunks(FRAME_BYTES) {
-            match frame[2] {
+        let mut whole = 0;
+        while let Some([high, low, kind]) = self.rest[whole..].first_chunk() {
+            let end = whole + 2 + usize::from(u16::from_be_bytes([*high, *low]));
+            if end > self.rest.len() {
+                break;
+            }
+            match kind {
                 0x12 => self.tally.executed += 1,
+                // A TICKET answers nothing.
+                0x14 => {}
                 _ => self.tally.refused += 1,
             }
+            whole = end;
         }
         self.rest.drain(..whole);
     }

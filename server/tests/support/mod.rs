@@ -67,6 +67,19 @@ impl Server {
         })
     }
 
+    /// Another node with the keys of this one and of its client, in a folder of its own.
+    pub fn start_beside(&self, config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path();
+        for file in ["server.key", "client.key", "seal.key"] {
+            fs::copy(self.path(file), path.join(file)).expect("copied");
+        }
+        fs::write(path.join("mvt.toml"), format!("listen.tcp = \"127.0.0.1:0\"\n{config}")).expect("written");
+        let (process, line) = spawn(path);
+        let (address, backend) = read_ready(&line, path);
+        Self { address, public_key: self.public_key, backend, process, folder }
+    }
+
     /// Waits for its end; its exit status.
     pub fn wait(&mut self) -> Option<i32> {
         self.process.wait().expect("ended").code()
