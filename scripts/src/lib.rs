@@ -4,6 +4,7 @@ pub mod ci;
 pub mod compare;
 pub mod demo;
 pub mod test;
+pub mod tour;
 
 pub mod stand;
 

@@ -1,7 +1,7 @@
 //! `cargo x`: a table of subcommands.
 
 use clap::{Parser, Subcommand};
-use mvt_scripts::{ci, compare, demo, test, vectors};
+use mvt_scripts::{ci, compare, demo, test, tour, vectors};
 
 /// Tools of the workspace.
 #[derive(Parser)]
@@ -15,6 +15,9 @@ struct Arguments {
 enum Command {
     /// Server, load and latency report in one command, with throwaway keys on a loopback port.
     Demo(demo::Arguments),
+    /// The life of a key on real processes, step by step, each checked: login, renewal, crash, resume elsewhere, recovery,
+    /// revocation.
+    Tour,
     /// Run every test of the workspace.
     Test,
     /// All that must hold before a change lands: format, lints, vectors, a short demo, tests.
@@ -32,6 +35,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Tour => tour::run(),
         Command::Test => test::run(),
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Compare(arguments) => Ok(compare::run::run(arguments)?),

@@ -90,10 +90,16 @@ fn a_ticket_key_is_added_by_the_running_server_and_without_one() {
     };
     assert_eq!(count(), 2, "the one of the first start, and this one");
     server.signal(rustix::process::Signal::TERM);
-    while server.path("mvt-admin.sock").exists() {
+    // While it ends it still holds the store.
+    let mut status = 75;
+    for _ in 0..1_000 {
+        status = ask(&server, &["rotate-ticket-key"]).0;
+        if status != 75 && status != 69 {
+            break;
+        }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    assert_eq!(ask(&server, &["rotate-ticket-key"]).0, 0);
+    assert_eq!(status, 0);
     assert_eq!(count(), 3);
 }
 
