@@ -29,8 +29,8 @@ use mvt_server::{
     shard::{Parts, Shard},
 };
 use mvt_sys::{
+    port_steering::{PortHash, steer_by_port},
     socket::listen_tcp,
-    steering::{PortHash, steer_by_port},
 };
 
 use crate::support::{Wire, random};
