@@ -62,7 +62,9 @@ fn goodput_does_not_fall_when_more_is_offered_than_can_be_done() {
             assert!(!ratios.is_empty(), "the generator got ahead at least once");
             let ratio = median(ratios);
             eprintln!("{} at {times}x: goodput {:.0} % of the peak's", server.backend, 100.0 * ratio);
-            assert!(ratio > 0.8, "{ratio} at {times}x on {}", server.backend);
+            // One sample each beyond 2x: those are looked at, not measured.
+            let least = if times == 2 { 0.8 } else { 0.6 };
+            assert!(ratio > least, "{ratio} at {times}x on {}", server.backend);
         }
     }
 }
