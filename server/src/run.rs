@@ -9,7 +9,7 @@ use std::{
 };
 
 use mvt_proto::steering;
-use mvt_sys::steering::PortHash;
+use mvt_sys::port_steering::PortHash;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -203,7 +203,7 @@ fn raise_open_files(connections_max: usize) {
 /// Hands connections to shards as SPEC §17.1.1 says. Where that is forbidden they land anywhere, and frames are forwarded.
 fn steer(listeners: &[std::net::TcpListener]) {
     let hash = PortHash { multiplier: steering::PORT_MULTIPLIER, shift: steering::PORT_SHIFT };
-    if let Err(error) = mvt_sys::steering::steer_by_port(listeners, hash) {
+    if let Err(error) = mvt_sys::port_steering::steer_by_port(listeners, hash) {
         tracing::warn!(%error, "connections are not steered to their shard: their frames are forwarded");
     }
 }

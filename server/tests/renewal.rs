@@ -75,7 +75,8 @@ impl Crowd {
         let mut frame = self.wires[number].any_frame().expect("the connection stays");
         let header = Header::parse(&frame, Role::Client).expect("well formed");
         let by_key_id = |party: &&mut Party| party.session.key_id() == header.key_id;
-        let Party { session, outstanding } = self.parties.iter_mut().find(by_key_id).expect("a session of ours");
+        let Party { session, outstanding } =
+            self.parties.iter_mut().find(by_key_id).expect("a session of ours");
         if header.kind == Kind::Ctl {
             let mut share = Vec::new();
             let told = session.control(&header, &mut frame, random(), now_ms(), &mut share);

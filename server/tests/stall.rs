@@ -40,6 +40,15 @@ impl Service for Staller {
     }
 }
 
+/// Lets a staller go, also where a test fails: a shard that stands still could not be joined.
+struct LetGo(Arc<AtomicBool>);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
 fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     for _ in 0..PATIENCE.as_millis() {
         if is_so() {
@@ -62,17 +71,19 @@ fn stall_one_of_two(mechanism: Mechanism) {
     let house = House::start(mechanism, 2, |_| {
         Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
     });
+    let let_go = LetGo(is_let_go.clone());
     let (mut still_wire, mut still) = house.login_at(0);
+    serves(&mut still_wire, &mut still, 1);
     let (mut lively_wire, mut lively) = house.login_at(1);
-    // A connection of the lively shard, with a session of the other.
-    let (mut crossing_wire, _) = house.login_at(1);
 
     let (stalled, frame) = seal(&mut still, STALL);
     still_wire.send(&frame);
     wait_for("standing still", || is_stalled.load(SeqCst));
     serves(&mut lively_wire, &mut lively, 500);
 
-    // More frames for the shard that stands still than its mailbox holds.
+    // A connection of the lively shard with a session of the other: more frames for it than its mailbox holds.
+    let (mut crossing_wire, mut own) = house.login_at(1);
+    serves(&mut crossing_wire, &mut own, 1);
     let crossing: Vec<(Pending, Vec<u8>)> =
         (0..MAILBOX_COUNT_MAX + 2000).map(|_| seal(&mut still, b"")).collect();
     for frames in crossing.chunks(64) {
@@ -90,7 +101,7 @@ fn stall_one_of_two(mechanism: Mechanism) {
     serves(&mut new_wire, &mut new, 100);
     assert!(is_stalled.load(SeqCst), "all of that while it stood still");
 
-    is_let_go.store(true, SeqCst);
+    drop(let_go);
     assert_eq!(still_wire.answer(&mut still, &stalled), Ok(5), "it goes on where it was");
     for (pending, _) in &crossing[..MAILBOX_COUNT_MAX] {
         assert_eq!(crossing_wire.answer(&mut still, pending), Ok(5), "what was in the mailbox is answered");

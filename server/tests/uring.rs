@@ -85,7 +85,15 @@ fn a_peer_that_closes_first_is_answered_with_a_close_at_once() {
 #[test]
 fn more_than_the_buffers_hold_is_lost_for_nobody() {
     let server = Server::start(URING);
-    let mut clients: Vec<_> = (0..64).map(|_| server.login(Suite::Hs256)).collect();
+    let mut clients: Vec<_> = (0..64)
+        .map(|_| {
+            let (mut wire, mut session) = server.login(Suite::Hs256);
+            // Used at once: what nobody uses for ten seconds ends.
+            let (pending, _) = wire.request(&mut session, b"");
+            assert_eq!(wire.answer(&mut session, &pending), Ok(0));
+            (wire, session)
+        })
+        .collect();
     for _ in 0..3 {
         // 64 connections with 30 KiB each, all readable at one instant: four times what the buffers hold.
         server.signal(Signal::STOP);

@@ -26,6 +26,8 @@ pub const CLIENT_ORIGIN_MS: u64 = 5_000;
 /// One slot, ms.
 pub const SLOT_MS: u64 = 1 << 16;
 pub const KEY_ID: u64 = 0x0001_0203_0405_0607;
+/// Limits that nothing in a model reaches.
+pub const MODEL_LIMITS: Limits = Limits { replay_window_bits: 64, ..Limits::DEFAULT };
 /// CK_0 of [`Pair::unequal`] and of [`sealed`].
 pub const CHAIN: u8 = 0xcc;
 pub const SUITES: [Suite; 2] = [Suite::Hs256, Suite::Gcm256];

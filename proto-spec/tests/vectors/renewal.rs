@@ -154,12 +154,10 @@ impl Server {
         if now_ms >= session.deadline_ms() {
             return json!("none");
         }
-        if let Some(renewal) = session.renewal() {
-            return if renewal.until_ms().is_none() {
-                json!(hex(renewal.offer_frame()))
-            } else {
-                json!("none")
-            };
+        let mut frame = Vec::new();
+        if session.renewal().is_some() {
+            session.offer(|| unreachable!("one at most is outstanding"), now_ms, &mut frame);
+            return if frame.is_empty() { json!("none") } else { json!(hex(&frame)) };
         }
         if session.generation() == u16::MAX {
             return json!("none");
@@ -168,7 +166,6 @@ impl Server {
             |name: &str| Secret::new(unhex(offer[name].as_str().expect("hex")).try_into().expect("32 bytes"));
         let exchange = session.wants_exchange(now_ms);
         let ephemeral = exchange.then(|| Ephemeral::new(secret("ephemeral_private")));
-        let mut frame = Vec::new();
         session.offer(|| Offering { nonce: secret("n"), ephemeral }, now_ms, &mut frame);
         json!(hex(&frame))
     }

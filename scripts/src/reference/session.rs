@@ -62,6 +62,7 @@ struct Offered {
     n: [u8; 32],
     e_s: KeyPair,
     frame: Vec<u8>,
+    sent: u64,
     origin: u64,
     with_dh: bool,
     generation: Option<Generation>,
@@ -110,7 +111,12 @@ impl Session {
     pub fn offer(&mut self, now: u64, n: [u8; 32], e_s: KeyPair) -> Option<Vec<u8>> {
         self.expire(now);
         let current = self.current.as_ref()?;
-        if let Some(offered) = &self.offered {
+        if let Some(offered) = &mut self.offered {
+            // 11.2.3.
+            if now < offered.sent + 1_000 {
+                return None;
+            }
+            offered.sent = now;
             return Some(offered.frame.clone());
         }
         if self.draining.is_some() || current.number == u16::MAX {
@@ -123,7 +129,8 @@ impl Session {
         let frame = seal_control(&current.keys.ctls, header, &payload);
         let generation = (!with_dh).then(|| self.next(current, now, next_secret(&current.keys.rt, &n, None)));
         self.share = None;
-        self.offered = Some(Offered { n, e_s, frame: frame.clone(), origin: now, with_dh, generation });
+        self.offered =
+            Some(Offered { n, e_s, frame: frame.clone(), sent: now, origin: now, with_dh, generation });
         Some(frame)
     }
 

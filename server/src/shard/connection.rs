@@ -36,8 +36,8 @@ pub(super) struct Connection {
     /// When the carried frame began to arrive.
     carry_since_ms: u64,
     pub(super) output: Vec<u8>,
-    /// When output was last handed to the driver, or began to wait for it.
-    output_since_ms: u64,
+    /// When a sweep first saw output waiting for the driver.
+    output_since_ms: Option<u64>,
     /// Since when the driver has had output of it that is not sent.
     sending_since_ms: Option<u64>,
     pub(super) is_dirty: bool,
@@ -56,7 +56,7 @@ impl Connection {
             carry: Vec::new(),
             carry_since_ms: now_ms,
             output: Vec::new(),
-            output_since_ms: now_ms,
+            output_since_ms: None,
             sending_since_ms: None,
             is_dirty: false,
             closing_since_ms: None,
@@ -138,7 +138,7 @@ impl Connection {
 
     pub(super) fn take_output(&mut self, spare: &mut Vec<u8>, now_ms: u64) -> bool {
         self.is_dirty = false;
-        self.output_since_ms = now_ms;
+        self.output_since_ms = None;
         std::mem::swap(&mut self.output, spare);
         if !spare.is_empty() {
             self.sending_since_ms.get_or_insert(now_ms);
@@ -150,8 +150,12 @@ impl Connection {
         self.sending_since_ms = None;
     }
 
-    /// Gives back memory that a connection which has been silent for a while does not need.
-    pub(super) fn trim(&mut self, now_ms: u64) {
+    /// To be called at every sweep: sees what waits, and gives back memory that a connection which has been silent for a while
+    /// does not need.
+    pub(super) fn look_at(&mut self, now_ms: u64) {
+        if !self.output.is_empty() {
+            self.output_since_ms.get_or_insert(now_ms);
+        }
         let active_ms = self.verified_ms.unwrap_or(self.opened_ms);
         if self.carry.is_empty() && now_ms.saturating_sub(active_ms) > TRIM_MS {
             self.carry = Vec::new();
@@ -162,7 +166,7 @@ impl Connection {
     pub(super) fn is_overdue(&self, now_ms: u64, idle_ms: u64) -> bool {
         let since = |then: u64| now_ms.saturating_sub(then);
         let half_a_frame = !self.carry.is_empty() && since(self.carry_since_ms) > STALL_MS;
-        let unread = !self.output.is_empty() && since(self.output_since_ms) > STALL_MS;
+        let unread = self.output_since_ms.is_some_and(|then| since(then) > STALL_MS);
         let too_slow = self.sending_since_ms.is_some_and(|then| since(then) > SEND_MS_MAX);
         let silent = match self.verified_ms {
             Some(then) => since(then) > idle_ms,
@@ -231,5 +235,18 @@ mod tests {
         let good = frame(b"good");
         let (frames, end) = frames_of(&[&[&good[..], &[0, 42, 0x21, 0]].concat()]);
         assert_eq!((frames.len(), end), (1, Err(Reject::Version)));
+    }
+
+    #[test]
+    fn output_waits_from_when_it_is_there_not_from_the_one_before() {
+        let mut connection = Connection::new(([127, 0, 0, 1], 1).into(), 0);
+        connection.note_verified(50_000);
+        connection.output.push(1);
+        for (now_ms, is_overdue) in [(60_000, false), (60_000 + STALL_MS, false), (60_001 + STALL_MS, true)] {
+            connection.look_at(now_ms);
+            assert_eq!(connection.is_overdue(now_ms, 1 << 40), is_overdue, "{now_ms}");
+        }
+        connection.take_output(&mut Vec::new(), 80_000);
+        assert!(!connection.is_overdue(80_000, 1 << 40));
     }
 }

@@ -28,7 +28,7 @@ impl Shard {
             hand.0 = (hand.0 + 1) % places;
             let Some(id) = self.connections.id_at(hand.0) else { continue };
             let Some(connection) = self.connections.get_mut(id) else { continue };
-            connection.trim(now_ms);
+            connection.look_at(now_ms);
             if connection.is_lingering_too_long(now_ms) {
                 abort(id);
             } else if !connection.is_closing() && connection.is_overdue(now_ms, self.node.idle_ms) {

@@ -4,9 +4,9 @@ pub mod affinity;
 pub mod clock;
 pub mod host;
 pub mod keystore;
+pub mod port_steering;
 pub mod probe;
 pub mod socket;
-pub mod steering;
 pub mod uring;
 
 pub mod lines;

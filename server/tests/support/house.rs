@@ -30,8 +30,8 @@ use mvt_server::{
     store::record,
 };
 use mvt_sys::{
+    port_steering::{PortHash, steer_by_port},
     socket::listen_tcp,
-    steering::{PortHash, steer_by_port},
 };
 
 use crate::support::{Wire, random};

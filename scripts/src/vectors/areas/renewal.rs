@@ -222,6 +222,20 @@ fn offers() -> Vec<Vector> {
         7,
         |s| s.offered(100).offered_again(1_100).offered_again(200_000),
     );
+    let second = both(
+        "renewal_offer_is_not_sent_again_within_a_second",
+        "§11.2.3",
+        "Less than 1 s after it was sent the OFFER is not sent again.",
+        0,
+        |s| {
+            s.offered(100)
+                .not_offered(101)
+                .not_offered(1_099)
+                .offered_again(1_100)
+                .not_offered(2_099)
+                .offered_again(2_100)
+        },
+    );
     let draining = both(
         "renewal_no_offer_while_draining",
         "§11.2.2",
@@ -261,12 +275,18 @@ fn offers() -> Vec<Vector> {
         form = script.case(form, &format!("in {start}"));
     }
     form = Script::from(1, 65527, ORIGIN).offered(100).case(form, "in 65527");
-    for (at, with_dh) in [(3_599_999, false), (3_600_000, true), (3_700_000, true)] {
-        let aged =
-            [890_000, 1_780_000, 2_670_000, 3_560_000].into_iter().fold(Script::new(1, 0), Script::renewed);
-        let script = aged.offered(at);
+    // The last Diffie-Hellman was the login, then the renewal to generation 8, 24 s after it.
+    for (start, at, with_dh) in [
+        (0, 3_599_999, false),
+        (0, 3_600_000, true),
+        (0, 3_700_000, true),
+        (8, 3_590_000, false),
+        (8, 3_600_000, true),
+    ] {
+        let times = [890_000, 1_780_000, 2_670_000, 3_560_000];
+        let script = times.into_iter().fold(Script::new(1, start), Script::renewed).offered(at);
         assert_eq!(!script.share.is_empty(), with_dh, "the form at {at}");
-        form = script.case(form, &format!("{at} ms after the login"));
+        form = script.case(form, &format!("{at} ms later, from generation {start}"));
     }
-    vec![same, draining, last, form]
+    vec![same, second, draining, last, form]
 }
