@@ -16,8 +16,8 @@ pub struct Recoverable {
 }
 
 impl Node {
-    /// The suites a client may use with a ticket of this owner; `None` when it is barred, or authenticated before its
-    /// revocation (§12.1.5).
+    /// The suites a client may use with a ticket of this owner; `None` when it is barred (not in the enrolment, §12.2.3), or
+    /// authenticated before its revocation (§12.1.5).
     #[must_use]
     pub fn suites_of_ticket(&self, owner: &Owner) -> Option<Vec<Suite>> {
         self.lookups.fetch_add(1, Ordering::Relaxed);

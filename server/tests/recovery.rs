@@ -94,7 +94,7 @@ fn recovery_is_one_call_and_the_old_key_is_void_after_it() {
     assert_eq!(client.request(4, b"again").expect("verified").payload, b"again");
 }
 
-/// §13.4.2.
+/// §13.4.2, §13.4.4: PENDING confirms nothing, any other answer does.
 #[test]
 fn nothing_is_executed_before_it_is_recorded() {
     let server = Server::start("io.shards = 1");

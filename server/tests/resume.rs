@@ -113,6 +113,7 @@ fn a_replayed_resume_has_no_effect() {
     use_first(&mut wire, &mut session);
 }
 
+/// §12.3.3
 #[test]
 fn a_refused_resume_is_answered_by_closing() {
     let server = Server::start("io.shards = 1");
@@ -211,6 +212,24 @@ fn under_load_a_resume_is_asked_for_a_cookie_and_never_gets_more_than_it_sent() 
     }
     assert!(kinds[0x0c] > 0, "some are served: {kinds:?}");
     assert_eq!(kinds[0x0c] + kinds[0x0a], 32, "and the others told: {kinds:?}");
+}
+
+/// §12.4.2: the old ticket serves until an answer under the new keys verified.
+#[test]
+fn a_ticket_serves_again_while_the_session_it_gave_is_not_proved() {
+    let first = Server::start("");
+    let second = first.twin("");
+    let mut client = Client::connect_with(config_of(&first)).expect("a login");
+    assert!(client.request(7, b"one").is_ok());
+    let ticket = client.export_ticket().expect("a ticket");
+    let config = config_of(&first).also_at(second.address).expect("an address");
+    let mut client = Client::connect_with(config.ticket(&ticket).expect("an export")).expect("resumed");
+    assert_eq!(client.export_ticket().as_deref(), Some(&*ticket), "nothing was answered yet");
+    first.signal(rustix::process::Signal::KILL);
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(client.request(7, b"two").is_ok());
+    assert_eq!((client.login_count(), client.resume_count()), (0, 2), "the same ticket, on the other server");
+    assert_ne!(client.export_ticket().as_deref(), Some(&*ticket), "and now the new one");
 }
 
 #[test]
