@@ -110,6 +110,28 @@ fn a_login_under_way_does_not_slip_through() {
     });
 }
 
+/// On each driver: a scan of more than one step goes on although nothing else wakes the shard.
+#[test]
+fn a_scan_in_steps_needs_no_traffic_to_go_on() {
+    for backend in ["auto", "epoll"] {
+        let server = Server::start(&format!("io.shards = 1\nio.backend = \"{backend}\""));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    // A connection that only logs in is ended after 10 s.
+                    for _ in 0..=REVOKE_COUNT_MAX / 8 / 64 {
+                        let mut wire = server.connect();
+                        (0..64).for_each(|_| drop(server.login_on(&mut wire, Suite::Hs256)));
+                    }
+                });
+            }
+        });
+        run(&server, &["revoke", "tester"]);
+        let log = server.stop();
+        assert!(log.contains("sessions_revoked="), "{log}");
+    }
+}
+
 ///
 #[test]
 fn a_client_enrolled_anew_gets_nothing_back_of_what_was_revoked() {

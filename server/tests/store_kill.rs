@@ -2,7 +2,15 @@
 
 mod support;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use mvt_proto::{Suite, keyfile};
 use mvt_server::{
@@ -19,9 +27,9 @@ const KILLS: usize = 60;
 /// What was acknowledged, and the one command that was not answered.
 #[derive(Default)]
 struct Ledger {
-    states: BTreeMap<String, State>,
-    doubt: Option<(Vec<String>, State)>,
-    acknowledged: u64,
+    states: Mutex<BTreeMap<String, State>>,
+    doubt: Mutex<Option<(Vec<String>, State)>>,
+    acknowledged: AtomicU64,
 }
 
 fn caller(socket: &Path) -> Caller {
@@ -35,7 +43,7 @@ fn client(name: &str) -> NewClient {
 }
 
 /// Enrols and revokes until the server is gone.
-fn load(socket: &Path, ledger: &mut Ledger, round: usize) {
+fn load(socket: &Path, ledger: &Ledger, round: usize) {
     let mut caller = caller(socket);
     for number in 0.. {
         let (names, state, request) = if number % 3 == 2 {
@@ -52,12 +60,12 @@ fn load(socket: &Path, ledger: &mut Ledger, round: usize) {
         };
         match caller.ask(&request) {
             Ok(Answer::Enrolled { .. } | Answer::Revoked { .. }) => {
-                ledger.acknowledged += 1;
-                ledger.states.extend(names.into_iter().map(|name| (name, state)));
+                ledger.acknowledged.fetch_add(1, Ordering::SeqCst);
+                ledger.states.lock().unwrap().extend(names.into_iter().map(|name| (name, state)));
             }
             Ok(answer) => panic!("{answer:?}"),
             Err(_) => {
-                ledger.doubt = Some((names, state));
+                *ledger.doubt.lock().unwrap() = Some((names, state));
                 return;
             }
         }
@@ -82,14 +90,19 @@ fn found(socket: &Path) -> BTreeMap<String, State> {
 #[test]
 fn what_was_acknowledged_survives_any_kill() {
     let mut server = Server::start("io.shards = 1");
-    let mut ledger = Ledger::default();
+    let ledger = Ledger::default();
     let mut random = 7u64;
     for round in 0..KILLS {
         let socket = server.path("mvt-admin.sock");
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let moment = Duration::from_micros(1_000 + (random >> 33) % 60_000);
+        // Some changes are acknowledged in every round, on a slow disk too; then any moment of the next ones.
+        let count = ledger.acknowledged.load(Ordering::SeqCst) + (random >> 33) % 4;
+        let moment = Duration::from_micros((random >> 40) % 12_000);
         std::thread::scope(|scope| {
-            let loading = scope.spawn(|| load(&socket, &mut ledger, round));
+            let loading = scope.spawn(|| load(&socket, &ledger, round));
+            while ledger.acknowledged.load(Ordering::SeqCst) < count && !loading.is_finished() {
+                std::thread::sleep(Duration::from_micros(100));
+            }
             std::thread::sleep(moment);
             server.signal(rustix::process::Signal::KILL);
             loading.join().expect("the load ends with the server");
@@ -97,14 +110,15 @@ fn what_was_acknowledged_survives_any_kill() {
         server = server.restart();
         let found = found(&socket);
         // Of the command in doubt all may be there, or nothing.
-        let (names, state) = ledger.doubt.take().expect("one command was under way");
+        let (names, state) = ledger.doubt.lock().unwrap().take().expect("one command was under way");
         let is_done = found.get(&names[0]) == Some(&state);
         if is_done {
-            ledger.states.extend(names.into_iter().map(|name| (name, state)));
+            ledger.states.lock().unwrap().extend(names.into_iter().map(|name| (name, state)));
         }
-        assert_eq!(found, ledger.states, "round {round}, killed after {moment:?}");
+        assert_eq!(found, *ledger.states.lock().unwrap(), "round {round}, killed after {moment:?}");
     }
-    assert!(ledger.acknowledged > KILLS as u64, "{} changes were acknowledged", ledger.acknowledged);
+    let acknowledged = ledger.acknowledged.into_inner();
+    assert!(acknowledged > KILLS as u64, "{acknowledged} changes were acknowledged");
     let (mut wire, mut session) = server.login(Suite::Hs256);
     let (pending, _) = wire.request(&mut session, b"and it serves");
     assert_eq!(wire.answer(&mut session, &pending), Ok(0));

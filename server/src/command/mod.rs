@@ -123,6 +123,8 @@ impl Desk {
                 if may_create && config.store.engine == Engine::Redb =>
             {
                 registry::init(&config)?;
+                // Said, because it may be the wrong folder.
+                eprintln!("mvt-server: made {}", config.store.file.display());
                 registry::open(&config)?
             }
             opened => opened?,
