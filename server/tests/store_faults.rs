@@ -71,3 +71,47 @@ fn a_full_disk_refuses_enrolment_and_verification_goes_on() {
     wire.send(&server.hello(&server.client_keys(), Suite::Hs256).1);
     wire.expect_close();
 }
+
+/// What a shell script prints that has a small file system of its own, in a mount namespace; `None` where that is not allowed.
+fn on_small_disk(script: &str) -> Option<String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |script: &str| {
+        let mounted = format!("mount -t tmpfs -o size=1700k small \"$1\" && cd \"$1\" && {script}");
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &mounted, env!("CARGO_BIN_EXE_mvt-server")]).arg(folder.path());
+        command.output().ok()
+    };
+    if !run("true").is_some_and(|output| output.status.success()) {
+        eprintln!("no mount namespace to be had: not tried");
+        return None;
+    }
+    let output = run(script).expect("as before");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+}
+
+/// S-04: real pages of a real file system.
+#[test]
+fn on_a_full_file_system_clients_are_refused_and_revoked() {
+    let script = r#"
+        "$0" keygen server.key >/dev/null && "$0" init >/dev/null
+        for i in 1 2 3 4 5 6 7 8 9; do
+            head -c 32 /dev/urandom | base64 > key
+            "$0" enroll "c$i" "$(cat key)" >/dev/null 2>&1 || { echo "refused $?"; break; }
+            dd if=/dev/zero of="fill$i" bs=64k count=3 2>/dev/null
+        done
+        "$0" revoke c1 c2; echo "status $?"; "$0" show c1; "$0" list | wc -l"#;
+    let Some(said) = on_small_disk(script) else { return };
+    assert!(said.contains("refused 73\nrevoked 2\nstatus 0\n"), "{said}");
+    assert!(said.contains(" revoked changed="), "{said}");
+}
+
+/// S-10
+#[test]
+fn a_read_only_file_system_is_named() {
+    let script = r#"
+        "$0" keygen server.key >/dev/null && "$0" init >/dev/null && mount -o remount,ro "$1"
+        for command in check-config run list; do "$0" $command 2>&1; echo "status $?"; done"#;
+    let Some(said) = on_small_disk(script) else { return };
+    assert_eq!(said.matches("Read-only file system").count(), 3, "{said}");
+    assert_eq!(said.matches("status 73").count(), 3, "{said}");
+}
