@@ -17,6 +17,7 @@ use crate::{
         units,
     },
     run_directory::{self, DirectoryError},
+    verdict::SHARE_ALLOWED,
 };
 
 /// What is written.
@@ -141,6 +142,8 @@ fn row(entry: &Entry) -> String {
     let (word, class) = match &report.void {
         Some(_) => ("void", "void"),
         None if report.error_count() + report.failed_verifications > 0 => ("not clean", "failed"),
+        // Nothing went wrong, but it was not the rate that was asked for.
+        None if report.unsent as f64 > report.offered() as f64 * SHARE_ALLOWED => ("overloaded", "failed"),
         None if report.assertions.iter().any(|it| !it.held) => ("missed", "failed"),
         None => ("clean", "held"),
     };
@@ -159,6 +162,10 @@ fn row(entry: &Entry) -> String {
     )
 }
 
+fn whole_ns(ns: f64) -> String {
+    format!("{} ns", units::grouped(ns.round() as u64))
+}
+
 fn describe(report: &Report) -> String {
     let work = &report.workload;
     let rhythm = match work.rate_per_s {
@@ -172,6 +179,9 @@ fn describe(report: &Report) -> String {
 
 fn curves_of(body: &mut String, title: &str, sentence: &str, entries: &[&Entry]) {
     // A picture holds as many curves as there are colours.
+    // An overloaded run may have no percentile at all.
+    let entries: Vec<&Entry> =
+        entries.iter().copied().filter(|entry| entry.report.latency_ns.p50.is_some()).collect();
     for (number, some) in entries.chunks(CURVE_COUNT_MAX).enumerate() {
         let drawn: Vec<Curve<'_>> = some
             .iter()
@@ -201,8 +211,8 @@ fn costs(body: &mut String, comparison: &Value) {
             vec![
                 format!("{} against {}", text(row, "suite"), text(row, "peer")),
                 format!("{} x {}", number(row, "connections"), number(row, "depth")),
-                format!("{:.0} ns", number(row, "peer_ns")),
-                format!("{:.0} ns", number(row, "ours_ns")),
+                whole_ns(number(row, "peer_ns")),
+                whole_ns(number(row, "ours_ns")),
                 format!("{:.2}x", number(row, "ratio")),
                 format!("{:.2} to {:.2}", number(row, "ratio_low"), number(row, "ratio_high")),
             ]

@@ -15,7 +15,6 @@ use crate::{
         self,
         arguments::Arguments as Comparison,
         artifacts::Artifacts,
-        cell::CLIENT_CORE,
         install::program_of,
         peer::{KINDS, Kind, PeerName, Running, SERVER_CORE, Seat},
     },
@@ -178,7 +177,7 @@ impl Publication<'_> {
             ("--duration", &format!("{seconds}s")),
             ("--warmup", &format!("{warmup}s")),
             ("--threads", "1"),
-            ("--pin", &CLIENT_CORE.to_string()),
+            ("--pin", &workload.core.to_string()),
             ("--out", &folder),
         ] {
             words.extend([argument.to_owned(), value.to_owned()]);

@@ -1,5 +1,7 @@
 //! The canonical runs: one row each.
 
+use crate::compare::{cell::CLIENT_CORE, peer::SERVER_CORE};
+
 /// What is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
@@ -27,6 +29,8 @@ pub struct Workload {
     pub server: Server,
     /// Arguments beside the server, the time and the folder.
     pub arguments: &'static [&'static str],
+    /// The CPU of the generator.
+    pub core: usize,
     /// How it may end.
     pub ending: Ending,
     /// Its measured interval is this part of `--seconds`.
@@ -34,7 +38,7 @@ pub struct Workload {
 }
 
 const fn ours(name: &'static str, arguments: &'static [&'static str]) -> Workload {
-    Workload { name, server: Server::Ours, arguments, ending: Ending::Clean, part: 0.5 }
+    Workload { name, server: Server::Ours, arguments, core: CLIENT_CORE, ending: Ending::Clean, part: 0.5 }
 }
 
 /// Every run, in this order.
@@ -48,10 +52,12 @@ pub const WORKLOADS: [Workload; 12] = [
     ours("zipf", &["--profile", "zipf"]),
     ours("hostile", &["--profile", "hostile"]),
     ours("churn", &["--profile", "churn"]),
+    // On the server's own core the generator cannot keep any schedule.
     Workload {
         ending: Ending::Void,
+        core: SERVER_CORE,
         part: 0.1,
-        ..ours("void", &["--profile", "open-100k", "--rate", "20M", "--arrivals", "constant"])
+        ..ours("void", &["--profile", "open-100k"])
     },
     Workload { server: Server::Peers, ..ours("pipeline256", &["--closed", "--in-flight", "256"]) },
     Workload { server: Server::Peers, ..ours("open-20k", &["--rate", "20k", "--in-flight", "1024"]) },

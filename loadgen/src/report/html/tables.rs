@@ -67,7 +67,7 @@ fn search(out: &mut String, report: &Report) {
             let p99 = probe.p99.map_or_else(|| "–".to_owned(), units::microseconds);
             let verdict = format!("{:?}", probe.verdict).to_lowercase();
             let why = if probe.why.is_empty() { verdict } else { format!("{verdict}: {}", probe.why) };
-            vec![format!("{}/s", units::grouped(probe.rate_per_s.round() as u64)), p99, why]
+            vec![why, format!("{}/s", units::grouped(probe.rate_per_s.round() as u64)), p99]
         })
         .collect();
     let found = search.rate_per_s.map_or_else(
@@ -75,11 +75,12 @@ fn search(out: &mut String, report: &Report) {
         |rate| format!("{} requests per second held", units::grouped(rate.round() as u64)),
     );
     let sentence = format!(
-        "{found} {}; the search ended because {}. This page is of the best probe.",
+        "{found} {}; the search ended because {}. This page is of the {} probe.",
         search.slo.join(", "),
-        search.stopped
+        search.stopped,
+        if search.rate_per_s.is_some() { "best" } else { "last" },
     );
-    section(out, "Search of the highest rate", &sentence, &table(&["offered", "p99", "verdict"], &rows));
+    section(out, "Search of the highest rate", &sentence, &table(&["verdict", "offered", "p99"], &rows));
 }
 
 fn bad_frames(out: &mut String, report: &Report) {
