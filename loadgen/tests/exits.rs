@@ -1,4 +1,4 @@
-//! The documented exit statuses, the reasons of a void run, profiles, the search, and the help.
+//! The documented exit statuses, the reasons of a void run, profiles, the search, the help.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Bad frames, churn and many sessions: what is sent beside the requests, what must become of it, and what is counted.
+//! Bad frames, churn and many sessions: what is sent beside the requests, what must become of it.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Arguments of `peer`: the same load on a server of another protocol; and of `floor`.
+//! Arguments of the hidden commands on other servers: `peer`, `floor`.
 
 use clap::{Args, ValueEnum};
 use mvt_proto::Suite;

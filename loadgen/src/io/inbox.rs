@@ -1,4 +1,4 @@
-//! Bytes that were read and not yet cut into frames or answers.
+//! Bytes that were read, not yet cut into frames or answers.
 
 use super::READ_BYTES_MAX;
 

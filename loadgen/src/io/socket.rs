@@ -1,4 +1,4 @@
-//! One connection: its link and its two buffers, which are reused for the whole run.
+//! One connection: its link, its two buffers, which are reused for the whole run.
 
 use std::{
     io::{self, Read, Write},

@@ -1,5 +1,5 @@
 //! Completions from a ring of our own (`mvt_sys::uring`): one multishot receive for each connection, one send at a time,
-//! and one system call that submits and waits.
+//! one system call that submits what is queued while it waits.
 
 use std::{io, net::TcpStream, os::unix::net::UnixStream, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Lines of a client: connections made by the caller and handed to the ring, which owns their descriptors.
+//! Lines of a client: connections that the caller makes for the ring, which owns their descriptors.
 
 use std::{
     io,
