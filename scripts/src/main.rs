@@ -1,7 +1,7 @@
 //! `cargo x`: a table of subcommands.
 
 use clap::{Parser, Subcommand};
-use mvt_scripts::{ci, compare, demo, test, tour, vectors};
+use mvt_scripts::{accuracy, ci, compare, demo, publish, test, tour, vectors};
 
 /// Tools of the workspace.
 #[derive(Parser)]
@@ -24,6 +24,10 @@ enum Command {
     Ci(demo::Arguments),
     /// Measure server CPU time per request of ours and of redis, memcached and HAProxy, interleaved.
     Compare(compare::arguments::Arguments),
+    /// Run the canonical workloads on ours and on its peers; write a folder of results with one page.
+    Publish(publish::run::Arguments),
+    /// The load generator against theory, as a table.
+    Accuracy(accuracy::Arguments),
     /// Write the vectors of `proto-spec/vectors` from the reference.
     Vectors {
         /// Write nothing; fail if a committed file is stale, missing or extra.
@@ -39,6 +43,8 @@ fn main() -> anyhow::Result<()> {
         Command::Test => test::run(),
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Compare(arguments) => Ok(compare::run::run(arguments)?),
+        Command::Publish(arguments) => publish::run::run(&arguments),
+        Command::Accuracy(arguments) => accuracy::run(&arguments),
         Command::Vectors { check: true } => Ok(vectors::store::check(&vectors::store::folder())?),
         Command::Vectors { check: false } => Ok(vectors::store::write(&vectors::store::folder())?),
     }

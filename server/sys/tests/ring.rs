@@ -238,3 +238,63 @@ fn a_full_completion_queue_loses_nothing_and_deafens_nobody() {
     }
     assert!(overflowed > 0, "the queue was too small, and it was counted");
 }
+
+/// A ring of a client and its line, with the server's end of it.
+fn dialed() -> (Bench, TcpStream, LineId) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let (bell, waiter) = UnixStream::pair().expect("a pair");
+    waiter.set_nonblocking(true).expect("set");
+    let options = RingOptions::new(64, Duration::from_millis(500));
+    let mut ring = Ring::dialer(waiter, options).expect("a ring");
+    let stream = TcpStream::connect(address).expect("connected");
+    stream.set_nonblocking(true).expect("set");
+    let line = ring.adopt(stream).expect("adopted");
+    let (peer, _) = listener.accept().expect("accepted");
+    (Bench { ring, address, _bell: bell }, peer, line)
+}
+
+#[test]
+fn a_line_of_a_client_sends_receives_and_is_used_again() {
+    let (mut bench, mut peer, line) = dialed();
+    bench.ring.receive(line);
+    bench.ring.send(line, b"question".to_vec());
+    assert!(bench.ring.is_unsubmitted());
+    let sent = bench.next();
+    assert!(matches!(sent, Completion::Sent { result: Ok(()), .. }), "{sent:?}");
+    let mut question = [0; 8];
+    peer.read_exact(&mut question).expect("all of it");
+    assert_eq!(&question, b"question");
+    peer.write_all(b"answer").expect("sent");
+    match bench.next() {
+        Completion::Received { filled, line: on, .. } => {
+            assert_eq!((bench.ring.bytes(&filled), on), (&b"answer"[..], line));
+            bench.ring.recycle(filled);
+        }
+        other => panic!("{other:?}"),
+    }
+    bench.ring.hang_up(line);
+    let end = bench.next();
+    assert!(matches!(end, Completion::ReceiveEnded { end: ReceiveEnd::EndOfStream, .. }), "{end:?}");
+    assert!(bench.ring.is_idle(line));
+    bench.ring.close(line);
+    assert_eq!(peer.read(&mut question).expect("an end"), 0);
+    let again = TcpStream::connect(bench.address);
+    assert!(again.is_err(), "the listener of the test is gone");
+    let other = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let stream = TcpStream::connect(other.local_addr().expect("an address")).expect("connected");
+    let next = bench.ring.adopt(stream).expect("adopted");
+    assert_eq!(next.index(), line.index());
+    assert_ne!(next, line, "another generation");
+}
+
+#[test]
+fn a_wait_with_a_bound_ends_by_itself() {
+    let (mut bench, _peer, line) = dialed();
+    bench.ring.receive(line);
+    bench.ring.enter(Wait::Poll).expect("entered");
+    while bench.ring.next_completion().is_some() {}
+    let started = Instant::now();
+    bench.ring.enter(Wait::SleepAtMost(Duration::from_millis(3))).expect("entered");
+    assert!(started.elapsed() >= Duration::from_millis(2), "{:?}", started.elapsed());
+}

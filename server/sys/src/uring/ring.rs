@@ -8,17 +8,15 @@ use std::{
 use io_uring::{
     IoUring, cqueue, opcode,
     squeue::Entry,
-    types::{CancelBuilder, DestinationSlot, Fd, Fixed, Timespec},
+    types::{CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec},
 };
-use rustix::{
-    io::Errno,
-    net::{SendFlags, Shutdown},
-};
+use rustix::{io::Errno, net::SendFlags};
 
 use super::{
     Filled, LineId, RingOptions,
     accepts::Accepts,
-    buffers::{BUFFER_GROUP, Buffers},
+    buffers::Buffers,
+    dial::Target,
     lines::{Lines, Receive, Sending},
     setup,
     token::{Purpose, Token},
@@ -34,6 +32,8 @@ const QUIESCE_ATTEMPTS: usize = 100;
 pub enum Wait {
     /// Until something happens.
     Sleep,
+    /// Until something happens, or this long.
+    SleepAtMost(Duration),
     /// Not at all.
     Poll,
 }
@@ -51,7 +51,8 @@ pub(super) struct Lent {
 pub struct Ring {
     pub(super) uring: ManuallyDrop<IoUring>,
     pub(super) lent: ManuallyDrop<Lent>,
-    listener: TcpListener,
+    /// None on a ring of a client.
+    listener: Option<TcpListener>,
     bell: UnixStream,
     /// Queued when the submission queue was full.
     backlog: VecDeque<Entry>,
@@ -82,6 +83,14 @@ impl Ring {
     /// # Errors
     /// The kernel's: see [`setup::probe`].
     pub fn new(listener: TcpListener, bell: UnixStream, options: RingOptions) -> io::Result<Self> {
+        Self::build(Some(listener), bell, options)
+    }
+
+    pub(super) fn build(
+        listener: Option<TcpListener>,
+        bell: UnixStream,
+        options: RingOptions,
+    ) -> io::Result<Self> {
         let mut buffers = Buffers::new()?;
         let uring = setup::build(options, &mut buffers)?;
         let RingOptions { tick, .. } = options;
@@ -110,10 +119,14 @@ impl Ring {
         Ok(ring)
     }
 
-    /// Puts as many accepts in flight as there may be.
+    pub(super) const fn has_listener(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// Puts as many accepts in flight as there may be; none without a listener.
     pub fn accept(&mut self) {
+        let Some(listener) = self.listener.as_ref().map(|listener| Fd(listener.as_raw_fd())) else { return };
         self.is_accepting = true;
-        let listener = Fd(self.listener.as_raw_fd());
         while let Some((index, address, length)) = self.lent.accepts.take() {
             let token = Token::new(Purpose::Accept, index, 0);
             let accept = opcode::Accept::new(listener, address.cast(), length)
@@ -139,8 +152,8 @@ impl Ring {
         let place = self.lent.lines.open_mut(line);
         assert!(place.receive == Receive::Idle, "one receive at a time");
         place.receive = Receive::Armed;
-        let receive = opcode::RecvMulti::new(Fixed(line.index), BUFFER_GROUP);
-        self.push(receive.build(), Token::new(Purpose::Receive, line.index, line.generation));
+        let receive = Target::of(line.index, place).receive();
+        self.push(receive, Token::new(Purpose::Receive, line.index, line.generation));
     }
 
     /// Whether a receive is under way and not being stopped.
@@ -183,12 +196,12 @@ impl Ring {
     }
 
     fn send_rest(&mut self, line: LineId, flags: SendFlags) {
-        let sending = self.lent.lines.open_mut(line).sending.as_ref().expect("a send under way");
+        let place = self.lent.lines.open_mut(line);
+        let sending = place.sending.as_ref().expect("a send under way");
         let rest = &sending.buffer[sending.begin..];
         let length = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-        let send =
-            opcode::Send::new(Fixed(line.index), rest.as_ptr(), length).flags(flags.bits().cast_signed());
-        self.push(send.build(), Token::new(Purpose::Send, line.index, line.generation));
+        let send = Target::of(line.index, place).send(rest.as_ptr(), length, flags);
+        self.push(send, Token::new(Purpose::Send, line.index, line.generation));
     }
 
     /// Whether a send is under way.
@@ -210,8 +223,8 @@ impl Ring {
     pub fn shut_down(&mut self, line: LineId) {
         let place = self.lent.lines.open_mut(line);
         assert!(!std::mem::replace(&mut place.is_shutting_down, true), "once");
-        let shutdown = opcode::Shutdown::new(Fixed(line.index), Shutdown::Write as i32);
-        self.push(shutdown.build(), Token::new(Purpose::Shutdown, line.index, line.generation));
+        let shutdown = Target::of(line.index, place).shut_down();
+        self.push(shutdown, Token::new(Purpose::Shutdown, line.index, line.generation));
     }
 
     /// Whether nothing is in flight on `line`, so that it may be closed.
@@ -227,6 +240,9 @@ impl Ring {
         let place = self.lent.lines.open_mut(line);
         assert!(place.is_idle(), "nothing is in flight");
         place.is_open = false;
+        if place.stream.take().is_some() {
+            return;
+        }
         let close = opcode::Close::new(Fixed(line.index));
         self.push(close.build(), Token::new(Purpose::Close, line.index, line.generation));
     }
@@ -288,17 +304,23 @@ impl Ring {
         let is_news = !self.reaped.is_empty() || !self.backlog.is_empty() || self.has_news();
         self.old_news += self.at_once;
         let want = match wait {
-            Wait::Sleep if !is_news => self.old_news + 1,
-            Wait::Sleep | Wait::Poll => 0,
+            Wait::Sleep | Wait::SleepAtMost(_) if !is_news => self.old_news + 1,
+            _ => 0,
         };
-        let entered = self.uring.submit_and_wait(want);
+        let entered = match wait {
+            Wait::SleepAtMost(limit) if want > 0 => {
+                let limit = Timespec::from(limit);
+                self.uring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&limit))
+            }
+            _ => self.uring.submit_and_wait(want),
+        };
         self.at_once = 0;
         self.shortages.completions_overflowed += u64::from(self.uring.submission().cq_overflow());
         self.submit_backlog();
         match entered.map_err(|error| (Errno::from_io_error(&error), error)) {
             Ok(_) => Ok(()),
-            // A signal; no memory for a request now; completions that must be reaped first.
-            Err((Some(Errno::INTR | Errno::AGAIN | Errno::BUSY), _)) => Ok(()),
+            // A signal; no memory for a request now; completions that must be reaped first; the time is over.
+            Err((Some(Errno::INTR | Errno::AGAIN | Errno::BUSY | Errno::TIME), _)) => Ok(()),
             Err((_, error)) => Err(error),
         }
     }
