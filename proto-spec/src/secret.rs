@@ -43,6 +43,17 @@ impl Secret {
     }
 }
 
+/// Overwrites what calls before this one left below it on this thread's stack. Secrets wipe themselves where they are
+/// dropped; where they were moved from, or spilled by the compiler, they cannot. For threads that live long and handle
+/// keys, after each piece of such work.
+#[inline(never)]
+pub fn scrub_stack() {
+    // Deeper than any handshake or turn goes, and far less than a thread's stack.
+    let mut bytes = [0u8; 64 * 1024];
+    bytes.as_mut_slice().zeroize();
+    core::hint::black_box(&bytes);
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")

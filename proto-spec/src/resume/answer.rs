@@ -114,7 +114,12 @@ pub(crate) fn seal(
         .expect("a grant is far below GCM's bound");
     answer.extend_from_slice(&*sealed);
     answer.extend_from_slice(&tag);
-    Ok(established::admitted(answer, grant, GenerationKeys::derive(secret, grant.key_id, 0)))
+    let mut admitted = established::admitted(answer, grant, GenerationKeys::derive(secret, grant.key_id, 0));
+    if points.is_empty() {
+        // §11.2.4: there was no Diffie-Hellman yet.
+        admitted.session = admitted.session.exchanged_at(0);
+    }
+    Ok(admitted)
 }
 
 /// Opens `frame` as the answer and makes the client's half of the session; `privates` are those of the points it sent, `suites` are those the client takes, `now_ms` its monotonic clock.

@@ -50,14 +50,23 @@ impl ServerSession {
         Self { rekey: self.rekey.exchanged_at(exchanged_ms), ..self }
     }
 
-    /// State, words of the window and renewal keys of a new session, for a table that keeps many of each.
+    /// State, words of the window and renewal keys of a new session, for a table that keeps many of each. What is left here
+    /// holds no key.
     ///
     /// # Panics
     /// When a renewal is under way: a table keeps that elsewhere.
     #[must_use]
-    pub fn into_parts(self) -> (SessionState, Box<[u64]>, Rekey) {
+    pub fn take_parts(&mut self) -> (SessionState, Box<[u64]>, Rekey) {
         assert!(self.renewal.is_none(), "a new session");
-        (self.state, self.window, self.rekey)
+        let state = core::mem::replace(&mut self.state, SessionState::vacant());
+        let rekey = core::mem::replace(&mut self.rekey, Rekey::vacant());
+        (state, core::mem::take(&mut self.window), rekey)
+    }
+
+    /// [`ServerSession::take_parts`] of a session that is not kept.
+    #[must_use]
+    pub fn into_parts(mut self) -> (SessionState, Box<[u64]>, Rekey) {
+        self.take_parts()
     }
 
     /// Names the session.

@@ -95,7 +95,8 @@ impl Server for Real {
         let mut judged = answer(&header, frame, judge_one(session, &header, frame, now_ms), now_ms);
         let is_current = header.generation == session.generation();
         if judged.verdict.is_ok() && is_current && session.wants_offer(&SOFT, now_ms) {
-            let ephemeral = session.wants_exchange(now_ms).then(|| Ephemeral::new(secret(random ^ 0x5a)));
+            let ephemeral =
+                session.wants_exchange(now_ms).then(|| Box::new(Ephemeral::new(secret(random ^ 0x5a))));
             let mut offer = Vec::new();
             session.offer(|| Offering { nonce: secret(random), ephemeral }, now_ms, &mut offer);
             judged.says.push(offer);

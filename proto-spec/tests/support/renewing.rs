@@ -10,7 +10,10 @@ use super::{CLIENT_ORIGIN_MS, ORIGIN_MS, Pair, secret};
 
 /// The offer of form 0 or 1 that a test makes; `fill` tells offers apart.
 pub fn offering(fill: u8, exchange: bool) -> Offering {
-    Offering { nonce: secret(fill), ephemeral: exchange.then(|| Ephemeral::new(secret(fill ^ 0x5a))) }
+    Offering {
+        nonce: secret(fill),
+        ephemeral: exchange.then(|| Box::new(Ephemeral::new(secret(fill ^ 0x5a)))),
+    }
 }
 
 impl Pair {

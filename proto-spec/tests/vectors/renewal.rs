@@ -165,7 +165,8 @@ impl Server {
         let secret =
             |name: &str| Secret::new(unhex(offer[name].as_str().expect("hex")).try_into().expect("32 bytes"));
         let exchange = session.wants_exchange(now_ms);
-        let ephemeral = exchange.then(|| Ephemeral::new(secret("ephemeral_private")));
+        let ephemeral = exchange.then(|| Box::new(Ephemeral::new(secret("ephemeral_private"))));
+        let mut frame = Vec::new();
         session.offer(|| Offering { nonce: secret("n"), ephemeral }, now_ms, &mut frame);
         json!(hex(&frame))
     }

@@ -19,7 +19,7 @@ use mvt_proto::{
     constants::{COOKIE_BYTES, KEY_BYTES},
     frame::grant::Grant,
     header,
-    secret::Secret,
+    secret::{Secret, scrub_stack},
 };
 
 use crate::{
@@ -140,7 +140,7 @@ impl HandshakePool {
 
     /// A key pair for an OFFER; `None` when the stock is empty.
     #[must_use]
-    pub fn take_ephemeral(&self) -> Option<Ephemeral> {
+    pub fn take_ephemeral(&self) -> Option<Box<Ephemeral>> {
         self.stock.take()
     }
 
@@ -167,11 +167,14 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, stock: &Stock) {
                     return;
                 }
                 stock.fill();
+                scrub_stack();
                 continue;
             }
         };
         let Ok(job) = job else { return };
         let mut mail = judge(node, &job);
+        // The keys that were agreed are in the box; what was left of them on the way is not needed.
+        scrub_stack();
         // A full mailbox means the shard is behind. The pool waits a little with it, and its own queue fills and sheds; but
         // a shard that stands still must not stop the logins of the others: then the login is dropped, and its connection
         // ends at its deadline.
@@ -187,6 +190,7 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, stock: &Stock) {
 
 /// What the pool makes of one job: a letter to the shard it came from.
 #[must_use]
+#[inline(never)]
 pub fn judge(node: &Node, job: &Job) -> Mail {
     let judged = match job.kind {
         Kind::Resume => resume::judge(node, job),

@@ -12,7 +12,8 @@ use crate::{handshakes::fresh_secret, limits::EPHEMERAL_COUNT_MAX};
 
 #[derive(Debug)]
 pub(super) struct Stock {
-    pairs: ArrayQueue<Ephemeral>,
+    /// Boxed: a queue leaves behind what is taken out of it.
+    pairs: ArrayQueue<Box<Ephemeral>>,
     /// At most one letter that says the stock runs low.
     low: Sender<()>,
 }
@@ -26,7 +27,7 @@ impl Stock {
         (stock, is_low)
     }
 
-    pub(super) fn take(&self) -> Option<Ephemeral> {
+    pub(super) fn take(&self) -> Option<Box<Ephemeral>> {
         let pair = self.pairs.pop();
         if self.pairs.len() * 2 < EPHEMERAL_COUNT_MAX {
             self.ask();
@@ -41,7 +42,7 @@ impl Stock {
 
     pub(super) fn fill(&self) {
         while !self.pairs.is_full() {
-            let _ = self.pairs.push(Ephemeral::new(fresh_secret()));
+            let _ = self.pairs.push(Box::new(Ephemeral::new(fresh_secret())));
         }
     }
 }

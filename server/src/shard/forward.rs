@@ -33,7 +33,7 @@ impl Shard {
         // No more than can have been there: what came later wakes us again, and the connections have their turn first.
         for mail in std::iter::from_fn(|| mailbox.take()).take(mailbox.capacity()) {
             match mail {
-                Mail::Admitted { connection, newcomer } => self.admit(connection, *newcomer, now_ms),
+                Mail::Admitted { connection, newcomer } => self.admit(connection, newcomer, now_ms),
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
                 Mail::Forwarded { from_shard, connection, frame } => {
                     let origin = Origin::Forwarded { from_shard: from_shard as u16, connection };

@@ -4,6 +4,7 @@
 use mvt_proto::{
     Kind, Reject,
     frame::{hello::Hello, recover::Recover, resume::Resume, retry::Retry},
+    secret::scrub_stack,
 };
 
 use crate::{
@@ -62,13 +63,20 @@ impl Shard {
 
     /// Keeps a granted session and sends its answer; unless its client was revoked while the pool was at it, then it ends as
     /// with a client nobody knows (SPEC §12.2.1).
-    pub(super) fn admit(&mut self, id: ConnectionId, newcomer: Newcomer, now_ms: u64) {
+    pub(super) fn admit(&mut self, id: ConnectionId, newcomer: Box<Newcomer>, now_ms: u64) {
+        self.keep(id, newcomer, now_ms);
+        scrub_stack();
+    }
+
+    #[inline(never)]
+    fn keep(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
         if connection.is_closing() {
             return;
         }
-        let Newcomer { admitted, owner, psk_alone, entrance } = newcomer;
+        let Newcomer { admitted, owner, psk_alone, entrance } = &mut *newcomer;
+        let (owner, psk_alone, entrance) = (*owner, *psk_alone, *entrance);
         if self.node.revocations.load().refuses_owner(&owner) {
             self.counters.sessions_revoked.add(1);
             self.counters.reject(entrance.refusal());
@@ -76,7 +84,7 @@ impl Shard {
             return;
         }
         let key_id = admitted.session.key_id();
-        if !self.sessions.insert(admitted.session, owner, now_ms) {
+        if !self.sessions.take_in(&mut admitted.session, owner, now_ms) {
             self.counters.sessions_refused.add(1);
             self.end(id, now_ms);
             return;

@@ -83,6 +83,8 @@ pub struct Shard {
     /// Frames of keys we do not hold are verified against it (SPEC §9.2).
     dummy: Dummy,
     answer: Vec<u8>,
+    /// When the stack is scrubbed next, ms.
+    scrub_ms: u64,
     /// Revocations whose sessions are not all erased yet, the one under way first.
     revoking: VecDeque<Scan>,
     recovering: Recovering,
@@ -116,6 +118,7 @@ impl Shard {
             lanes: session::Batch::new(engine),
             answers: Answers::default(),
             answer: Vec::new(),
+            scrub_ms: 0,
             revoking: VecDeque::new(),
             recovering: Recovering::default(),
             node,

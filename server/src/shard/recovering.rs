@@ -98,6 +98,7 @@ impl Shard {
 
     /// Sends the ticket of the current generation of the session at `place`, once (§11.1.3). Costs about as much as a few
     /// requests: two hashes' worth of key derivation and an AEAD of 72 bytes, for a session that took a key agreement.
+    #[inline(never)]
     pub(super) fn give_ticket(&mut self, place: Place, origin: Origin, now_ms: u64) {
         let Some(ticket) = self.sessions.issue_ticket(place, &self.node.tickets, now_ms) else { return };
         self.end_joint_answer(now_ms);

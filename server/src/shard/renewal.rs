@@ -3,6 +3,7 @@
 use mvt_proto::{
     Header, Reject,
     constants::AUTHENTICATION_MS,
+    secret::scrub_stack,
     session::{self, Authentic, BadTags, Exchange, Offering, Refused, Rekey, Renewal, SessionState, Shared},
 };
 
@@ -32,6 +33,7 @@ impl Shard {
     /// (§11.2.1, §11.2.3). Not for a session whose client has to prove its identity again (§11.2.2), is no client any more
     /// (§12.2.1), or is being recovered (§13.4.2).
     #[cold]
+    #[inline(never)]
     pub(super) fn offer(&mut self, place: Place, origin: Origin, now_ms: u64) {
         let owner = self.sessions.cold(place).owner;
         let is_old = now_ms.saturating_sub(owner.authenticated_ms) >= AUTHENTICATION_MS;
@@ -70,6 +72,12 @@ impl Shard {
 
     /// Judges a CTL of a key id that is ours. Refused ones are not answered, and counted with the connection (§11.1.1).
     pub(super) fn control(&mut self, origin: Origin, header: &Header, frame: &[u8], now_ms: u64) {
+        self.judge_control(origin, header, frame, now_ms);
+        scrub_stack();
+    }
+
+    #[inline(never)]
+    fn judge_control(&mut self, origin: Origin, header: &Header, frame: &[u8], now_ms: u64) {
         // Opened in place; the buffer of answers' payloads is free between two requests.
         let mut frame = {
             let mut buffer = std::mem::take(&mut self.answer);
@@ -155,6 +163,7 @@ impl Shard {
 
     /// Commits a request of either generation of a renewal (§11.3.2, §11.3.3); whether it was the first of its generation.
     #[cold]
+    #[inline(never)]
     pub(super) fn commit_renewing(
         &mut self,
         place: Place,

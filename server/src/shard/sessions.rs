@@ -121,8 +121,13 @@ impl Sessions {
     ///
     /// # Panics
     /// If its window is not of the width of this table: one node grants one width.
-    pub fn insert(&mut self, session: ServerSession, owner: Owner, now_ms: u64) -> bool {
-        let (state, window, rekey) = session.into_parts();
+    pub fn insert(&mut self, mut session: ServerSession, owner: Owner, now_ms: u64) -> bool {
+        self.take_in(&mut session, owner, now_ms)
+    }
+
+    /// [`Sessions::insert`] of a session that stands on the heap: no key is left there.
+    pub fn take_in(&mut self, session: &mut ServerSession, owner: Owner, now_ms: u64) -> bool {
+        let (state, window, rekey) = session.take_parts();
         let key_id = state.key_id();
         if self.len() >= self.most || self.find(key_id).is_some() {
             return false;

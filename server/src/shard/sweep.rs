@@ -1,5 +1,7 @@
 //! Deadlines: of sessions by the wheel, of connections by a look around, both in bounded pieces.
 
+use mvt_proto::secret::scrub_stack;
+
 use crate::{
     limits::{RECLAIM_COUNT_MAX, SWEEP_COUNT_MAX},
     shard::{ConnectionId, Shard},
@@ -16,6 +18,8 @@ impl Shard {
         let swept = self.sessions.sweep(RECLAIM_COUNT_MAX, now_ms);
         self.counters.sessions_erased.add(swept.erased_count);
         self.counters.drains_ended.add(self.sessions.sweep_renewals(RECLAIM_COUNT_MAX, now_ms));
+        // Two microseconds a tick, for what logins, renewals and steps of slots left on this stack.
+        scrub_stack();
         !swept.is_done
     }
 

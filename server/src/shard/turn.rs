@@ -4,13 +4,16 @@
 
 use std::ops::Range;
 
-use mvt_proto::{Header, Kind, Reject, Role, session::BATCH_REQUESTS_MAX};
+use mvt_proto::{Header, Kind, Reject, Role, secret::scrub_stack, session::BATCH_REQUESTS_MAX};
 
-use crate::shard::{
-    Shard,
-    batch::{Batch, Origin},
-    index::Place,
-    sessions::{Generation, PREFETCH_GROUP},
+use crate::{
+    limits::SWEEP_INTERVAL_MS,
+    shard::{
+        Shard,
+        batch::{Batch, Origin},
+        index::Place,
+        sessions::{Generation, PREFETCH_GROUP},
+    },
 };
 
 /// What a frame is, as far as its header and the session table tell.
@@ -63,6 +66,11 @@ impl Shard {
         batch.clear();
         self.batch = batch;
         self.rows = rows;
+        // Now and then, for the slot keys that moved on in these turns.
+        if now_ms >= self.scrub_ms {
+            self.scrub_ms = now_ms + SWEEP_INTERVAL_MS;
+            scrub_stack();
+        }
     }
 
     /// Pass A: headers, and the index entries of their keys are asked for. A CTL is read alone: a SHARE makes the keys that the

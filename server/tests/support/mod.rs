@@ -141,6 +141,11 @@ impl Server {
         self.folder.path().join(name)
     }
 
+    /// Its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// File descriptors its process has open.
     pub fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("a process").count()

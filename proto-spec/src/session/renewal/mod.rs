@@ -35,7 +35,7 @@ pub(super) struct Generation {
 #[derive(Debug)]
 struct Awaited {
     nonce: Secret,
-    pair: Ephemeral,
+    pair: Box<Ephemeral>,
 }
 
 /// A renewal under way. Wiped on drop.

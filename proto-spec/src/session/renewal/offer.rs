@@ -21,7 +21,7 @@ pub struct Offering {
     /// N: 32 random bytes.
     pub nonce: Secret,
     /// The server's half, when [`Rekey::wants_exchange`] asks for a Diffie-Hellman.
-    pub ephemeral: Option<Ephemeral>,
+    pub ephemeral: Option<Box<Ephemeral>>,
 }
 
 impl Renewal {
@@ -59,7 +59,7 @@ impl Renewal {
         });
         renewal.offer[..frame.len()].copy_from_slice(&frame);
         match ephemeral {
-            None => renewal.derive(state, rekey, &offer.nonce, None),
+            None => renewal.beside = Some(renewal.derive(state, rekey, &offer.nonce, None)),
             Some(pair) => renewal.awaited = Some(Awaited { nonce: offer.nonce, pair }),
         }
         state.enter(Phase::OFFERED);
@@ -70,18 +70,18 @@ impl Renewal {
 
     /// Derives the next generation from what was agreed, and erases RT_g (§11).
     pub(super) fn derive(
-        &mut self,
+        &self,
         state: &SessionState,
         rekey: &mut Rekey,
         nonce: &Secret,
         exchanged: Option<&Exchanged>,
-    ) {
+    ) -> Generation {
         let generation = state.generation() + 1;
         let keys = GenerationKeys::renew(rekey.ratchet.take(), nonce, exchanged, state.key_id(), generation);
         let exchanged_ms = if exchanged.is_some() { self.offered_ms } else { rekey.exchanged_ms };
         let (next, chain) = Rekey::split(keys, exchanged_ms);
         let window = vec![0; usize::from(self.window_words)].into_boxed_slice();
-        self.beside = Some(Generation { state: state.next(chain, self.offered_ms), rekey: next, window });
+        Generation { state: state.next(chain, self.offered_ms), rekey: next, window }
     }
 
     /// The OFFER, byte for byte as made.

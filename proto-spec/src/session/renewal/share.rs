@@ -6,7 +6,10 @@ use crate::{
     frame::control::{self, Says},
     schedule::Exchanged,
     secret::Secret,
-    session::{Current, Rekey, SessionState, renewal::Renewal},
+    session::{
+        Current, Rekey, SessionState,
+        renewal::{Awaited, Renewal},
+    },
 };
 
 /// What a SHARE did.
@@ -85,11 +88,13 @@ impl Renewal {
         if let Some(taken) = self.share {
             return if taken == share { Ok(Shared::Again) } else { Err(Reject::Control) };
         }
-        let awaited = self.awaited.take().ok_or(Reject::Control)?;
-        let Some(shared) = agreement::agree(&awaited.pair.private, &share) else { return Ok(Shared::Broken) };
+        let Some(Awaited { nonce, pair }) = &self.awaited else { return Err(Reject::Control) };
+        let Some(shared) = agreement::agree(&pair.private, &share) else { return Ok(Shared::Broken) };
+        let exchanged = Exchanged { shared, client_public: share, server_public: pair.public };
+        self.beside = Some(self.derive(state, rekey, nonce, Some(&exchanged)));
         self.share = Some(share);
-        let exchanged = Exchanged { shared, client_public: share, server_public: awaited.pair.public };
-        self.derive(state, rekey, &awaited.nonce, Some(&exchanged));
+        // Dropped where it stands, so that it is wiped there.
+        self.awaited = None;
         Ok(Shared::Taken)
     }
 }
