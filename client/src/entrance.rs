@@ -55,7 +55,7 @@ enum Said {
 
 /// A frame that was sent and not answered yet.
 enum Asked {
-    Login(login::Initiator),
+    Login(Box<login::Initiator>),
     Resume(resume::Initiator),
     Recover(recovery::Initiator),
 }
@@ -144,7 +144,7 @@ fn ask(
             let offer = login::Offer { server_public, suites, login_id, cookie, channel_binding: &[] };
             let (asked, frame) =
                 login::Initiator::start(&config.identity, &offer, ephemeral).map_err(LoginError::Answer)?;
-            (Asked::Login(asked), frame)
+            (Asked::Login(Box::new(asked)), frame)
         }
         Way::Resume(kept) => {
             let mode = if config.is_psk_alone { Mode::PskAlone } else { Mode::DiffieHellman };

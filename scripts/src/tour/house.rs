@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Duration,
 };
 
@@ -14,11 +15,14 @@ use anyhow::{Context, ensure};
 use crate::{
     process::{Process, free_address},
     stop::Stop,
-    tour::RENEW_AFTER,
+    tour::RENEW_AFTER_MS,
 };
 
 /// How long a change may take to reach the second server.
 pub(super) const FEED_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the kernel may take to close the connections of a process that was killed.
+const CLOSING_TIME: Duration = Duration::from_millis(500);
 
 /// One of the servers.
 #[derive(Debug)]
@@ -37,9 +41,11 @@ impl Room {
         Ok(())
     }
 
-    /// Kills it.
+    /// Kills it, if it runs, and waits until its client can see that: a request risked before would have an unknown outcome.
     pub(super) fn stop(&mut self) {
-        self.process = None;
+        if self.process.take().is_some() {
+            thread::sleep(CLOSING_TIME);
+        }
     }
 }
 
@@ -83,8 +89,8 @@ impl House {
         let Room { name, address, .. } = room;
         let text = format!(
             "listen.tcp = \"{address}\"\nadmin.socket = \"{name}.sock\"\nio.shards = 1\nio.pin = false\n\
-             limits.renew_after_requests = {RENEW_AFTER}\nlimits.reject_after_requests = {}\n{more}",
-            2 * RENEW_AFTER
+             limits.renew_after_ms = {RENEW_AFTER_MS}\nlimits.reject_after_ms = {}\n{more}",
+            10 * RENEW_AFTER_MS
         );
         fs::write(self.folder.join(format!("{name}.toml")), text)?;
         Ok(())
