@@ -209,7 +209,12 @@ fn costs(body: &mut String, comparison: &Value) {
         .flatten()
         .map(|row| {
             vec![
-                format!("{} against {}", text(row, "suite"), text(row, "peer")),
+                format!(
+                    "{}, {} answers, against {}",
+                    text(row, "suite"),
+                    text(row, "answers"),
+                    text(row, "peer")
+                ),
                 format!("{} x {}", number(row, "connections"), number(row, "depth")),
                 whole_ns(number(row, "peer_ns")),
                 whole_ns(number(row, "ours_ns")),

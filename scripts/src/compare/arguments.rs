@@ -25,6 +25,25 @@ impl Suite {
     }
 }
 
+/// How ours answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Answers {
+    /// An answer for each request
+    Each,
+    /// Neighbours together, each verdict bound to its request
+    Joint,
+}
+
+impl Answers {
+    /// The name on the command line and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Each => "each",
+            Self::Joint => "joint",
+        }
+    }
+}
+
 /// Arguments of `compare`.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct Arguments {
@@ -47,6 +66,9 @@ pub struct Arguments {
     /// Suites of ours.
     #[arg(long, value_delimiter = ',', value_enum, default_value = "hs256,gcm256")]
     pub suites: Vec<Suite>,
+    /// How ours answers.
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "each,joint")]
+    pub answers: Vec<Answers>,
     /// Whom to compare with.
     #[arg(long, value_delimiter = ',', value_enum, default_value = "redis,memcached,haproxy")]
     pub peers: Vec<PeerName>,
@@ -66,6 +88,7 @@ impl Arguments {
             seconds_per_cell: 2.0,
             rounds: 5,
             suites: vec![Suite::Hs256, Suite::Gcm256],
+            answers: vec![Answers::Each, Answers::Joint],
             peers: vec![PeerName::Redis, PeerName::Memcached, PeerName::Haproxy],
             no_install: false,
         }
@@ -76,6 +99,7 @@ impl Arguments {
     pub fn without_repetitions(mut self) -> Self {
         self.depths = firsts(self.depths);
         self.suites = firsts(self.suites);
+        self.answers = firsts(self.answers);
         self.peers = firsts(self.peers);
         self
     }

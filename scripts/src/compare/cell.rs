@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    arguments::Suite,
+    arguments::{Answers, Suite},
     artifacts::Artifacts,
     peer::{Kind, Running},
 };
@@ -70,11 +70,24 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// When the client program fails, or not every answer verifies.
-    pub fn measure_ours(&self, ours: &Stand, suite: Suite, depth: u32) -> anyhow::Result<(Cost, Value)> {
+    pub fn measure_ours(
+        &self,
+        ours: &Stand,
+        suite: Suite,
+        answers: Answers,
+        depth: u32,
+    ) -> anyhow::Result<(Cost, Value)> {
         let mut arguments = words(&["run", "--server-public-key", &ours.public_key, "--key"]);
         arguments.push(ours.client_key.clone().into());
         arguments.extend(self.words(&ours.address.to_string(), ours.process.id(), depth));
-        arguments.extend(words(&["--suite", suite.name(), "--payload", &PAYLOAD_BYTES.to_string()]));
+        arguments.extend(words(&[
+            "--suite",
+            suite.name(),
+            "--answers",
+            answers.name(),
+            "--payload",
+            &PAYLOAD_BYTES.to_string(),
+        ]));
         let report = self.run(arguments)?;
         Ok((cost_of(&report)?, report["environment"].clone()))
     }

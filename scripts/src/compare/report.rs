@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    arguments::Suite,
+    arguments::{Answers, Suite},
     peer::PeerName,
     ratio::{Ratio, median},
     rounds::{Sample, Target},
@@ -24,6 +24,8 @@ pub struct Row {
     pub transport: &'static str,
     /// The suite of ours.
     pub suite: &'static str,
+    /// How ours answers: `each` or `joint`.
+    pub answers: &'static str,
     /// Requests in flight on each connection.
     pub depth: u32,
     /// TCP connections.
@@ -58,11 +60,11 @@ pub struct Report {
 /// The rows of `samples`.
 #[must_use]
 pub fn rows(samples: &[Sample], connections: u32) -> Vec<Row> {
-    let (mut peers, mut suites, mut depths) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut peers, mut ours, mut depths) = (Vec::new(), Vec::new(), Vec::new());
     for sample in samples {
         match sample.target {
             Target::Peer(name) if !peers.contains(&name) => peers.push(name),
-            Target::Ours(suite) if !suites.contains(&suite) => suites.push(suite),
+            Target::Ours(suite, answers) if !ours.contains(&(suite, answers)) => ours.push((suite, answers)),
             _ => {}
         }
         if !depths.contains(&sample.depth) {
@@ -71,18 +73,24 @@ pub fn rows(samples: &[Sample], connections: u32) -> Vec<Row> {
     }
     let mut rows = Vec::new();
     for &peer in &peers {
-        for &suite in &suites {
-            rows.extend(depths.iter().filter_map(|&depth| row(samples, peer, suite, depth, connections)));
+        for &ours in &ours {
+            rows.extend(depths.iter().filter_map(|&depth| row(samples, peer, ours, depth, connections)));
         }
     }
     rows
 }
 
-fn row(samples: &[Sample], peer: PeerName, suite: Suite, depth: u32, connections: u32) -> Option<Row> {
+fn row(
+    samples: &[Sample],
+    peer: PeerName,
+    (suite, answers): (Suite, Answers),
+    depth: u32,
+    connections: u32,
+) -> Option<Row> {
     let of = |target| samples.iter().filter(move |it| it.depth == depth && it.target == target);
     let pairs: Vec<(f64, f64)> = of(Target::Peer(peer))
         .filter_map(|theirs| {
-            let ours = of(Target::Ours(suite)).find(|ours| ours.round == theirs.round)?;
+            let ours = of(Target::Ours(suite, answers)).find(|ours| ours.round == theirs.round)?;
             Some((theirs.cost.server_ns, ours.cost.server_ns))
         })
         .collect();
@@ -92,6 +100,7 @@ fn row(samples: &[Sample], peer: PeerName, suite: Suite, depth: u32, connections
         peer: peer.kind().text,
         transport: "tcp",
         suite: suite.name(),
+        answers: answers.name(),
         depth,
         connections,
         peer_ns: median(&peer_ns)?,
@@ -133,16 +142,17 @@ impl Report {
         );
         let _ = writeln!(
             text,
-            "{:<10} {:<4} {:<7} {:>5} {:>5} {:>9} {:>9} {:>7}  spread",
-            "peer", "over", "suite", "depth", "conns", "peer ns", "ours ns", "ratio"
+            "{:<10} {:<4} {:<7} {:<7} {:>5} {:>5} {:>9} {:>9} {:>7}  spread",
+            "peer", "over", "suite", "answers", "depth", "conns", "peer ns", "ours ns", "ratio"
         );
         for row in &self.rows {
             let _ = writeln!(
                 text,
-                "{:<10} {:<4} {:<7} {:>5} {:>5} {:>9.0} {:>9.0} {:>7.2}  ({:.2}..{:.2})",
+                "{:<10} {:<4} {:<7} {:<7} {:>5} {:>5} {:>9.0} {:>9.0} {:>7.2}  ({:.2}..{:.2})",
                 row.peer,
                 row.transport,
                 row.suite,
+                row.answers,
                 row.depth,
                 row.connections,
                 row.peer_ns,
@@ -167,7 +177,7 @@ mod tests {
     }
 
     fn samples() -> Vec<Sample> {
-        let [redis, ours] = [Target::Peer(PeerName::Redis), Target::Ours(Suite::Hs256)];
+        let [redis, ours] = [Target::Peer(PeerName::Redis), Target::Ours(Suite::Hs256, Answers::Each)];
         vec![
             cell(16, 1, redis, 600.0),
             cell(16, 1, ours, 300.0),
@@ -212,6 +222,7 @@ mod tests {
             "peer",
             "transport",
             "suite",
+            "answers",
             "depth",
             "connections",
             "peer_ns",
@@ -222,7 +233,7 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(row["transport"], "tcp");
-        assert!(expected[3..].iter().all(|name| row[*name].is_number()));
+        assert!(expected[4..].iter().all(|name| row[*name].is_number()));
     }
 
     #[test]

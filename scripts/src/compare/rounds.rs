@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::stand::Stand;
 
 use super::{
-    arguments::Suite,
+    arguments::{Answers, Suite},
     cell::{Bench, Cost},
     peer::{Kind, PeerName, Running},
 };
@@ -16,8 +16,8 @@ use super::{
 pub enum Target {
     /// A peer.
     Peer(PeerName),
-    /// Our server with this suite.
-    Ours(Suite),
+    /// Our server with this suite, answering so.
+    Ours(Suite, Answers),
 }
 
 impl Target {
@@ -26,7 +26,7 @@ impl Target {
     pub fn text(self) -> String {
         match self {
             Self::Peer(name) => name.kind().text.to_owned(),
-            Self::Ours(suite) => format!("ours-{}", suite.name()),
+            Self::Ours(suite, answers) => format!("ours-{}-{}", suite.name(), answers.name()),
         }
     }
 }
@@ -51,6 +51,8 @@ pub struct Field {
     pub ours: Stand,
     /// Its suites.
     pub suites: Vec<Suite>,
+    /// How it answers.
+    pub answers: Vec<Answers>,
     /// The peers that could be started.
     pub peers: Vec<(&'static Kind, Running)>,
 }
@@ -79,8 +81,8 @@ impl Field {
                             let (kind, running) = found.expect("a target is one of the peers");
                             bench.measure_peer(kind, running, depth)
                         }
-                        Target::Ours(suite) => {
-                            bench.measure_ours(&self.ours, suite, depth).map(|(cost, seen)| {
+                        Target::Ours(suite, answers) => {
+                            bench.measure_ours(&self.ours, suite, answers, depth).map(|(cost, seen)| {
                                 environment = seen;
                                 cost
                             })
@@ -90,7 +92,7 @@ impl Field {
                         cost.map_err(|error| error.context(format!("{} at depth {depth}", target.text())))?;
                     samples.push(Sample { depth, round, target, cost });
                     eprintln!(
-                        "compare: [{:>3}/{count}] depth {depth:>3} round {round} {:<11} {:>7.0} ns, {:>9.0}/s, busy {:>3.0} %",
+                        "compare: [{:>3}/{count}] depth {depth:>3} round {round} {:<17} {:>7.0} ns, {:>9.0}/s, busy {:>3.0} %",
                         samples.len(),
                         target.text(),
                         cost.server_ns,
@@ -105,7 +107,11 @@ impl Field {
 
     fn targets(&self) -> Vec<Target> {
         let peers = self.peers.iter().map(|(kind, _)| Target::Peer(kind.name));
-        peers.chain(self.suites.iter().copied().map(Target::Ours)).collect()
+        let ours = self
+            .suites
+            .iter()
+            .flat_map(|suite| self.answers.iter().map(move |answers| Target::Ours(*suite, *answers)));
+        peers.chain(ours).collect()
     }
 }
 
@@ -124,8 +130,8 @@ mod tests {
 
     #[test]
     fn every_other_round_goes_backwards() {
-        let targets =
-            [Target::Peer(PeerName::Redis), Target::Ours(Suite::Hs256), Target::Ours(Suite::Gcm256)];
+        let ours = |suite| Target::Ours(suite, Answers::Each);
+        let targets = [Target::Peer(PeerName::Redis), ours(Suite::Hs256), ours(Suite::Gcm256)];
         assert_eq!(order(&targets, 1), targets);
         let mut backwards = targets;
         backwards.reverse();

@@ -63,7 +63,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let described: Vec<Value> = admitted.iter().map(describe).collect();
     let peers = admitted.into_iter().map(|it| (it.kind, it.running)).collect();
-    let field = Field { ours, suites: arguments.suites.clone(), peers };
+    let field = Field { ours, suites: arguments.suites.clone(), answers: arguments.answers.clone(), peers };
     let busy_before = load_average();
     let (samples, machine) = field.measure(&bench, &arguments.depths, arguments.rounds)?;
 
