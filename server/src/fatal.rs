@@ -32,6 +32,22 @@ pub enum Fatal {
         /// Why not.
         source: SecretFileError,
     },
+    /// A file of the TLS certificate cannot be used.
+    #[error("{path}: {source}")]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// TLS refuses the certificate.
+    #[error("{path}: {source}")]
+    Certificate {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
     /// A file cannot be written.
     #[error("{path}: {source}")]
     Write {
@@ -79,6 +95,8 @@ impl Fatal {
         match self {
             Self::Config(ConfigError::Read { .. }) | Self::Enrolment(EnrolmentError::Read { .. }) => 66,
             Self::SecretFile { source: SecretFileError::Io(_), .. } => 66,
+            Self::CertificateFile { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 66,
+            Self::CertificateFile { .. } | Self::Certificate { .. } => 2,
             Self::Config(_) | Self::Enrolment(_) | Self::KeyFile { .. } => 2,
             Self::SecretFile { .. } => 77,
             Self::Write { .. } => 73,

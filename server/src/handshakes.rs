@@ -22,7 +22,7 @@ use crate::{
     limits::COOKIE_SECRET_MS,
     mailbox::{Mail, Mailbox},
     node::Node,
-    shard::ConnectionId,
+    shard::{ChannelBinding, ConnectionId},
 };
 
 /// A HELLO whose mac1 held.
@@ -32,6 +32,8 @@ pub struct Job {
     pub shard: usize,
     /// Its connection there.
     pub connection: ConnectionId,
+    /// What that connection is bound to; `None` on TCP (SPEC §10).
+    pub channel_binding: Option<Box<ChannelBinding>>,
     /// The whole frame.
     pub hello: Box<[u8]>,
 }
@@ -164,7 +166,8 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Receiver<Job>) {
 
 fn admit(node: &Node, job: &Job) -> Result<Admitted, Reject> {
     let hello = Hello::parse(&job.hello)?;
-    let responder = Responder::read(&node.identity, hello, &[], fresh_secret())?;
+    let channel_binding = job.channel_binding.as_deref().map_or(&[][..], |binding| binding);
+    let responder = Responder::read(&node.identity, hello, channel_binding, fresh_secret())?;
     let enrolment = node.enrolment.load();
     let client = enrolment.find(responder.client_public());
     // A client nobody knows costs the same work, and gets nothing for it.

@@ -2,6 +2,7 @@
 //!
 //! - [`run`] puts the parts together; [`cli`], [`config`], [`enrolment`], [`keys`] say what they are.
 //! - [`driver`] moves bytes between sockets and a [`shard`].
+//! - [`transport`] makes the packets of QUIC into bytes of connections, without I/O; TCP needs no such thing.
 //! - [`shard`] is the engine: bytes and `now` in, bytes and deadlines out; no I/O.
 //! - [`handshakes`] does the slow work of logins beside the shards; [`mailbox`] brings results back.
 //! - [`service`] executes what was verified. [`counters`] counts everything, [`clock`] is server time.
@@ -13,6 +14,8 @@ pub mod cli;
 pub mod doctor;
 
 pub mod driver;
+
+pub mod transport;
 
 pub mod handshakes;
 pub mod shard;

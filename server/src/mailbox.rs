@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    net::{IpAddr, SocketAddr},
     os::unix::net::UnixStream,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -10,6 +11,19 @@ use crossbeam::queue::ArrayQueue;
 use mvt_proto::{Reject, login::Admitted};
 
 use crate::{limits::MAILBOX_COUNT_MAX, shard::ConnectionId};
+
+/// One packet of QUIC.
+#[derive(Debug)]
+pub struct Packet {
+    /// Who sent it.
+    pub remote: SocketAddr,
+    /// The address it was sent to.
+    pub local_ip: Option<IpAddr>,
+    /// Its congestion mark, as in the IP header.
+    pub ecn: Option<u8>,
+    /// The whole packet.
+    pub bytes: Box<[u8]>,
+}
 
 /// What other threads tell a shard.
 #[derive(Debug)]
@@ -46,6 +60,8 @@ pub enum Mail {
         /// Whether the request was verified.
         verified: bool,
     },
+    /// A packet of a QUIC connection of this shard, which arrived at another.
+    Packet(Packet),
     /// Stop accepting, answer what was received, and end.
     Shutdown,
 }

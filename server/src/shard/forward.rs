@@ -3,7 +3,7 @@
 use mvt_proto::header::{node_slot_of, shard_of};
 
 use crate::{
-    mailbox::Mail,
+    mailbox::{Mail, Packet},
     shard::{ConnectionId, Shard, batch::Origin},
 };
 
@@ -46,11 +46,12 @@ impl Shard {
                 }
                 Mail::Answered { connection, frame, verified } => {
                     if let Some(place) = self.connections.get_mut(connection) {
-                        place.output.extend_from_slice(&frame);
+                        place.lane_mut(connection).output.extend_from_slice(&frame);
                         self.note_answer(connection, verified, now_ms);
                         self.connections.mark_dirty(connection);
                     }
                 }
+                Mail::Packet(packet) => self.packets.push_back(packet),
                 Mail::Shutdown => is_shutdown = true,
             }
         }
@@ -58,6 +59,11 @@ impl Shard {
             self.turn(now_ms);
         }
         is_shutdown
+    }
+
+    /// The next packet of ours that came by mail, after [`Shard::read_mail`].
+    pub fn next_packet(&mut self) -> Option<Packet> {
+        self.packets.pop_front()
     }
 
     /// The answer to a forwarded request goes back to the shard it arrived at.

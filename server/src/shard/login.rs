@@ -23,6 +23,7 @@ impl Shard {
         let hello = Hello::parse(frame)?;
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
         let peer = connection.peer;
+        let channel_binding = connection.channel_binding.clone();
         let has_room = connection.logins_under_way < LOGINS_PER_CONNECTION_MAX;
         let retry = match self.handshakes.load() {
             _ if !has_room => Some(Retry::Busy(BUSY_WAIT_MS)),
@@ -31,7 +32,7 @@ impl Shard {
             Load::Low => None,
         };
         let retry = retry.or_else(|| {
-            let job = Job { shard: self.index, connection: id, hello: frame.into() };
+            let job = Job { shard: self.index, connection: id, channel_binding, hello: frame.into() };
             self.handshakes.submit(job).err().map(|_| Retry::Busy(BUSY_WAIT_MS))
         });
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
@@ -60,7 +61,7 @@ impl Shard {
         if self.sessions.insert(admitted.session) {
             self.counters.logins.add(1);
             self.counters.sessions_opened.add(1);
-            connection.output.extend_from_slice(&admitted.hello_r);
+            connection.lane_mut(id).output.extend_from_slice(&admitted.hello_r);
             self.connections.mark_dirty(id);
         } else {
             self.counters.sessions_refused.add(1);

@@ -157,7 +157,7 @@ impl Shard {
             match run.origin {
                 Origin::Here(id) => {
                     if let Some(connection) = self.connections.get_mut(id) {
-                        connection.output.extend_from_slice(bytes);
+                        connection.lane_mut(id).output.extend_from_slice(bytes);
                         self.connections.mark_dirty(id);
                     }
                 }

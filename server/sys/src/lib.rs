@@ -7,4 +7,5 @@ pub mod keystore;
 pub mod memory;
 pub mod probe;
 pub mod socket;
+pub mod steering;
 pub mod uring;

@@ -1,16 +1,22 @@
 //! The ring: queues operations, submits them, waits.
 
 use std::{
-    collections::VecDeque, io, mem::ManuallyDrop, net::TcpListener, os::fd::AsRawFd,
-    os::unix::net::UnixStream, time::Duration,
+    collections::VecDeque,
+    io,
+    mem::ManuallyDrop,
+    net::TcpListener,
+    os::fd::{AsRawFd, BorrowedFd},
+    os::unix::net::UnixStream,
+    time::Duration,
 };
 
 use io_uring::{
     IoUring, cqueue, opcode,
     squeue::Entry,
-    types::{CancelBuilder, DestinationSlot, Fd, Fixed, Timespec},
+    types::{CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec},
 };
 use rustix::{
+    event::PollFlags,
     io::Errno,
     net::{SendFlags, Shutdown},
 };
@@ -34,6 +40,8 @@ const QUIESCE_ATTEMPTS: usize = 100;
 pub enum Wait {
     /// Until something happens.
     Sleep,
+    /// Until something happens, or this long.
+    SleepAtMost(Duration),
     /// Not at all.
     Poll,
 }
@@ -233,6 +241,13 @@ impl Ring {
         self.lent.buffers.recycle(filled);
     }
 
+    /// Asks to be told once when `descriptor` has something to read: at once if it does now. The caller keeps it open for as
+    /// long as it waits; if it did not, it would be told nothing, or of another descriptor.
+    pub fn await_readable(&mut self, descriptor: BorrowedFd<'_>) {
+        let poll = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), PollFlags::IN.bits().into());
+        self.push(poll.build(), Token::new(Purpose::Readable, 0, 0));
+    }
+
     pub(super) fn listen_to_bell(&mut self) {
         let bytes = self.lent.bell_bytes.as_mut_ptr();
         // A recv, not a read: a read of a non-blocking socket would end at once with EAGAIN.
@@ -279,17 +294,23 @@ impl Ring {
         let is_news = !self.reaped.is_empty() || !self.backlog.is_empty() || self.has_news();
         self.old_news += self.at_once;
         let want = match wait {
-            Wait::Sleep if !is_news => self.old_news + 1,
-            Wait::Sleep | Wait::Poll => 0,
+            Wait::Sleep | Wait::SleepAtMost(_) if !is_news => self.old_news + 1,
+            _ => 0,
         };
-        let entered = self.uring.submit_and_wait(want);
+        let entered = match wait {
+            Wait::SleepAtMost(limit) if want > 0 => {
+                let limit = Timespec::from(limit);
+                self.uring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&limit))
+            }
+            _ => self.uring.submit_and_wait(want),
+        };
         self.at_once = 0;
         self.overflow_count += u64::from(self.uring.submission().cq_overflow());
         self.submit_backlog();
         match entered.map_err(|error| (Errno::from_io_error(&error), error)) {
             Ok(_) => Ok(()),
-            // A signal; no memory for a request now; completions that must be reaped first.
-            Err((Some(Errno::INTR | Errno::AGAIN | Errno::BUSY), _)) => Ok(()),
+            // A signal; no memory for a request now; completions that must be reaped first; the time is over.
+            Err((Some(Errno::INTR | Errno::AGAIN | Errno::BUSY | Errno::TIME), _)) => Ok(()),
             Err((_, error)) => Err(error),
         }
     }
