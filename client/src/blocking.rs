@@ -10,7 +10,7 @@ use mvt_proto::{
 };
 
 use crate::{
-    Config, Error, LoginError, Unknown, clock,
+    Config, Error, LoginError, Response, Unknown, clock,
     connection::{Connection, Ended},
     login::log_in,
 };
@@ -34,15 +34,6 @@ pub struct Request<'a> {
     pub op: u16,
     /// At most 16384 bytes.
     pub payload: &'a [u8],
-}
-
-/// A verified response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response {
-    /// The service's status.
-    pub status: u16,
-    /// The service's payload.
-    pub payload: Vec<u8>,
 }
 
 /// A request on its way: its place in the pipeline.
@@ -195,7 +186,7 @@ impl Client {
 }
 
 fn establish(config: &Config, deadline: Instant) -> Result<(Connection, ClientSession), Error> {
-    let mut connection = Connection::open(&config.addresses, deadline).map_err(Error::Connect)?;
+    let mut connection = Connection::open(config, deadline).map_err(Error::Connect)?;
     let session = log_in(&mut connection, config, deadline)?;
     Ok((connection, session))
 }

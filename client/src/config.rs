@@ -9,6 +9,8 @@ use std::{
 use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity};
 
 use crate::Error;
+#[cfg(feature = "quic")]
+use crate::quic::ServerCertificate;
 
 /// Connecting and logging in may take this long.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +30,8 @@ pub struct Config {
     pub(crate) server_public: [u8; KEY_BYTES],
     pub(crate) identity: Identity,
     pub(crate) suites: Vec<Suite>,
+    #[cfg(feature = "quic")]
+    pub(crate) quic: Option<ServerCertificate>,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
 }
@@ -53,9 +57,20 @@ impl Config {
             identity,
             // GCM256 first: a raw TCP connection protects nothing by itself (SPEC 4.5).
             suites: vec![Suite::Gcm256, Suite::Hs256],
+            #[cfg(feature = "quic")]
+            quic: None,
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
         })
+    }
+
+    /// Connects by QUIC, holding the server to this certificate, and offers HS256 first: QUIC encrypts by itself (SPEC 4.5).
+    #[cfg(feature = "quic")]
+    #[must_use]
+    pub fn quic(mut self, certificate: ServerCertificate) -> Self {
+        self.quic = Some(certificate);
+        self.suites = vec![Suite::Hs256, Suite::Gcm256];
+        self
     }
 
     /// Offers exactly this suite.

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mvt_proto::{
@@ -11,6 +11,10 @@ use mvt_proto::{
     constants::FRAME_BYTES_MAX,
     framer::{Cut, cut},
 };
+
+use crate::Config;
+#[cfg(feature = "quic")]
+use crate::quic::QuicStream;
 
 /// Why a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +37,18 @@ impl From<io::Error> for Ended {
     }
 }
 
+/// What a connection's bytes travel by.
+#[derive(Debug)]
+enum Way {
+    Tcp(TcpStream),
+    #[cfg(feature = "quic")]
+    Quic(QuicStream),
+}
+
 /// One connection. After an [`Ended`] it is not used again.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    way: Way,
     /// Bytes received and not yet taken: `buffer[taken..filled]`.
     buffer: Box<[u8]>,
     taken: usize,
@@ -44,20 +56,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to the first address that answers by `deadline`.
-    pub(crate) fn open(addresses: &[SocketAddr], deadline: Instant) -> Result<Self, io::ErrorKind> {
+    /// Connects to the first address that answers by `deadline`, in the way the settings ask for.
+    pub(crate) fn open(config: &Config, deadline: Instant) -> Result<Self, io::ErrorKind> {
         let mut last = io::ErrorKind::TimedOut;
-        for address in addresses {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+        for address in &config.addresses {
+            if deadline.saturating_duration_since(Instant::now()).is_zero() {
                 break;
             }
-            let connected = TcpStream::connect_timeout(address, left)
-                .and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-            match connected {
-                Ok(stream) => {
+            match Way::open(config, *address, deadline) {
+                Ok(way) => {
                     let buffer = vec![0; 2 * FRAME_BYTES_MAX].into_boxed_slice();
-                    return Ok(Self { stream, buffer, taken: 0, filled: 0 });
+                    return Ok(Self { way, buffer, taken: 0, filled: 0 });
                 }
                 Err(error) => last = error.kind(),
             }
@@ -65,29 +74,31 @@ impl Connection {
         Err(last)
     }
 
+    /// What logins on it are bound to (SPEC 10): nothing on TCP.
+    pub(crate) fn channel_binding(&self) -> &[u8] {
+        match &self.way {
+            Way::Tcp(_) => &[],
+            #[cfg(feature = "quic")]
+            Way::Quic(stream) => stream.channel_binding(),
+        }
+    }
+
     /// Whether the peer has not closed it, as far as is known here; asked before a request is risked on an idle one.
     pub(crate) fn is_open(&self) -> bool {
-        let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
-        let open = match peeked {
-            Ok(received) => received > 0,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        };
-        open && self.stream.set_nonblocking(false).is_ok()
+        match &self.way {
+            Way::Tcp(stream) => is_open(stream),
+            #[cfg(feature = "quic")]
+            Way::Quic(stream) => stream.is_open(),
+        }
     }
 
     /// Sends all of `bytes` by `deadline`.
     pub(crate) fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Ended> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            self.stream.set_write_timeout(Some(left(deadline)?))?;
-            match self.stream.write(rest) {
-                Ok(0) => return Err(Ended::Closed),
-                Ok(sent) => rest = &rest[sent..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+        match &mut self.way {
+            Way::Tcp(stream) => send(stream, bytes, deadline),
+            #[cfg(feature = "quic")]
+            Way::Quic(stream) => stream.send(bytes, deadline),
         }
-        Ok(())
     }
 
     /// The next frame, its header judged, by `deadline`.
@@ -109,23 +120,67 @@ impl Connection {
         self.buffer.copy_within(self.taken..self.filled, 0);
         self.filled -= self.taken;
         self.taken = 0;
-        loop {
-            self.stream.set_read_timeout(Some(left(deadline)?))?;
-            match self.stream.read(&mut self.buffer[self.filled..]) {
-                Ok(0) => return Err(Ended::Closed),
-                Ok(received) => {
-                    self.filled += received;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+        let room = &mut self.buffer[self.filled..];
+        self.filled += match &mut self.way {
+            Way::Tcp(stream) => receive(stream, room, deadline)?,
+            #[cfg(feature = "quic")]
+            Way::Quic(stream) => stream.receive(room, deadline)?,
+        };
+        Ok(())
+    }
+}
+
+impl Way {
+    fn open(config: &Config, address: SocketAddr, deadline: Instant) -> io::Result<Self> {
+        #[cfg(feature = "quic")]
+        if let Some(certificate) = &config.quic {
+            return QuicStream::open(address, certificate, deadline).map(Self::Quic);
+        }
+        let _ = config;
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let stream = TcpStream::connect_timeout(&address, left)?;
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+}
+
+fn is_open(stream: &TcpStream) -> bool {
+    let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    let open = match peeked {
+        Ok(received) => received > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    };
+    open && stream.set_nonblocking(false).is_ok()
+}
+
+fn send(stream: &mut TcpStream, mut rest: &[u8], deadline: Instant) -> Result<(), Ended> {
+    while !rest.is_empty() {
+        stream.set_write_timeout(Some(left(deadline)?))?;
+        match stream.write(rest) {
+            Ok(0) => return Err(Ended::Closed),
+            Ok(sent) => rest = &rest[sent..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads once; not 0 bytes.
+fn receive(stream: &mut TcpStream, room: &mut [u8], deadline: Instant) -> Result<usize, Ended> {
+    loop {
+        stream.set_read_timeout(Some(left(deadline)?))?;
+        match stream.read(room) {
+            Ok(0) => return Err(Ended::Closed),
+            Ok(received) => return Ok(received),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
 /// The time left; a socket takes no timeout of zero.
-fn left(deadline: Instant) -> Result<std::time::Duration, Ended> {
+pub(crate) fn left(deadline: Instant) -> Result<Duration, Ended> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(Ended::TimedOut) } else { Ok(left) }
 }

@@ -20,15 +20,20 @@
 //! know it says: [`Error::OutcomeUnknown`] is kept apart from every error that means "not executed".
 //!
 //! Modules: [`config`] what a client is told; [`identity`] its key; [`error`] what can go wrong; `blocking` the client;
-//! `login`, `connection` and `clock` its parts.
+//! `login`, `connection` and `clock` its parts. With the feature `quic`: [`quic`] an asynchronous client, and
+//! [`Config::quic`] for the blocking one.
 
 pub mod config;
 pub mod error;
 pub mod identity;
+mod response;
+
+#[cfg(feature = "quic")]
+pub mod quic;
 
 #[cfg(feature = "blocking")]
 mod blocking;
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "blocking", feature = "quic"))]
 mod clock;
 #[cfg(feature = "blocking")]
 mod connection;
@@ -36,10 +41,11 @@ mod connection;
 mod login;
 
 #[cfg(feature = "blocking")]
-pub use blocking::{Client, Request, Response};
+pub use blocking::{Client, Request};
 pub use config::Config;
 pub use error::{Error, LoginError, Unknown};
 pub use mvt_proto::{Suite, login::Identity, reject::ErrReason};
+pub use response::Response;
 
 /// A server's public key from its base64 text; `None` for anything that is not 32 bytes.
 #[must_use]

@@ -77,7 +77,7 @@ fn say_hello(
         suites: &config.suites,
         login_id,
         cookie,
-        channel_binding: &[],
+        channel_binding: connection.channel_binding(),
     };
     let ephemeral = Secret::new(random::<KEY_BYTES>()?);
     let (initiator, hello) =

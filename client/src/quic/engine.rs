@@ -1,0 +1,269 @@
+//! The task behind a client: seals, sends, verifies, sends again what was lost, renews, reconnects.
+
+use std::{io, net::UdpSocket, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use mvt_proto::{
+    Header, Role,
+    constants::{LENGTH_FIELD_BYTES, PAYLOAD_BYTES_MAX},
+    reject::ErrReason,
+    session::{Answer, ClientSession},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::{
+    Config, Error, Response, Unknown, clock,
+    quic::{
+        Migration, Way,
+        dial::dial,
+        flight::{Flight, Wanted},
+        link::Link,
+        login::log_in,
+    },
+};
+
+/// Requests on their way at one time, at most.
+const IN_FLIGHT_COUNT_MAX: usize = 1024;
+/// Orders taken, or frames sent again, at once.
+const ROUND_COUNT_MAX: usize = 256;
+/// A day: for ever, as far as a timer is concerned.
+const NEVER: Duration = Duration::from_secs(86_400);
+
+/// What the task is told to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    Request { op: u16, payload: Vec<u8>, answer: oneshot::Sender<Result<Response, Error>> },
+    Migrate { socket: UdpSocket, answer: oneshot::Sender<Result<Migration, Error>> },
+}
+
+/// The state of one client.
+#[derive(Debug)]
+pub(super) struct Engine {
+    config: Config,
+    way: Way,
+    /// `None` after it ended: the next request connects and logs in again.
+    link: Option<Link>,
+    session: ClientSession,
+    flight: Flight,
+    /// Refused as STALE: to be sealed again.
+    stale: Vec<Wanted>,
+}
+
+impl Engine {
+    pub(super) async fn start(config: Config, way: Way) -> Result<Self, Error> {
+        let (link, session) = establish(&config).await?;
+        Ok(Self { config, way, link: Some(link), session, flight: Flight::default(), stale: Vec::new() })
+    }
+
+    /// Until every client is dropped and every request has ended.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut round = Vec::new();
+        let mut is_open = true;
+        while is_open || !self.flight.is_empty() {
+            let takes = is_open
+                && self.flight.len() + ROUND_COUNT_MAX <= IN_FLIGHT_COUNT_MAX
+                && !self.awaits_renewal();
+            let look = self.flight.next_look().unwrap_or_else(|| Instant::now() + NEVER);
+            tokio::select! {
+                count = orders.recv_many(&mut round, ROUND_COUNT_MAX), if takes => {
+                    is_open = count > 0;
+                    self.execute(&mut round).await;
+                }
+                frames = next_frames(&mut self.link) => match frames {
+                    Some(frames) => self.take(frames).await,
+                    None => self.lose(Unknown::Closed),
+                },
+                () = sleep_until(look) => self.look().await,
+            }
+        }
+        if let Some(link) = &self.link {
+            link.dialed.connection.close(0u8.into(), &[]);
+            link.dialed.endpoint.wait_idle().await;
+        }
+    }
+
+    /// At a soft limit nothing more is sealed until every answer is there; then a login makes a new session.
+    fn awaits_renewal(&self) -> bool {
+        !self.flight.is_empty() && self.session.renewal_is_due(clock::now_ms())
+    }
+
+    fn rtt(&self) -> Duration {
+        self.link.as_ref().map_or(Duration::ZERO, |link| link.dialed.connection.rtt())
+    }
+
+    async fn execute(&mut self, round: &mut Vec<Order>) {
+        let mut wanted = Vec::new();
+        for order in round.drain(..) {
+            match order {
+                Order::Request { payload, answer, .. } if payload.len() > PAYLOAD_BYTES_MAX => {
+                    let _ = answer.send(Err(Error::PayloadTooLong));
+                }
+                Order::Request { op, payload, answer } => {
+                    let deadline = Instant::now() + self.config.request_timeout;
+                    wanted.push(Wanted { op, payload, answer, deadline, again: false });
+                }
+                Order::Migrate { socket, answer } => {
+                    let _ = answer.send(self.migrate(socket));
+                }
+            }
+        }
+        self.send(wanted).await;
+    }
+
+    fn migrate(&mut self, socket: UdpSocket) -> Result<Migration, Error> {
+        let failed = |error: io::Error| Error::Connect(error.kind());
+        let link = self.link.as_ref().ok_or(Error::Connect(io::ErrorKind::NotConnected))?;
+        let from = link.dialed.endpoint.local_addr().map_err(failed)?;
+        let to = socket.local_addr().map_err(failed)?;
+        link.dialed.endpoint.rebind(socket).map_err(failed)?;
+        Ok(Migration { from, to, key_id: self.session.key_id() })
+    }
+
+    /// Connects, or renews, if that is due; then seals and sends.
+    async fn send(&mut self, wanted: Vec<Wanted>) {
+        if wanted.is_empty() {
+            return;
+        }
+        if let Err(error) = self.be_ready().await {
+            for wanted in wanted {
+                let _ = wanted.answer.send(Err(error));
+            }
+            return;
+        }
+        let rtt = self.rtt();
+        let mut frames = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let mut frame = Vec::new();
+            let sealed = self.session.seal_request(wanted.op, &wanted.payload, clock::now_ms(), &mut frame);
+            let Ok(pending) = sealed else {
+                // The hard limit lies so close behind the soft one that this round has passed it.
+                let _ = wanted.answer.send(Err(Error::NotSent));
+                continue;
+            };
+            let frame = Bytes::from(frame);
+            let copy = (self.way == Way::Datagrams).then(|| frame.clone());
+            self.flight.push(pending, wanted, copy, rtt);
+            frames.push(frame);
+        }
+        self.transmit(&frames).await;
+    }
+
+    async fn transmit(&mut self, frames: &[Bytes]) {
+        let Some(link) = &mut self.link else { return };
+        let sent = match self.way {
+            Way::Datagrams => link.send_by_datagrams(frames).await.is_ok(),
+            Way::Stream => link.send_by_stream(&frames.concat()).await.is_ok(),
+        };
+        if !sent {
+            self.lose(Unknown::Closed);
+        }
+    }
+
+    async fn be_ready(&mut self) -> Result<(), Error> {
+        let now_ms = clock::now_ms();
+        let is_due = self.session.renewal_is_due(now_ms) && self.flight.is_empty();
+        if let Some(link) = self.link.as_mut().filter(|_| is_due) {
+            match log_in(link, &self.config, Instant::now() + self.config.connect_timeout).await {
+                Ok(session) => self.session = session,
+                // While the old session can still seal, a server that is busy is no error.
+                Err(crate::LoginError::Busy) if !self.session.is_exhausted(now_ms) => {}
+                Err(_) => self.link = None,
+            }
+        }
+        if self.link.is_none() {
+            let (link, session) = establish(&self.config).await?;
+            self.link = Some(link);
+            self.session = session;
+        }
+        Ok(())
+    }
+
+    /// The connection is over: what comes late would find no request.
+    fn lose(&mut self, cause: Unknown) {
+        self.link = None;
+        self.flight.end_all(cause);
+    }
+
+    /// Takes what arrived, one frame after the other.
+    async fn take(&mut self, mut frames: BytesMut) {
+        while let Some(length) = frames.first_chunk::<LENGTH_FIELD_BYTES>() {
+            let length = LENGTH_FIELD_BYTES + usize::from(u16::from_be_bytes(*length));
+            if length > frames.len() {
+                break;
+            }
+            let mut frame = frames.split_to(length);
+            // What is no frame answers nothing: the request goes on waiting (SPEC §7.1.2).
+            let Ok(header) = Header::parse(&frame, Role::Client) else { continue };
+            if self.take_answer(&header, &mut frame) {
+                return self.lose(Unknown::KeyLost);
+            }
+        }
+        let stale = std::mem::take(&mut self.stale);
+        self.send(stale).await;
+    }
+
+    /// True when the server has lost the key.
+    fn take_answer(&mut self, header: &Header, frame: &mut [u8]) -> bool {
+        let Some((pending, _)) = self.flight.outstanding.get(header.counter) else { return false };
+        let Ok(answer) = self.session.open_answer(pending, header, frame, clock::now_ms()) else {
+            return false;
+        };
+        let result = match answer {
+            Answer::Lost => return true,
+            Answer::Response { status, payload } => Ok(Response { status, payload: payload.to_vec() }),
+            Answer::Refused(ErrReason::Replay) => {
+                // SPEC §17.2.7: an earlier copy stands.
+                if !self.flight.note_replay(header.counter, self.rtt()) {
+                    return false;
+                }
+                Err(Error::OutcomeUnknown(Unknown::Replayed))
+            }
+            Answer::Refused(reason) => Err(Error::Refused(reason)),
+        };
+        let Some(wanted) = self.flight.take(header.counter) else { return false };
+        if result == Err(Error::Refused(ErrReason::Stale)) && !wanted.again {
+            // The clock is corrected by now (SPEC §6.4): once more, under a new counter.
+            self.stale.push(Wanted { again: true, ..wanted });
+        } else {
+            let _ = wanted.answer.send(result);
+        }
+        false
+    }
+
+    /// Looks at what has waited for long.
+    async fn look(&mut self) {
+        let rtt = self.rtt();
+        let frames = self.flight.overdue(ROUND_COUNT_MAX, rtt);
+        if !frames.is_empty() {
+            self.transmit(&frames).await;
+        }
+    }
+}
+
+async fn next_frames(link: &mut Option<Link>) -> Option<BytesMut> {
+    match link {
+        Some(link) => link.next_frames().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn establish(config: &Config) -> Result<(Link, ClientSession), Error> {
+    let certificate = config.quic.as_ref().ok_or(Error::Connect(io::ErrorKind::InvalidInput))?;
+    let deadline = Instant::now() + config.connect_timeout;
+    let mut last = io::ErrorKind::TimedOut;
+    for address in &config.addresses {
+        match timeout_at(deadline, dial(*address, certificate)).await {
+            Ok(Ok(dialed)) => {
+                let mut link = Link::new(dialed);
+                let session = log_in(&mut link, config, deadline).await?;
+                return Ok((link, session));
+            }
+            Ok(Err(error)) => last = error.kind(),
+            Err(_) => last = io::ErrorKind::TimedOut,
+        }
+    }
+    Err(Error::Connect(last))
+}

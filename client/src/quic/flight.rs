@@ -1,0 +1,148 @@
+//! Requests on their way: when each is sent again, and when it is given up.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use mvt_proto::session::{Outstanding, Pending};
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{Error, Response, Unknown};
+
+/// The first copy is waited for this long at least before the second is sent.
+const PROBE_MIN: Duration = Duration::from_millis(10);
+/// And no copy for longer than this.
+const PROBE_MAX: Duration = Duration::from_millis(200);
+/// Copies of one request at most (SPEC §17.2.7).
+const COPIES_MAX: u32 = 32;
+
+/// A request as it was ordered.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) op: u16,
+    pub(super) payload: Vec<u8>,
+    pub(super) answer: oneshot::Sender<Result<Response, Error>>,
+    pub(super) deadline: Instant,
+    /// It was refused as STALE once already.
+    pub(super) again: bool,
+}
+
+/// What is known of a request on its way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) wanted: Wanted,
+    /// The frame, to be sent again with the same bytes (SPEC §7.1.1); `None` where the transport loses nothing.
+    frame: Option<Bytes>,
+}
+
+/// When to look at a request, with its counter and how often it was sent; `None` once the server has said REPLAY.
+type Look = (Instant, u64, Option<u32>);
+
+/// Everything on its way. A request is in `outstanding`, and has one look.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    pub(super) outstanding: Outstanding<Sent>,
+    looks: BTreeSet<Look>,
+    by_counter: std::collections::HashMap<u64, Look>,
+}
+
+impl Flight {
+    pub(super) fn is_empty(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Adds a request just sent; `rtt` is given where it may be lost.
+    pub(super) fn push(&mut self, pending: Pending, wanted: Wanted, frame: Option<Bytes>, rtt: Duration) {
+        let counter = pending.counter();
+        let at = match frame {
+            Some(_) => (Instant::now() + pause(rtt, 1)).min(wanted.deadline),
+            None => wanted.deadline,
+        };
+        self.outstanding.push(pending, Sent { wanted, frame });
+        self.look(counter, (at, counter, Some(1)));
+    }
+
+    /// Removes a request whose end is known.
+    pub(super) fn take(&mut self, counter: u64) -> Option<Wanted> {
+        if let Some(look) = self.by_counter.remove(&counter) {
+            self.looks.remove(&look);
+        }
+        self.outstanding.remove(counter).map(|(_, sent)| sent.wanted)
+    }
+
+    /// The server said REPLAY: an earlier copy stands, and its answer may still be on its way. True when there was no other
+    /// copy, or it was said before: then that is the end.
+    pub(super) fn note_replay(&mut self, counter: u64, rtt: Duration) -> bool {
+        match self.by_counter.get(&counter).copied() {
+            Some((_, _, Some(copies @ 2..))) => {
+                self.look(counter, (Instant::now() + pause(rtt, copies), counter, None));
+                false
+            }
+            Some((_, _, None)) => false,
+            _ => true,
+        }
+    }
+
+    /// When something is to be done.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.looks.first().map(|(at, ..)| *at)
+    }
+
+    /// Ends what has waited long enough, and gives the frames to be sent again, `count` at most.
+    pub(super) fn overdue(&mut self, count: usize, rtt: Duration) -> Vec<Bytes> {
+        let now = Instant::now();
+        let mut again = Vec::new();
+        while let Some(look) = self.looks.first().copied().filter(|(at, ..)| *at <= now) {
+            let (_, counter, copies) = look;
+            let Some((_, sent)) = self.outstanding.get(counter) else {
+                self.take(counter);
+                continue;
+            };
+            let (frame, deadline) = (sent.frame.clone(), sent.wanted.deadline);
+            match (copies, frame) {
+                (None, _) => self.end(counter, Unknown::Replayed),
+                (Some(copies), Some(frame)) if now < deadline && copies < COPIES_MAX => {
+                    if again.len() == count {
+                        break;
+                    }
+                    again.push(frame);
+                    let at = (now + pause(rtt, copies + 1)).min(deadline);
+                    self.look(counter, (at, counter, Some(copies + 1)));
+                }
+                _ => self.end(counter, Unknown::TimedOut),
+            }
+        }
+        again
+    }
+
+    /// Ends one request without an answer.
+    pub(super) fn end(&mut self, counter: u64, cause: Unknown) {
+        if let Some(wanted) = self.take(counter) {
+            let _ = wanted.answer.send(Err(Error::OutcomeUnknown(cause)));
+        }
+    }
+
+    /// Ends them all.
+    pub(super) fn end_all(&mut self, cause: Unknown) {
+        self.looks.clear();
+        self.by_counter.clear();
+        for (_, sent) in self.outstanding.drain() {
+            let _ = sent.wanted.answer.send(Err(Error::OutcomeUnknown(cause)));
+        }
+    }
+
+    fn look(&mut self, counter: u64, look: Look) {
+        if let Some(old) = self.by_counter.insert(counter, look) {
+            self.looks.remove(&old);
+        }
+        self.looks.insert(look);
+    }
+}
+
+/// How long to wait after copy number `copies`: twice as long each time.
+fn pause(rtt: Duration, copies: u32) -> Duration {
+    (2 * rtt).max(PROBE_MIN).saturating_mul(1 << copies.min(6).saturating_sub(1)).min(PROBE_MAX.max(4 * rtt))
+}
