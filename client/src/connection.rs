@@ -1,4 +1,4 @@
-//! A TCP connection that gives whole frames by a deadline.
+//! A connection, TCP or a stream of QUIC, that gives whole frames by a deadline.
 
 use std::{
     io::{self, Read, Write},

@@ -236,7 +236,8 @@ impl Engine {
     /// Looks at what has waited for long.
     async fn look(&mut self) {
         let rtt = self.rtt();
-        let frames = self.flight.overdue(ROUND_COUNT_MAX, rtt);
+        let is_congested = self.link.as_ref().is_some_and(Link::is_congested);
+        let frames = self.flight.overdue(ROUND_COUNT_MAX, rtt, is_congested);
         if !frames.is_empty() {
             self.transmit(&frames).await;
         }

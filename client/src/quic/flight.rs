@@ -91,8 +91,9 @@ impl Flight {
         self.looks.first().map(|(at, ..)| *at)
     }
 
-    /// Ends what has waited long enough, and gives the frames to be sent again, `count` at most.
-    pub(super) fn overdue(&mut self, count: usize, rtt: Duration) -> Vec<Bytes> {
+    /// Ends what has waited long enough, and gives the frames to be sent again, `count` at most. While `is_congested`, what
+    /// was sent may not have left yet: nothing is sent again, and no copy is counted.
+    pub(super) fn overdue(&mut self, count: usize, rtt: Duration, is_congested: bool) -> Vec<Bytes> {
         let now = Instant::now();
         let mut again = Vec::new();
         while let Some(look) = self.looks.first().copied().filter(|(at, ..)| *at <= now) {
@@ -104,6 +105,10 @@ impl Flight {
             let (frame, deadline) = (sent.frame.clone(), sent.wanted.deadline);
             match (copies, frame) {
                 (None, _) => self.end(counter, Unknown::Replayed),
+                (Some(copies), Some(_)) if now < deadline && is_congested => {
+                    let at = (now + pause(rtt, copies)).min(deadline);
+                    self.look(counter, (at, counter, Some(copies)));
+                }
                 (Some(copies), Some(frame)) if now < deadline && copies < COPIES_MAX => {
                     if again.len() == count {
                         break;

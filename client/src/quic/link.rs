@@ -18,11 +18,19 @@ pub(super) struct Link {
     pub(super) dialed: Dialed,
     /// Of the stream: received and not yet cut.
     received: BytesMut,
+    /// Room for datagrams when none waits to be sent.
+    room_bytes_max: usize,
 }
 
 impl Link {
     pub(super) fn new(dialed: Dialed) -> Self {
-        Self { dialed, received: BytesMut::new() }
+        let room_bytes_max = dialed.connection.datagram_send_buffer_space();
+        Self { dialed, received: BytesMut::new(), room_bytes_max }
+    }
+
+    /// Whether datagrams wait to be sent: the path takes no more at present.
+    pub(super) fn is_congested(&self) -> bool {
+        self.dialed.connection.datagram_send_buffer_space() < self.room_bytes_max
     }
 
     pub(super) async fn send_by_stream(&mut self, bytes: &[u8]) -> Result<(), quinn::WriteError> {

@@ -21,6 +21,7 @@ use mvt_proto::{
 use tempfile::TempDir;
 
 pub mod quic;
+pub mod relay;
 
 /// How long a test waits for bytes that must come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
