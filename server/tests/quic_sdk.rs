@@ -4,6 +4,10 @@ mod support;
 
 use std::{
     net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -35,26 +39,38 @@ fn address_of(server: &Server) -> SocketAddr {
 
 /// How many of `count` requests were answered, and how many have an unknown outcome because an earlier copy stands.
 async fn ask(client: &Client, count: u32, at_once: u32) -> (u32, u32) {
-    let (mut answered, mut stands) = (0, 0);
-    for first in (0..count).step_by(at_once as usize) {
-        let asking: Vec<_> = (first..(first + at_once).min(count))
-            .map(|number| {
-                let client = client.clone();
-                tokio::spawn(async move { (number, client.request(9, &number.to_be_bytes()).await) })
-            })
-            .collect();
-        for asked in asking {
-            match asked.await.expect("no panic") {
-                (number, Ok(response)) => {
-                    assert_eq!((response.status, &response.payload[..]), (9, &number.to_be_bytes()[..]));
-                    answered += 1;
+    let next = Arc::new(AtomicU32::new(0));
+    let asking: Vec<_> = (0..at_once)
+        .map(|_| {
+            let (client, next) = (client.clone(), next.clone());
+            tokio::spawn(async move {
+                let (mut answered, mut stands) = (0, 0);
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return (answered, stands);
+                    }
+                    match client.request(9, &number.to_be_bytes()).await {
+                        Ok(response) => {
+                            assert_eq!(
+                                (response.status, &response.payload[..]),
+                                (9, &number.to_be_bytes()[..])
+                            );
+                            answered += 1;
+                        }
+                        Err(Error::OutcomeUnknown(Unknown::Replayed)) => stands += 1,
+                        Err(error) => panic!("request {number}: {error}"),
+                    }
                 }
-                (_, Err(Error::OutcomeUnknown(Unknown::Replayed))) => stands += 1,
-                (number, Err(error)) => panic!("request {number}: {error}"),
-            }
-        }
+            })
+        })
+        .collect();
+    let mut sum = (0, 0);
+    for asked in asking {
+        let (answered, stands) = asked.await.expect("no panic");
+        sum = (sum.0 + answered, sum.1 + stands);
     }
-    (answered, stands)
+    sum
 }
 
 fn counted(log: &str, name: &str) -> u64 {

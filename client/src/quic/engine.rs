@@ -62,18 +62,22 @@ impl Engine {
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut round = Vec::new();
         let mut is_open = true;
-        while is_open || !self.flight.is_empty() {
-            let takes = is_open
-                && self.flight.len() + ROUND_COUNT_MAX <= IN_FLIGHT_COUNT_MAX
-                && !self.awaits_renewal();
+        while is_open || !self.flight.is_empty() || !self.stale.is_empty() {
+            let room = self.room();
+            if !self.stale.is_empty() && self.stale.len() <= room {
+                let stale = std::mem::take(&mut self.stale);
+                self.send(stale).await;
+                continue;
+            }
+            let takes = is_open && room > 0 && self.stale.is_empty() && !self.awaits_renewal();
             let look = self.flight.next_look().unwrap_or_else(|| Instant::now() + NEVER);
             tokio::select! {
-                count = orders.recv_many(&mut round, ROUND_COUNT_MAX), if takes => {
+                count = orders.recv_many(&mut round, room.min(ROUND_COUNT_MAX)), if takes => {
                     is_open = count > 0;
                     self.execute(&mut round).await;
                 }
                 frames = next_frames(&mut self.link) => match frames {
-                    Some(frames) => self.take(frames).await,
+                    Some(frames) => self.take(frames),
                     None => self.lose(Unknown::Closed),
                 },
                 () = sleep_until(look) => self.look().await,
@@ -88,6 +92,16 @@ impl Engine {
     /// At a soft limit nothing more is sealed until every answer is there; then a login makes a new session.
     fn awaits_renewal(&self) -> bool {
         !self.flight.is_empty() && self.session.renewal_is_due(clock::now_ms())
+    }
+
+    /// How many more requests may be on their way. The counters of all of them stay within the server's replay window: one
+    /// that is sent again must not be too old by then (SPEC §8.3, §17.2.7).
+    fn room(&self) -> usize {
+        let window = u64::from(self.session.limits().replay_window_bits);
+        let oldest = self.flight.oldest().unwrap_or(self.session.counter());
+        let span = self.session.counter().saturating_sub(oldest);
+        let in_window = usize::try_from(window.saturating_sub(span)).unwrap_or(usize::MAX);
+        in_window.min(IN_FLIGHT_COUNT_MAX.saturating_sub(self.flight.len()))
     }
 
     fn rtt(&self) -> Duration {
@@ -188,7 +202,7 @@ impl Engine {
     }
 
     /// Takes what arrived, one frame after the other.
-    async fn take(&mut self, mut frames: BytesMut) {
+    fn take(&mut self, mut frames: BytesMut) {
         while let Some(length) = frames.first_chunk::<LENGTH_FIELD_BYTES>() {
             let length = LENGTH_FIELD_BYTES + usize::from(u16::from_be_bytes(*length));
             if length > frames.len() {
@@ -201,8 +215,6 @@ impl Engine {
                 return self.lose(Unknown::KeyLost);
             }
         }
-        let stale = std::mem::take(&mut self.stale);
-        self.send(stale).await;
     }
 
     /// True when the server has lost the key.

@@ -1,6 +1,9 @@
 //! Requests on their way: when each is sent again, and when it is given up.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use mvt_proto::session::{Outstanding, Pending};
@@ -11,9 +14,9 @@ use crate::{Error, Response, Unknown};
 /// The first copy is waited for this long at least before the second is sent.
 const PROBE_MIN: Duration = Duration::from_millis(10);
 /// And no copy for longer than this.
-const PROBE_MAX: Duration = Duration::from_millis(200);
+const PROBE_MAX: Duration = Duration::from_secs(1);
 /// Copies of one request at most (SPEC §17.2.7).
-const COPIES_MAX: u32 = 32;
+const COPIES_MAX: u32 = 64;
 
 /// A request as it was ordered.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ type Look = (Instant, u64, Option<u32>);
 pub(super) struct Flight {
     pub(super) outstanding: Outstanding<Sent>,
     looks: BTreeSet<Look>,
-    by_counter: std::collections::HashMap<u64, Look>,
+    by_counter: BTreeMap<u64, Look>,
 }
 
 impl Flight {
@@ -52,6 +55,11 @@ impl Flight {
 
     pub(super) fn len(&self) -> usize {
         self.outstanding.len()
+    }
+
+    /// The oldest counter still on its way.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.by_counter.first_key_value().map(|(counter, _)| *counter)
     }
 
     /// Adds a request just sent; `rtt` is given where it may be lost.
@@ -149,5 +157,5 @@ impl Flight {
 
 /// How long to wait after copy number `copies`: twice as long each time.
 fn pause(rtt: Duration, copies: u32) -> Duration {
-    (2 * rtt).max(PROBE_MIN).saturating_mul(1 << copies.min(6).saturating_sub(1)).min(PROBE_MAX.max(4 * rtt))
+    (2 * rtt).max(PROBE_MIN).saturating_mul(1 << copies.min(8).saturating_sub(1)).min(PROBE_MAX.max(4 * rtt))
 }

@@ -113,7 +113,7 @@ impl Host {
     }
 
     pub fn sleep(&self, duration: Duration) {
-        self.runtime.block_on(tokio::time::sleep(duration));
+        self.runtime.block_on(async { tokio::time::sleep(duration).await });
     }
 
     pub fn try_connect(
@@ -126,6 +126,18 @@ impl Host {
             self.endpoint.connect_with(config, address, "mvt").expect("started")
         };
         self.wait(connecting)
+    }
+
+    /// Whether a second connection gets no chance to send early data (SPEC §17.2.2).
+    pub fn has_no_early_data(&self, address: SocketAddr, config: ClientConfig) -> bool {
+        let _inside = self.runtime.enter();
+        self.endpoint.connect_with(config, address, "mvt").expect("started").into_0rtt().is_err()
+    }
+
+    /// Goes on from another port.
+    pub fn move_to_another_address(&self) {
+        let _inside = self.runtime.enter();
+        self.endpoint.rebind(UdpSocket::bind("127.0.0.1:0").expect("bound")).expect("rebound");
     }
 
     pub fn connect(&self, server: &Server) -> Connection {

@@ -84,7 +84,10 @@ impl Link {
                     self.unfinished_count = self.unfinished_count.map(|count| count.saturating_sub(1));
                 }
                 // A stream nobody reads is a connection nobody reads (SPEC §17.2.4).
-                Event::Stream(StreamEvent::Stopped { .. }) => self.is_hung_up = true,
+                Event::Stream(StreamEvent::Stopped { .. }) => {
+                    self.is_hung_up = true;
+                    self.unfinished_count = self.unfinished_count.map(|count| count.saturating_sub(1));
+                }
                 Event::Stream(_) | Event::HandshakeDataReady => {}
                 Event::DatagramReceived | Event::DatagramsUnblocked => {}
             }
