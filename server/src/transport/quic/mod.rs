@@ -85,6 +85,8 @@ pub struct Quic {
     /// Links whose handshake is under way, oldest first, with when it began.
     handshaking: VecDeque<(Instant, ConnectionHandle)>,
     is_stopping: bool,
+    /// Connections of the shard whose last word was said: theirs is the next turn's first work.
+    ended: Vec<ConnectionId>,
     /// Packets that belong to no connection: Retry, version negotiation, refusals, resets.
     responses: VecDeque<(Transmit, Vec<u8>)>,
     /// Packets on their way into the endpoint, and datagrams on their way out: memory that is used again.
@@ -110,6 +112,7 @@ impl Quic {
             waiting: VecDeque::new(),
             handshaking: VecDeque::new(),
             is_stopping: false,
+            ended: Vec::new(),
             responses: VecDeque::new(),
             arena: BytesMut::new(),
         }
@@ -155,6 +158,10 @@ impl Quic {
 
     /// Hands what arrived to the shard, after the deadlines that have passed; to be followed by the shard's turn.
     pub fn ingest(&mut self, shard: &mut Shard, now: Instant, now_ms: u64) {
+        for id in self.ended.drain(..) {
+            self.handles[id.index()] = None;
+            shard.close(id);
+        }
         self.begin_handshakes(now);
         while let Some(handle) = self.deadlines.take_passed(now) {
             if let Some(link) = self.link_mut(handle) {
@@ -233,6 +240,7 @@ impl Quic {
                 return Some(transmit);
             }
             if link.close_when_said(now) {
+                self.ended.extend(link.id.take());
                 continue;
             }
             self.touched.pop_front();
@@ -251,7 +259,10 @@ impl Quic {
     /// Whether there is something to do at once.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.touched.is_empty() || !self.waiting.is_empty() || !self.responses.is_empty()
+        !(self.touched.is_empty()
+            && self.waiting.is_empty()
+            && self.responses.is_empty()
+            && self.ended.is_empty())
     }
 
     /// Cuts off a connection that had its time to close; false for ids of other transports.
