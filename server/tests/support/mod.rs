@@ -20,6 +20,7 @@ use mvt_proto::{
 };
 use tempfile::TempDir;
 
+pub mod initial;
 pub mod quic;
 pub mod relay;
 
@@ -59,6 +60,22 @@ impl Server {
             shell.args(["-c", &limited, env!("CARGO_BIN_EXE_mvt-server")]);
             spawn_by(shell, path)
         })
+    }
+
+    /// The same, in a network namespace.
+    pub fn start_in_namespace(config: &str, name: &str) -> Self {
+        Self::start_with(config, |path| {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", name, env!("CARGO_BIN_EXE_mvt-server")]);
+            spawn_by(command, path)
+        })
+    }
+
+    /// Memory its process holds now, bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a process");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     fn start_with(config: &str, spawn: impl Fn(&Path) -> (Child, String)) -> Self {

@@ -66,7 +66,7 @@ impl ServerCertVerifier for Any {
 }
 
 /// What a client speaks TLS with; `alpn` is `mvt1` for an honest one.
-pub fn client_config(alpn: &[u8], transport: TransportConfig) -> ClientConfig {
+pub fn tls_config(alpn: &[u8]) -> rustls::ClientConfig {
     let provider = Arc::new(ring::default_provider());
     let any = Any(provider.signature_verification_algorithms);
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -77,7 +77,13 @@ pub fn client_config(alpn: &[u8], transport: TransportConfig) -> ClientConfig {
         .with_no_client_auth();
     tls.alpn_protocols = vec![alpn.to_vec()];
     tls.enable_early_data = true;
-    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).expect("a suite")));
+    tls
+}
+
+/// The same, for quinn.
+pub fn client_config(alpn: &[u8], transport: TransportConfig) -> ClientConfig {
+    let tls = QuicClientConfig::try_from(tls_config(alpn)).expect("a suite");
+    let mut config = ClientConfig::new(Arc::new(tls));
     config.transport_config(Arc::new(transport));
     config
 }

@@ -22,6 +22,8 @@ pub struct Rules {
     pub bytes_max: usize,
     /// How many times the server shall see the client at a new address.
     pub moves: usize,
+    /// Whether the client gets a new address as soon as the server has answered for the first time.
+    pub moves_at_answer: bool,
 }
 
 /// A relay; ends when dropped.
@@ -128,11 +130,16 @@ fn relay(
         }
         // What comes to an address that was left is lost, as behind a router that forgot it.
         let socket = sockets.last().expect("one at least");
+        let mut is_answered = false;
         while let (Ok((length, _)), Some(client)) = (socket.recv_from(&mut buffer), client) {
+            is_answered = true;
             down.pass(&buffer[..length], &now, &mut random, |packet| {
                 count(2, packet.len());
                 let _ = inside.send_to(packet, client);
             });
+        }
+        if is_answered && now.moves_at_answer && sockets.len() == 1 {
+            sockets.push(outside());
         }
     }
 }

@@ -165,6 +165,8 @@ impl Quic {
         self.begin_handshakes(now);
         while let Some(handle) = self.deadlines.take_passed(now) {
             if let Some(link) = self.link_mut(handle) {
+                // No longer in the queue, even if it should want the same instant again.
+                link.deadline = None;
                 link.quic.handle_timeout(now);
                 self.touch(handle);
             }
