@@ -42,7 +42,7 @@ impl From<io::Error> for Ended {
 enum Way {
     Tcp(TcpStream),
     #[cfg(feature = "quic")]
-    Quic(QuicStream),
+    Quic(Box<QuicStream>),
 }
 
 /// One connection. After an [`Ended`] it is not used again.
@@ -134,7 +134,8 @@ impl Way {
     fn open(config: &Config, address: SocketAddr, deadline: Instant) -> io::Result<Self> {
         #[cfg(feature = "quic")]
         if let Some(certificate) = &config.quic {
-            return QuicStream::open(address, certificate, deadline).map(Self::Quic);
+            return QuicStream::open(address, certificate, deadline)
+                .map(|stream| Self::Quic(Box::new(stream)));
         }
         let _ = config;
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

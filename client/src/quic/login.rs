@@ -67,7 +67,7 @@ async fn say_hello(
         Initiator::start(&config.identity, &offer, ephemeral).map_err(LoginError::Answer)?;
     link.send_by_stream(&hello).await.map_err(|_| LoginError::Refused)?;
     for _ in 0..STRAY_COUNT_MAX {
-        let mut frame = link.next_stream_frame().await.ok_or(LoginError::Refused)?;
+        let frame = link.next_stream_frame().await.ok_or(LoginError::Refused)?;
         let header = mvt_proto::Header::parse(&frame, mvt_proto::Role::Client).map_err(LoginError::Answer)?;
         match header.kind {
             Kind::HelloR if header.counter == login_id => {
@@ -76,7 +76,7 @@ async fn say_hello(
             }
             // One that does not verify is not from the server, or answers another HELLO.
             Kind::Retry => {
-                if let Ok(retry) = initiator.retry(&mut frame) {
+                if let Ok(retry) = initiator.retry(&frame) {
                     return Ok(Said::Retry(retry));
                 }
             }

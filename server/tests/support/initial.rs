@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rustls::{
-    SupportedCipherSuite,
     crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
     pki_types::ServerName,
     quic::{ClientConnection, Connection, Keys, Version},
@@ -41,9 +40,7 @@ pub fn protected(id: [u8; 8], mut payload: Vec<u8>) -> Vec<u8> {
     header.extend_from_slice(&[0x40 | (length >> 8) as u8, length as u8]);
     let number_at = header.len();
     header.extend_from_slice(&[0; NUMBER_BYTES]);
-    let SupportedCipherSuite::Tls13(suite) = TLS13_AES_128_GCM_SHA256 else {
-        unreachable!("it is of TLS 1.3")
-    };
+    let suite = TLS13_AES_128_GCM_SHA256.tls13().expect("it is of TLS 1.3");
     let keys: Keys =
         Keys::initial(Version::V1, suite, suite.quic.expect("of QUIC"), &id, rustls::Side::Client);
     let tag = keys.local.packet.encrypt_in_place(0, &header, &mut payload).expect("sealed");
