@@ -65,7 +65,9 @@ fn main() -> anyhow::Result<ExitCode> {
         for transport in Transport::ALL {
             let running = Running::start(transport, &arguments.server_binary).context("the server starts")?;
             let interval = Duration::from_millis(arguments.interval_ms);
-            let seen = load::run(&running, CLIENT_CORE, arguments.connections, arguments.depth, interval)
+            // On a thread of its own: it pins itself, and the next server must not inherit that.
+            let load = || load::run(&running, CLIENT_CORE, arguments.connections, arguments.depth, interval);
+            let seen = std::thread::scope(|scope| scope.spawn(load).join().expect("no panic"))
                 .with_context(|| format!("load by {}", transport.name()))?;
             let row = Row {
                 round,
