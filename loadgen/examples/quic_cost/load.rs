@@ -224,13 +224,14 @@ async fn each(wire: Wire, depth: usize, answered: Rc<Cell<u64>>) -> anyhow::Resu
         .map(|_| {
             let (connection, answered) = (connection.clone(), answered.clone());
             tokio::task::spawn_local(async move {
-                loop {
+                while !is_over(&connection) {
                     let (mut send, mut receive) = connection.open_bi().await?;
                     send.write_all(&[7; 64]).await?;
                     send.finish()?;
                     ensure!(receive.read_to_end(64).await?.len() == 64, "an echo");
                     answered.set(answered.get() + 1);
                 }
+                anyhow::Ok(())
             })
         })
         .collect();
@@ -238,4 +239,8 @@ async fn each(wire: Wire, depth: usize, answered: Rc<Cell<u64>>) -> anyhow::Resu
         task.await??;
     }
     Ok(())
+}
+
+fn is_over(connection: &Connection) -> bool {
+    connection.close_reason().is_some()
 }

@@ -36,12 +36,15 @@ impl Transport {
     }
 }
 
+/// The server's public key, and the keys of a client it knows.
+type Keys = ([u8; 32], KeyFile);
+
 /// A server that listens; ends when dropped.
 pub struct Running {
     pub transport: Transport,
     pub address: SocketAddr,
     /// Of ours: its public key, and the keys of an enrolled client.
-    pub keys: Option<([u8; 32], KeyFile)>,
+    pub keys: Option<Keys>,
     process: Child,
     _folder: TempDir,
 }
@@ -84,7 +87,7 @@ fn begin(mut command: Command, folder: &Path) -> anyhow::Result<(Child, String)>
     Ok((process, line))
 }
 
-fn ours(binary: &Path, folder: &Path) -> anyhow::Result<(Command, Option<([u8; 32], KeyFile)>)> {
+fn ours(binary: &Path, folder: &Path) -> anyhow::Result<(Command, Option<Keys>)> {
     let make = |arguments: &[&str]| -> anyhow::Result<String> {
         let made = Command::new(binary).args(arguments).current_dir(folder).output()?;
         ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
