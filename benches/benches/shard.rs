@@ -22,8 +22,26 @@ const PAYLOAD: [u8; 20] = *b"twenty payload bytes";
 const CONNECTIONS: usize = 16;
 const LIMITS: Limits = Limits { reject_after_requests: u32::MAX, ..Limits::DEFAULT };
 
+/// Who sends, and how it wants to be answered.
+#[derive(Clone, Copy, PartialEq)]
+enum Pattern {
+    /// Requests of all sessions in turn over each connection, answered one by one.
+    Spread,
+    /// One session a connection, answered one by one.
+    Each,
+    /// One session a connection, answered together (SPEC 7.4).
+    Joint,
+}
+
+const PATTERNS: [(Pattern, &str); 3] = [
+    (Pattern::Spread, "sessions in turn"),
+    (Pattern::Each, "a session a connection"),
+    (Pattern::Joint, "the same, answered together"),
+];
+
 /// A shard with sessions, and what to send to it.
 struct Bench {
+    pattern: Pattern,
     rig: Rig,
     clients: Vec<ClientSession>,
     connections: Vec<ConnectionId>,
@@ -32,11 +50,15 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(suite: Suite, session_count: u64, service: ServiceKind) -> Self {
+    fn new(suite: Suite, session_count: u64, service: ServiceKind, pattern: Pattern) -> Self {
         let mut rig = Rig::new(service, LIMITS, session_count as usize, 1);
-        let clients = rig.sessions(session_count, suite, LIMITS);
+        let session_count = session_count.max(CONNECTIONS as u64);
+        let mut clients = rig.sessions(session_count, suite, LIMITS);
+        if pattern == Pattern::Joint {
+            clients.iter_mut().for_each(ClientSession::take_verdicts);
+        }
         let connections = (0..CONNECTIONS).map(|port| rig.connect(port as u16, ORIGIN_MS)).collect();
-        Self { rig, clients, connections, next_client: 0, spare: Vec::new() }
+        Self { pattern, rig, clients, connections, next_client: 0, spare: Vec::new() }
     }
 
     /// Streams of `frames` requests, cut into turns of `batch`, each turn spread over the connections in runs.
@@ -45,10 +67,12 @@ impl Bench {
             .map(|_| {
                 let runs = CONNECTIONS.min(batch);
                 (0..runs)
-                    .map(|_| {
+                    .map(|connection| {
                         let mut stream = Vec::new();
                         for _ in 0..batch / runs {
-                            let client = &mut self.clients[self.next_client];
+                            let number =
+                                if self.pattern == Pattern::Spread { self.next_client } else { connection };
+                            let client = &mut self.clients[number];
                             let _ = client
                                 .seal_request(7, &PAYLOAD, ORIGIN_MS + 5, &mut stream)
                                 .expect("sealable");
@@ -163,16 +187,20 @@ fn main() {
         if only_suite.is_some_and(|only| only != suite as usize) {
             continue;
         }
-        let mut bench = Bench::new(suite, sessions as u64, ServiceKind::Verdict);
+        let mut benches =
+            PATTERNS.map(|(pattern, _)| Bench::new(suite, sessions as u64, ServiceKind::Verdict, pattern));
         let ring = Ring::new(sessions);
         let batches: Vec<usize> =
             BATCHES.into_iter().filter(|batch| only_batch.is_none_or(|only| only == *batch)).collect();
-        let mut samples = vec![Vec::new(); batches.len() + 1];
+        let row_count = batches.len() * PATTERNS.len();
+        let mut samples = vec![Vec::new(); row_count + 1];
         for _ in 0..rounds {
             for (at, batch) in batches.iter().enumerate() {
-                samples[at].push(bench.round(*batch));
+                for (pattern, bench) in benches.iter_mut().enumerate() {
+                    samples[at * PATTERNS.len() + pattern].push(bench.round(*batch));
+                }
             }
-            samples[batches.len()].push(match suite {
+            samples[row_count].push(match suite {
                 Suite::Hs256 => ring.hs256(),
                 Suite::Gcm256 => ring.gcm256(),
             });
@@ -184,11 +212,13 @@ fn main() {
         println!(
             "{name}, {sessions} sessions: ring, the cryptography alone: {ring:.0} ({ring_fastest:.0}) ns a frame"
         );
-        for (batch, (fastest, median)) in batches.iter().zip(rows) {
-            println!(
-                "  batch {batch:5}: {median:7.1} ({fastest:7.1}) ns a frame, {:.2}x of ring",
-                ring / median
-            );
+        for (batch, rows) in batches.iter().zip(rows.chunks(PATTERNS.len())) {
+            for ((_, pattern), (fastest, median)) in PATTERNS.iter().zip(rows) {
+                let of_ring = ring / median;
+                println!(
+                    "  batch {batch:5}: {median:7.1} ({fastest:7.1}) ns a frame, {of_ring:.2}x of ring, {pattern}"
+                );
+            }
         }
     }
 }

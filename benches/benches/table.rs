@@ -8,10 +8,14 @@ use std::hint::black_box;
 use mvt_proto::{
     Flags, Header, Kind, Limits, Suite,
     replay::{window_words, word_of},
+    schedule::GenerationKeys,
     secret::Secret,
     session::{BATCH_REQUESTS_MAX, ServerSession},
 };
-use mvt_server::shard::sessions::Sessions;
+use mvt_server::{
+    owner::Owner,
+    shard::sessions::{PREFETCH_GROUP, Sessions},
+};
 
 const COUNTS: [usize; 3] = [100_000, 1_000_000, 10_000_000];
 const LOOKUPS: usize = 1 << 17;
@@ -60,12 +64,15 @@ fn one_by_one(sessions: &mut Sessions, headers: &[Header]) -> u64 {
     headers.iter().map(|header| reach(sessions, header)).sum()
 }
 
+/// As a turn does it.
 fn in_passes(sessions: &mut Sessions, headers: &[Header]) -> u64 {
     let mut sum = 0;
-    for piece in headers.chunks(BATCH_REQUESTS_MAX) {
-        piece.iter().for_each(|header| sessions.prefetch_index(header.key_id));
-        piece.iter().for_each(|header| sessions.prefetch_session(header.key_id, header.counter));
-        sum += one_by_one(sessions, piece);
+    for batch in headers.chunks(BATCH_REQUESTS_MAX) {
+        batch.iter().for_each(|header| sessions.prefetch_index(header.key_id));
+        for group in batch.chunks(PREFETCH_GROUP) {
+            group.iter().for_each(|header| sessions.prefetch_session(header.key_id, header.counter));
+            sum += one_by_one(sessions, group);
+        }
     }
     sum
 }
@@ -102,12 +109,12 @@ fn main() {
     let counts = only.map_or_else(|| COUNTS.to_vec(), |count| vec![count]);
     for count in counts {
         let before = resident_bytes();
-        let mut sessions = Sessions::new(count, Limits::DEFAULT.replay_window_bits);
+        let mut sessions = Sessions::new(count, Limits::DEFAULT.replay_window_bits).expect("mapped");
         let start = cpu_ns();
         for number in 0..count as u64 {
-            let chain = Secret::new([number as u8; 32]);
-            let session = ServerSession::new(key_id(number), Suite::Hs256, Limits::DEFAULT, chain, NOW_MS);
-            assert!(sessions.insert(session), "key ids differ");
+            let keys = GenerationKeys::derive(Secret::new([number as u8; 32]), key_id(number), 0);
+            let session = ServerSession::new(key_id(number), Suite::Hs256, Limits::DEFAULT, keys, NOW_MS);
+            assert!(sessions.insert(session, Owner::NOBODY, NOW_MS), "key ids differ");
         }
         let made = (cpu_ns() - start) as f64 / count as f64;
         let resident = (resident_bytes() - before) as f64 / count as f64;

@@ -1,31 +1,25 @@
 //! The client over blocking sockets.
 
-use std::{collections::VecDeque, io, net::ToSocketAddrs, time::Instant};
+use std::{io, net::ToSocketAddrs, time::Instant};
 
-use mvt_proto::{
-    constants::{FRAME_BYTES_MIN, KEY_BYTES, PAYLOAD_BYTES_MAX},
-    login::Identity,
-    reject::ErrReason,
-    session::{Answer, ClientSession, Outstanding},
-};
+use mvt_proto::{constants::KEY_BYTES, header::shard_of, login::Identity, recovery::RecoveryKit};
+use zeroize::Zeroizing;
 
 use crate::{
-    Config, Error, LoginError, Response, Unknown, clock,
-    connection::{Connection, Ended},
-    login::log_in,
+    Config, Error, LoginError, Response, Unknown,
+    bond::Bond,
+    clock,
+    connection::Connection,
+    entrance::{Way, enter},
+    establish::{Established, establish},
+    pipeline::Run,
+    recover::recover,
 };
 
-/// Requests on their way at one time, at most.
-const IN_FLIGHT_COUNT_MAX: usize = 64;
-/// Bytes of requests on their way at one time, at most: what a socket takes without being read at the other end, so
-/// that the client never waits to write while the server waits to be read.
-const IN_FLIGHT_BYTES_MAX: usize = 64 * 1024;
 /// Connections made for one call, at most.
 const CONNECTION_COUNT_MAX: u32 = 3;
-/// Frames of one call that answer nothing, at most, before the connection is given up.
-const STRAY_COUNT_MAX: u32 = 64;
-/// After a renewal failed, the old session serves this long before the next try, ms.
-const RENEWAL_PAUSE_MS: u64 = 1_000;
+/// After a replacement of the session failed, the old one serves this long before the next try, ms.
+const REPLACEMENT_PAUSE_MS: u64 = 1_000;
 
 /// A request of a [`Client::pipeline`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,26 +30,20 @@ pub struct Request<'a> {
     pub payload: &'a [u8],
 }
 
-/// A request on its way: its place in the pipeline.
-#[derive(Debug, Clone, Copy)]
-struct Sent {
-    place: usize,
-    frame_bytes: usize,
-    /// It was refused as STALE once already.
-    again: bool,
-}
-
-/// A client of one server, with one connection and one session at a time.
+/// A client of one server, or of several that are one to it, with one connection and one session at a time.
 #[derive(Debug)]
 pub struct Client {
     config: Config,
-    /// `None` after it ended: the next request connects and logs in again.
+    /// `None` after it ended: the next request connects and, unless the session is kept, resumes or logs in again.
     connection: Option<Connection>,
     /// Kept until a new one is established (SPEC 9.3).
-    session: ClientSession,
-    /// A renewal is not tried before, by the client's clock, ms.
-    renew_not_before_ms: u64,
+    bond: Bond,
+    /// A replacement of the session is not tried before, by the client's clock, ms.
+    replace_not_before_ms: u64,
     login_count: u64,
+    resume_count: u64,
+    /// Whether the session may be used on another connection: it was answered on this one.
+    is_proven: bool,
 }
 
 impl Client {
@@ -71,25 +59,83 @@ impl Client {
         Self::connect_with(Config::new(address, server_public, identity)?)
     }
 
-    /// Connects and logs in.
+    /// Connects, and resumes with the ticket of the settings or logs in.
     ///
     /// # Errors
     /// [`Error::Connect`] or [`Error::Login`].
-    pub fn connect_with(config: Config) -> Result<Self, Error> {
-        let (connection, session) = establish(&config, Instant::now() + config.connect_timeout)?;
-        Ok(Self { config, connection: Some(connection), session, renew_not_before_ms: 0, login_count: 1 })
+    pub fn connect_with(mut config: Config) -> Result<Self, Error> {
+        let kept = config.kept.take();
+        let deadline = Instant::now() + config.connect_timeout;
+        let established = establish(&config, kept.as_ref(), deadline)?;
+        let kept = kept.filter(|_| established.is_resumed);
+        let mut client = Self::new(config, established.connection, Bond::new(established.session, kept));
+        client.count(established.is_resumed);
+        Ok(client)
     }
 
-    /// Logins so far: one, and one for each renewal and each reconnection.
+    /// Replaces a lost static key: proves the recovery secret of `kit`, makes the identity of `config` the client's, and waits
+    /// until the server has recorded that; everything authenticated with the lost key has ended then (SPEC 13). The new key must
+    /// be kept safe before this is called: when the outcome is unknown, it may be the one that counts.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] and [`Error::Login`]: nothing was changed. [`Error::OutcomeUnknown`]: the new key may be recorded; a
+    /// login with it tells.
+    pub fn recover(config: Config, kit: &RecoveryKit) -> Result<Self, Error> {
+        let (connection, bond) = recover(&config, kit)?;
+        Ok(Self::new(config, connection, bond))
+    }
+
+    const fn new(config: Config, connection: Connection, bond: Bond) -> Self {
+        Self {
+            config,
+            connection: Some(connection),
+            bond,
+            replace_not_before_ms: 0,
+            login_count: 0,
+            resume_count: 0,
+            is_proven: false,
+        }
+    }
+
+    fn count(&mut self, is_resumed: bool) {
+        self.login_count += u64::from(!is_resumed);
+        self.resume_count += u64::from(is_resumed);
+    }
+
+    /// Logins so far: one, and one for each session that no ticket or renewal gave.
     #[must_use]
     pub const fn login_count(&self) -> u64 {
         self.login_count
     }
 
+    /// Sessions so far that a ticket gave.
+    #[must_use]
+    pub const fn resume_count(&self) -> u64 {
+        self.resume_count
+    }
+
+    /// Renewals of the present session so far.
+    #[must_use]
+    pub const fn generation(&self) -> u16 {
+        self.bond.session.generation()
+    }
+
     /// Names the present session.
     #[must_use]
     pub const fn key_id(&self) -> u64 {
-        self.session.key_id()
+        self.bond.session.key_id()
+    }
+
+    /// The ticket of the present session with its secret, for [`Config::ticket`] in a later run; `None` when the server gave
+    /// none yet. **Seal it before it is written anywhere**: until it expires, whoever has these bytes is this client.
+    #[must_use]
+    pub fn export_ticket(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.bond.kept().map(mvt_proto::resume::Kept::to_bytes)
+    }
+
+    /// Closes the connection; the next request makes another one.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
     }
 
     /// Sends one request and waits for its response.
@@ -104,16 +150,9 @@ impl Client {
     /// execute them in any order.
     pub fn pipeline(&mut self, requests: &[Request<'_>]) -> Vec<Result<Response, Error>> {
         let deadline = Instant::now() + self.config.request_timeout;
-        let mut run = Run {
-            requests,
-            results: vec![None; requests.len()],
-            queue: (0..requests.len()).map(|place| (place, false)).collect(),
-            outstanding: Outstanding::default(),
-            in_flight_bytes: 0,
-            stray_count: 0,
-        };
+        let mut run = Run::new(requests);
         let mut connection_count = 0;
-        self.connection = self.connection.take().filter(Connection::is_open);
+        self.listen();
         while run.is_open() {
             if self.connection.is_none() {
                 connection_count += 1;
@@ -136,162 +175,92 @@ impl Client {
                 }
             }
         }
-        run.results.into_iter().map(|result| result.expect("every request ends")).collect()
+        // What came with the last answer: the first ticket does.
+        self.listen();
+        run.into_results()
+    }
+
+    /// Takes in what the server said meanwhile; forgets a connection that it has closed.
+    fn listen(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        let (bond, mut reply) = (&mut self.bond, Vec::new());
+        let ended = loop {
+            match connection.receive_ready() {
+                Ok(Some((header, frame))) => match bond.control(&header, frame, &mut reply) {
+                    Ok(_) => {}
+                    Err(_) => break true,
+                },
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        let deadline = Instant::now() + self.config.request_timeout;
+        if ended || connection.send(&reply, deadline).is_err() {
+            self.connection = None;
+        }
     }
 
     fn reconnect(&mut self, deadline: Instant) -> Result<(), Error> {
         let by = deadline.min(Instant::now() + self.config.connect_timeout);
-        let (connection, session) = establish(&self.config, by)?;
+        let is_kept = std::mem::replace(&mut self.is_proven, false)
+            && self.config.keeps_session
+            && !self.bond.session.is_exhausted(clock::now_ms());
+        if is_kept {
+            let shard = Some(shard_of(self.key_id()));
+            let connection =
+                Connection::open(&self.config, &self.config.addresses, by, shard).map_err(Error::Connect)?;
+            self.connection = Some(connection);
+            return Ok(());
+        }
+        let Established { connection, session, is_resumed } = establish(&self.config, self.bond.kept(), by)?;
         self.connection = Some(connection);
-        self.session = session;
-        self.login_count += 1;
+        self.bond.replace(session);
+        if !is_resumed {
+            self.bond.forget_ticket();
+        }
+        self.count(is_resumed);
         Ok(())
     }
 
     /// One turn: sends what may be sent, then waits for one answer.
     fn send_and_collect(&mut self, run: &mut Run<'_>, deadline: Instant) -> Result<(), Unknown> {
-        if run.outstanding.is_empty() {
-            self.renew_if_due(deadline)?;
+        if run.is_quiet() {
+            self.replace_if_due(deadline)?;
         }
         let connection = self.connection.as_mut().ok_or(Unknown::Closed)?;
-        let out = run.fill(&mut self.session, self.renew_not_before_ms);
+        let out = run.fill(&mut self.bond, self.replace_not_before_ms);
         connection.send(&out, deadline)?;
-        if run.outstanding.is_empty() {
+        if run.is_quiet() {
             return Ok(());
         }
-        run.collect(connection, &mut self.session, deadline)
+        let collected = run.collect(connection, &mut self.bond, deadline);
+        self.is_proven = match collected {
+            Ok(is_answer) => is_answer || self.is_proven,
+            Err(Unknown::KeyLost) => false,
+            Err(_) => self.is_proven,
+        };
+        collected.map(drop)
     }
 
-    /// Replaces the session on the same connection when a limit is reached. Nothing is on its way, so nothing is lost;
-    /// while the old session can still seal, a failure to renew is not an error.
-    fn renew_if_due(&mut self, deadline: Instant) -> Result<(), Unknown> {
+    /// Replaces the session on the same connection when a limit is near and the server did not offer to renew it. Nothing is on
+    /// its way, so nothing is lost; while the old session can still seal, a failure is not an error.
+    fn replace_if_due(&mut self, deadline: Instant) -> Result<(), Unknown> {
         let now_ms = clock::now_ms();
-        let exhausted = self.session.is_exhausted(now_ms);
-        let due = self.session.renewal_is_due(now_ms) && now_ms >= self.renew_not_before_ms;
+        let exhausted = self.bond.session.is_exhausted(now_ms);
+        let due = self.bond.session.replacement_is_due(now_ms) && now_ms >= self.replace_not_before_ms;
         let Some(connection) = self.connection.as_mut().filter(|_| due || exhausted) else { return Ok(()) };
         let by = deadline.min(Instant::now() + self.config.connect_timeout);
-        match log_in(connection, &self.config, by) {
+        match enter(connection, &self.config, Way::Login, by) {
             Ok(session) => {
-                self.session = session;
-                self.login_count += 1;
+                self.bond.replace(session);
+                self.count(false);
                 Ok(())
             }
             Err(LoginError::Busy) if !exhausted => {
-                self.renew_not_before_ms = now_ms + RENEWAL_PAUSE_MS;
+                self.replace_not_before_ms = now_ms + REPLACEMENT_PAUSE_MS;
                 Ok(())
             }
             Err(_) => Err(Unknown::Closed),
-        }
-    }
-}
-
-fn establish(config: &Config, deadline: Instant) -> Result<(Connection, ClientSession), Error> {
-    let mut connection = Connection::open(config, deadline).map_err(Error::Connect)?;
-    let session = log_in(&mut connection, config, deadline)?;
-    Ok((connection, session))
-}
-
-impl From<Ended> for Unknown {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::TimedOut => Self::TimedOut,
-            Ended::Closed => Self::Closed,
-            Ended::Io(kind) => Self::Io(kind),
-            Ended::Protocol(reject) => Self::Protocol(reject),
-        }
-    }
-}
-
-/// One pipeline on its way. A place is in `queue`, in `outstanding`, or has its result.
-struct Run<'a> {
-    requests: &'a [Request<'a>],
-    results: Vec<Option<Result<Response, Error>>>,
-    /// Places not sent yet, and whether they were refused as STALE once.
-    queue: VecDeque<(usize, bool)>,
-    outstanding: Outstanding<Sent>,
-    in_flight_bytes: usize,
-    stray_count: u32,
-}
-
-impl Run<'_> {
-    fn is_open(&self) -> bool {
-        !self.queue.is_empty() || !self.outstanding.is_empty()
-    }
-
-    /// Seals what may be on its way; stops where a renewal is due, which waits for the answers first.
-    fn fill(&mut self, session: &mut ClientSession, renew_not_before_ms: u64) -> Vec<u8> {
-        let mut out = Vec::new();
-        while let Some((place, again)) = self.queue.front().copied() {
-            let request = &self.requests[place];
-            if request.payload.len() > PAYLOAD_BYTES_MAX {
-                self.queue.pop_front();
-                self.results[place] = Some(Err(Error::PayloadTooLong));
-                continue;
-            }
-            let now_ms = clock::now_ms();
-            let frame_bytes = FRAME_BYTES_MIN + request.payload.len();
-            let full = self.outstanding.len() >= IN_FLIGHT_COUNT_MAX
-                || self.in_flight_bytes + frame_bytes > IN_FLIGHT_BYTES_MAX;
-            let renewal = session.renewal_is_due(now_ms) && now_ms >= renew_not_before_ms;
-            if !self.outstanding.is_empty() && (full || renewal) {
-                break;
-            }
-            // Exhausted only with answers on their way: with none, the session was renewed just before.
-            let Ok(pending) = session.seal_request(request.op, request.payload, now_ms, &mut out) else {
-                break;
-            };
-            self.queue.pop_front();
-            self.in_flight_bytes += frame_bytes;
-            self.outstanding.push(pending, Sent { place, frame_bytes, again });
-        }
-        out
-    }
-
-    /// Waits for one frame and takes it as the answer to the request it names, if it is one.
-    fn collect(
-        &mut self,
-        connection: &mut Connection,
-        session: &mut ClientSession,
-        deadline: Instant,
-    ) -> Result<(), Unknown> {
-        let (header, frame) = connection.receive(deadline)?;
-        let answer = self.outstanding.get(header.counter).and_then(|(pending, sent)| {
-            let answer = session.open_answer(pending, &header, frame, clock::now_ms()).ok()?;
-            Some((*sent, answer))
-        });
-        let Some((sent, answer)) = answer else {
-            // A decoy, a duplicate, or noise: the request goes on waiting (SPEC 7.1.2).
-            self.stray_count += 1;
-            return if self.stray_count > STRAY_COUNT_MAX { Err(Unknown::Closed) } else { Ok(()) };
-        };
-        let result = match answer {
-            Answer::Lost => return Err(Unknown::KeyLost),
-            Answer::Response { status, payload } => Some(Ok(Response { status, payload: payload.to_vec() })),
-            Answer::Refused(ErrReason::Stale) if !sent.again => None,
-            Answer::Refused(ErrReason::Replay) => Some(Err(Error::OutcomeUnknown(Unknown::Replayed))),
-            Answer::Refused(reason) => Some(Err(Error::Refused(reason))),
-        };
-        self.outstanding.remove(header.counter);
-        self.in_flight_bytes -= sent.frame_bytes;
-        match result {
-            // The clock is corrected by now (SPEC 6.4): once more, under a new counter. As long as a server judges time
-            // before replay (SPEC 7.2), an attacker who holds a copy back can get both frames executed.
-            None => self.queue.push_back((sent.place, true)),
-            Some(result) => self.results[sent.place] = Some(result),
-        }
-        Ok(())
-    }
-
-    fn fail_outstanding(&mut self, cause: Unknown) {
-        for (_, sent) in self.outstanding.drain() {
-            self.results[sent.place] = Some(Err(Error::OutcomeUnknown(cause)));
-        }
-        self.in_flight_bytes = 0;
-    }
-
-    fn fail_queue(&mut self, error: Error) {
-        for (place, _) in self.queue.drain(..) {
-            self.results[place] = Some(Err(error));
         }
     }
 }

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity};
+use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity, resume::Kept};
 
-use crate::Error;
 #[cfg(feature = "quic")]
 use crate::quic::ServerCertificate;
+use crate::{Error, LoginError};
 
 /// Connecting and logging in may take this long.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,6 +34,9 @@ pub struct Config {
     pub(crate) quic: Option<ServerCertificate>,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
+    pub(crate) is_psk_alone: bool,
+    pub(crate) kept: Option<Kept>,
+    pub(crate) keeps_session: bool,
 }
 
 impl Config {
@@ -61,7 +64,38 @@ impl Config {
             quic: None,
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
+            is_psk_alone: false,
+            kept: None,
+            keeps_session: false,
         })
+    }
+
+    /// Another server of the same name: one that shares static key, clients and ticket keys. Tried after those given before.
+    /// The name is resolved here, once.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when the address does not resolve.
+    pub fn also_at(mut self, address: impl ToSocketAddrs) -> Result<Self, Error> {
+        self.addresses.extend(address.to_socket_addrs().map_err(|error| Error::Connect(error.kind()))?);
+        Ok(self)
+    }
+
+    /// Resumes without a key agreement, where the ticket allows it (SPEC 12.3.2): for devices to which that is dear. What is
+    /// said then is only as secret as the ticket.
+    #[must_use]
+    pub fn resume_without_agreement(mut self) -> Self {
+        self.is_psk_alone = true;
+        self
+    }
+
+    /// Begins with a ticket of an earlier run, as [`Client::export_ticket`](crate::Client::export_ticket) gave it, and logs in
+    /// only if no server takes it. The suite is the old session's.
+    ///
+    /// # Errors
+    /// [`Error::Login`] when the bytes are no such export.
+    pub fn ticket(mut self, exported: &[u8]) -> Result<Self, Error> {
+        self.kept = Some(Kept::from_bytes(exported).map_err(LoginError::Answer)?);
+        Ok(self)
     }
 
     /// Connects by QUIC, holding the server to this certificate, and offers HS256 first: QUIC encrypts by itself (SPEC 4.5).
@@ -91,6 +125,16 @@ impl Config {
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Whether a connection that ended is replaced without a login while the session's key is good: one round trip and the
+    /// server's key agreement are saved, and the new connection goes to the shard that owns the key (SPEC 17.1.2). The price:
+    /// where the server has lost the key meanwhile, by a restart, the requests that find it out end as
+    /// [`Unknown::KeyLost`](crate::Unknown::KeyLost). Not so by default.
+    #[must_use]
+    pub fn keep_session(mut self, keeps: bool) -> Self {
+        self.keeps_session = keeps;
         self
     }
 }

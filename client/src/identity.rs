@@ -1,4 +1,4 @@
-//! A client's private key from a file that only its owner can read.
+//! A client's secrets from files that only their owner can read.
 
 use std::{
     fs::File,
@@ -10,6 +10,7 @@ use std::{
 use mvt_proto::{
     keyfile::{KeyFile, KeyFileError},
     login::Identity,
+    recovery::{KitError, RecoveryKit},
 };
 use zeroize::Zeroizing;
 
@@ -37,6 +38,9 @@ pub enum IdentityError {
     /// Its lines are not those of a key file.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
+    /// Its lines are not those of a recovery kit.
+    #[error(transparent)]
+    Kit(#[from] KitError),
 }
 
 /// Reads the key file at `path`.
@@ -44,6 +48,18 @@ pub enum IdentityError {
 /// # Errors
 /// [`IdentityError`].
 pub fn load(path: impl AsRef<Path>) -> Result<Identity, IdentityError> {
+    Ok(KeyFile::parse(&read_private(path.as_ref())?)?.identity)
+}
+
+/// Reads the recovery kit at `path`.
+///
+/// # Errors
+/// [`IdentityError`].
+pub fn load_kit(path: impl AsRef<Path>) -> Result<RecoveryKit, IdentityError> {
+    Ok(RecoveryKit::parse(&read_private(path.as_ref())?)?)
+}
+
+fn read_private(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
     let file = File::open(path)?;
     // Judged on the open file, so that nobody can swap it in between.
     let metadata = file.metadata()?;
@@ -55,8 +71,13 @@ pub fn load(path: impl AsRef<Path>) -> Result<Identity, IdentityError> {
         return Err(IdentityError::Exposed { mode });
     }
     // As large as it can get: growing would leave copies of the key behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX as usize + 1));
-    file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| IdentityError::NotText)?;
-    Ok(KeyFile::parse(text)?.identity)
+    let mut bytes = Vec::with_capacity(KEY_FILE_BYTES_MAX as usize + 1);
+    let read = file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes);
+    let text = String::from_utf8(bytes).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        IdentityError::NotText
+    });
+    let text = Zeroizing::new(text?);
+    read?;
+    Ok(text)
 }

@@ -14,13 +14,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Every request carries its own key and counter; its answer is verified before it is returned. The client renews its
-//! session on the same connection when a soft limit is near, and connects and logs in again when the connection or the
-//! server's key is gone. It never sends a request twice by itself, except after an authenticated STALE. What it cannot
-//! know it says: [`Error::OutcomeUnknown`] is kept apart from every error that means "not executed".
+//! Every request carries its own key and counter; its answer is verified before it is returned. The client follows the
+//! server's renewals of its keys. When the connection or the server's key is gone, it resumes with its ticket, on another
+//! server if there is one, and logs in where no ticket is taken. It never sends a request twice by itself, except after an
+//! authenticated STALE or PENDING, which mean "not executed". What it cannot know it says: [`Error::OutcomeUnknown`] is kept
+//! apart from every error that means "not executed".
 //!
-//! Modules: [`config`] what a client is told; [`identity`] its key; [`error`] what can go wrong; `blocking` the client;
-//! `login`, `connection` and `clock` its parts. With the feature `quic`: [`quic`] an asynchronous client, and
+//! A client that lost its key and has its recovery kit calls `Client::recover` with a new one.
+//!
+//! Modules: [`config`] what a client is told; [`identity`] its secrets; [`error`] what can go wrong; `blocking` the client;
+//! `pipeline` requests on their way, `bond` the session with its ticket, `establish`, `entrance` and `recover` the ways to one,
+//! `connection` and `clock` what they stand on. With the feature `quic`: [`quic`] an asynchronous client, and
 //! [`Config::quic`] for the blocking one.
 
 pub mod config;
@@ -33,18 +37,26 @@ pub mod quic;
 
 #[cfg(feature = "blocking")]
 mod blocking;
+#[cfg(feature = "blocking")]
+mod bond;
 #[cfg(any(feature = "blocking", feature = "quic"))]
 mod clock;
 #[cfg(feature = "blocking")]
 mod connection;
 #[cfg(feature = "blocking")]
-mod login;
+mod entrance;
+#[cfg(feature = "blocking")]
+mod establish;
+#[cfg(feature = "blocking")]
+mod pipeline;
+#[cfg(feature = "blocking")]
+mod recover;
 
 #[cfg(feature = "blocking")]
 pub use blocking::{Client, Request};
 pub use config::Config;
 pub use error::{Error, LoginError, Unknown};
-pub use mvt_proto::{Suite, login::Identity, reject::ErrReason};
+pub use mvt_proto::{Suite, login::Identity, recovery::RecoveryKit, reject::ErrReason};
 pub use response::Response;
 
 /// A server's public key from its base64 text; `None` for anything that is not 32 bytes.

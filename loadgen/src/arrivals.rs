@@ -99,7 +99,7 @@ impl Arrivals {
 }
 
 /// A generator of its own for each connection: the `index`-th draw of the seed's generator seeds it.
-fn generator(seed: u64, index: usize) -> Xoshiro256PlusPlus {
+pub(crate) fn generator(seed: u64, index: usize) -> Xoshiro256PlusPlus {
     let mut seeds = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut own = seeds.next_u64();
     for _ in 0..index {

@@ -1,11 +1,11 @@
 //! The machine a number was measured on. Without it a number means nothing.
 
-use std::{collections::BTreeMap, fs, net::IpAddr, process::Command, thread};
+use std::{collections::BTreeMap, fs, process::Command, thread};
 
 use rustix::system::uname;
 use serde::{Deserialize, Serialize};
 
-use crate::run::Plan;
+use crate::run::{Outcome, Plan};
 
 /// CPU flags that change what cryptography and batching cost.
 const FLAGS_OF_INTEREST: [&str; 10] = [
@@ -50,6 +50,9 @@ pub struct Environment {
     pub system: String,
     /// Version of the generator.
     pub generator_version: String,
+    /// How the generator moved bytes.
+    #[serde(default)]
+    pub generator_io: String,
     /// `release` or `debug`.
     pub generator_build: String,
     /// Commit of the tree the run was started in: `MVT_COMMIT`, else what git says.
@@ -73,9 +76,9 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Of this machine, for a run of `plan` from `local_ip`.
+    /// Of this machine, for a run of `plan` that gave `outcome`.
     #[must_use]
-    pub fn capture(plan: &Plan, local_ip: IpAddr) -> Self {
+    pub fn capture(plan: &Plan, outcome: &Outcome) -> Self {
         let server = plan.target.address.ip();
         let loopback = server.is_loopback();
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -89,6 +92,7 @@ impl Environment {
             kernel: text(system.release()),
             system: format!("{} {}", text(system.sysname()), text(system.machine())),
             generator_version: env!("CARGO_PKG_VERSION").to_owned(),
+            generator_io: outcome.io.clone(),
             generator_build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
             commit: commit(),
             load_average: load_average(),
@@ -98,7 +102,7 @@ impl Environment {
             command: command(),
             pinned_to: plan.pins.clone(),
             loopback,
-            co_located: loopback || server == local_ip || plan.server_pid.is_some(),
+            co_located: loopback || server == outcome.local_ip || plan.server_pid.is_some(),
         }
     }
 }

@@ -9,13 +9,16 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use mvt_loadgen::{
-    cli::{Cli, Command, CompareArguments, Format, PlanError, ReportArguments, RunArguments},
+    assertion::Assertion,
+    cli::{Cli, Command, CompareArguments, Format, Output, PlanError, ReportArguments, profile},
     compare::{self, Side},
-    report::{Report, html, json, markdown, text},
-    run::{self, Outcome},
-    run_directory,
+    index,
+    peer::floor,
+    report::{Report, html, json, markdown, text, units},
+    run::{self, Outcome, Plan},
+    run_directory, search,
     trouble::StartError,
 };
 
@@ -25,13 +28,28 @@ const ASSERTION: u8 = 3;
 const VOID: u8 = 4;
 const NO_SERVER: u8 = 5;
 
+/// An exit status and what to say.
+type Fault = (u8, String);
+
 fn main() -> ExitCode {
-    // Clap itself exits with 2 on arguments that do not parse.
-    let done = match Cli::parse().command {
-        Command::Run(arguments) => run_once(*arguments),
+    let done = command().and_then(|command| match command {
+        Command::Run(mut arguments) => {
+            let load = &mut arguments.load;
+            let (output, slo) = (take_output(&mut load.output), std::mem::take(&mut load.slo));
+            run_once(arguments.into_plan(), &output, &slo)
+        }
+        Command::Peer(mut arguments) => {
+            let load = &mut arguments.load;
+            let (output, slo) = (take_output(&mut load.output), std::mem::take(&mut load.slo));
+            run_once(arguments.into_plan(), &output, &slo)
+        }
         Command::Report(arguments) => show(&arguments),
         Command::Compare(arguments) => compare_runs(&arguments),
-    };
+        Command::Floor(_) => floor::run().map_err(|error| (UNCLEAN, error.to_string())),
+        Command::Index(arguments) => {
+            index::write(&arguments.folder).map_err(|error| (USAGE, error.to_string()))
+        }
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err((status, message)) => {
@@ -41,28 +59,59 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_once(mut arguments: RunArguments) -> Result<(), (u8, String)> {
-    let json_path = arguments.json.clone();
-    let quiet = arguments.quiet;
-    let out = arguments.out.clone();
-    let assertions = std::mem::take(&mut arguments.assertions);
-    let plan = arguments.into_plan().map_err(|error| {
+/// The arguments, with those of a profile. Clap itself exits with 2 on arguments that do not parse.
+fn command() -> Result<Command, Fault> {
+    let usage = |error: profile::ProfileError| (USAGE, error.to_string());
+    let expanded = profile::expand(std::env::args_os().collect()).map_err(usage)?;
+    let parsed = Cli::command().try_get_matches_from(&expanded.arguments);
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(cli) => Ok(cli.command),
+        Err(error) => Err(usage(expanded.blame(&error).unwrap_or_else(|| error.exit()))),
+    }
+}
+
+/// The part of the arguments that the plan has no use for.
+fn take_output(output: &mut Output) -> Output {
+    Output {
+        json: output.json.take(),
+        out: output.out.take(),
+        assertions: std::mem::take(&mut output.assertions),
+        labels: output.labels.clone(),
+        quiet: output.quiet,
+    }
+}
+
+fn run_once(plan: Result<Plan, PlanError>, output: &Output, slo: &[Assertion]) -> Result<(), Fault> {
+    let mut plan = plan.map_err(|error| {
         let status = if matches!(error, PlanError::Resolve { .. }) { NO_SERVER } else { USAGE };
         (status, error.to_string())
     })?;
     let stop = stop_on_signals().map_err(|error| (UNCLEAN, format!("cannot listen to signals: {error}")))?;
-    let outcome = run::run(&plan, &stop).map_err(|error| (status_of(&error), error.to_string()))?;
-    let mut report = Report::new(&plan, &outcome);
-    report.assert(&assertions);
-    if let Some(folder) = &out {
+    let failed = |error: StartError| (status_of(&error), error.to_string());
+    let (mut report, outcome) = if slo.is_empty() {
+        let outcome = run::run(&plan, &stop).map_err(failed)?;
+        (Report::new(&plan, &outcome), outcome)
+    } else {
+        let tell = |probe: &search::Probe| {
+            if !output.quiet {
+                let rate = units::grouped(probe.rate_per_s.round() as u64);
+                eprintln!("{rate:>12}/s  {:?}  {}", probe.verdict, probe.why);
+            }
+        };
+        search::search(&mut plan, slo, &stop, tell).map_err(failed)?.best
+    };
+    let bounds: Vec<Assertion> = slo.iter().chain(&output.assertions).cloned().collect();
+    report.assert(&bounds);
+    if let Some(folder) = &output.out {
         run_directory::write(folder, &report, &outcome.tally.timeline)
             .map_err(|error| (UNCLEAN, error.to_string()))?;
     }
-    write_report(&report, json_path.as_deref(), quiet).map_err(|message| (UNCLEAN, message))?;
+    write_report(&report, output.json.as_deref(), output.quiet).map_err(|message| (UNCLEAN, message))?;
     judge(&report, &outcome)
 }
 
-fn show(arguments: &ReportArguments) -> Result<(), (u8, String)> {
+fn show(arguments: &ReportArguments) -> Result<(), Fault> {
     let report = run_directory::read_report(&arguments.folder).map_err(|error| (USAGE, error.to_string()))?;
     let render: fn(&Report) -> String = match arguments.format {
         Format::Text => text::render,
@@ -73,7 +122,7 @@ fn show(arguments: &ReportArguments) -> Result<(), (u8, String)> {
     to_stdout(&render(&report)).map_err(|message| (UNCLEAN, message))
 }
 
-fn compare_runs(arguments: &CompareArguments) -> Result<(), (u8, String)> {
+fn compare_runs(arguments: &CompareArguments) -> Result<(), Fault> {
     let sides: Result<Vec<Side>, _> = arguments.sides.iter().map(|text| Side::read(text)).collect();
     let sides = sides.map_err(|error| (USAGE, error.to_string()))?;
     let obstacles = compare::likeness::obstacles(&sides);
@@ -105,7 +154,7 @@ fn to_stdout(text: &str) -> Result<(), String> {
 }
 
 /// The gravest first: of a void run nothing else means anything.
-fn judge(report: &Report, outcome: &Outcome) -> Result<(), (u8, String)> {
+fn judge(report: &Report, outcome: &Outcome) -> Result<(), Fault> {
     if let Some(reason) = &report.void {
         return Err((VOID, format!("VOID: {reason}")));
     }
@@ -134,7 +183,7 @@ fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
 
 fn status_of(error: &StartError) -> u8 {
     match error {
-        StartError::Pin(_) => USAGE,
+        StartError::Pin(_) | StartError::Io { .. } => USAGE,
         StartError::Worker(_) => UNCLEAN,
         _ => NO_SERVER,
     }

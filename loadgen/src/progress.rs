@@ -96,11 +96,12 @@ impl Progress {
         let summary = merged.summary();
         let latency = |value: Option<u64>| value.map_or_else(|| "-".into(), units::microseconds);
         bar.set_message(format!(
-            "{:5.1} s   {} verified/s   p50 {}   p99 {}   errors {}",
+            "{:5.1} s   {} verified/s   p50 {}   p99 {}   p99.9 {}   errors {}",
             elapsed_ns as f64 / 1e9,
             units::grouped(rate as u64),
             latency(summary.p50),
             latency(summary.p99),
+            latency(summary.p999),
             units::grouped(sum(|live| &live.failures)),
         ));
         bar.tick();

@@ -14,6 +14,7 @@ use std::{
 
 use crate::{
     clock::{self, Clock, nanoseconds},
+    io::{Backend, Choice},
     phase::Phases,
     progress::{Live, Progress, REDRAW},
     schedule::Schedule,
@@ -54,6 +55,8 @@ pub struct Plan {
     pub pins: Vec<usize>,
     /// The server's process, when it runs here.
     pub server_pid: Option<u32>,
+    /// How bytes are moved.
+    pub io: Choice,
     /// Workers never sleep while requests are sent.
     pub spin: bool,
     /// What the user says of the server, for the report.
@@ -90,6 +93,8 @@ pub struct Outcome {
     pub server_cpu_ns: Option<u64>,
     /// This end's address.
     pub local_ip: IpAddr,
+    /// How bytes were moved, in words.
+    pub io: String,
 }
 
 impl Outcome {
@@ -105,6 +110,7 @@ impl Outcome {
 /// # Errors
 /// When the run cannot begin. What goes wrong later is counted.
 pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Outcome, StartError> {
+    let (backend, io) = plan.io.decide().map_err(|source| StartError::Io { source })?;
     let clock = Clock::start();
     let progress = Progress::new(plan.quiet);
     let lives: Vec<Live> = (0..plan.workload.threads).map(|_| Live::new(progress.is_shown())).collect();
@@ -113,7 +119,7 @@ pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Outcome, StartError> {
         let mut starts = Vec::new();
         let mut workers = Vec::new();
         for (index, live) in lives.iter().enumerate() {
-            let orders = orders(plan, index, clock, stop, live);
+            let orders = orders(plan, index, clock, backend, stop, live);
             let (start, phases) = mpsc::channel();
             let events = event_sender.clone();
             starts.push(start);
@@ -151,6 +157,7 @@ pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Outcome, StartError> {
             interrupted,
             server_cpu_ns,
             local_ip,
+            io,
         })
     })
 }
@@ -159,6 +166,7 @@ fn orders<'a>(
     plan: &'a Plan,
     index: usize,
     clock: Clock,
+    backend: Backend,
     stop: &'a AtomicBool,
     live: &'a Live,
 ) -> Orders<'a> {
@@ -169,6 +177,7 @@ fn orders<'a>(
         target: &plan.target,
         workload: &plan.workload,
         schedule: &plan.schedule,
+        backend,
         spin: plan.spin,
         stop,
         budget: plan.extent.requests.map_or(u64::MAX, |whole| share(whole, plan.workload.threads, index)),

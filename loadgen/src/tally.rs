@@ -9,7 +9,14 @@ use std::collections::BTreeMap;
 
 use mvt_proto::reject::ErrReason;
 
-use crate::{histogram::Latencies, pacing::Due, phase::Phases, timeline::Timeline, trouble::Trouble};
+use crate::{
+    histogram::Latencies,
+    pacing::Due,
+    phase::{Phase, Phases},
+    timeline::Timeline,
+    trouble::Trouble,
+    workload::Bad,
+};
 
 /// Names of verified refusals: those of an ERR (SPEC §7.3) in the order of their status, then LOST (§9).
 pub const REFUSALS: [&str; 7] = ["stale", "replay", "limit", "renew", "revoked", "expired", "lost"];
@@ -38,6 +45,17 @@ impl Refusal {
     }
 }
 
+/// What became of the bad frames of one kind, in any phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BadCount {
+    /// Sent.
+    pub sent: u64,
+    /// Refused as the protocol says.
+    pub refused: u64,
+    /// Executed: an error of the run.
+    pub accepted: u64,
+}
+
 /// Counters and latencies of one worker, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
@@ -57,12 +75,17 @@ pub struct Tally {
     pub failed_verifications: u64,
     /// Logins that were granted, in any phase.
     pub logins: u64,
+    /// Generations taken.
+    pub renewals: u64,
     /// Latencies of the verified.
     pub latencies: Latencies,
     /// From the intended instant to the write, of requests that were not held back (open loop).
     pub slip: Latencies,
     /// The same over time.
     pub timeline: Timeline,
+    /// Connections replaced by plan, in any phase.
+    pub reconnects: u64,
+    bad: [BadCount; Bad::ALL.len()],
     refused: [u64; REFUSALS.len()],
     troubles: [u64; Trouble::ALL.len()],
 }
@@ -109,6 +132,44 @@ impl Tally {
         if let Some(slot) = self.timeline.at(at_ns) {
             slot.answered += 1;
         }
+    }
+
+    /// Counts a verified answer, read at `at_ns` of `phase`, to a request whose latency began at `from_ns`.
+    #[inline]
+    pub fn conclude(&mut self, measured: bool, from_ns: u64, at_ns: u64, phase: Phase) {
+        if phase == Phase::Measure {
+            self.answer(at_ns);
+        }
+        if measured {
+            self.verify(from_ns, at_ns);
+        }
+    }
+
+    /// Counts a bad frame.
+    pub fn send_bad(&mut self, bad: Bad) {
+        self.bad[bad as usize].sent += 1;
+    }
+
+    /// Counts a bad frame that was refused as it has to be.
+    pub fn refuse_bad(&mut self, bad: Bad) {
+        self.bad[bad as usize].refused += 1;
+    }
+
+    /// Counts a bad frame that was accepted: an error.
+    pub fn accept_bad(&mut self, bad: Bad) {
+        self.bad[bad as usize].accepted += 1;
+        self.meet(match bad {
+            Bad::Replay => Trouble::ReplayAccepted,
+            Bad::Forged => Trouble::ForgedAccepted,
+            Bad::Stale => Trouble::StaleAccepted,
+        });
+    }
+
+    /// Bad frames by kind, those that were sent.
+    #[must_use]
+    pub fn bad(&self) -> BTreeMap<&'static str, BadCount> {
+        let names = Bad::ALL.iter().map(|(_, name)| *name);
+        names.zip(self.bad).filter(|(_, count)| count.sent > 0).collect()
     }
 
     /// Counts a verified refusal of a measured request whose latency began at `from_ns`.
@@ -159,9 +220,16 @@ impl Tally {
         self.verified_in_interval += other.verified_in_interval;
         self.failed_verifications += other.failed_verifications;
         self.logins += other.logins;
+        self.renewals += other.renewals;
         self.latencies.merge(&other.latencies);
         self.slip.merge(&other.slip);
         self.timeline.merge(&other.timeline);
+        self.reconnects += other.reconnects;
+        for (sum, count) in self.bad.iter_mut().zip(other.bad) {
+            sum.sent += count.sent;
+            sum.refused += count.refused;
+            sum.accepted += count.accepted;
+        }
         self.refused.iter_mut().zip(other.refused).for_each(|(sum, count)| *sum += count);
         self.troubles.iter_mut().zip(other.troubles).for_each(|(sum, count)| *sum += count);
     }
@@ -191,12 +259,15 @@ mod tests {
         let mut one = Tally { sent: 3, verified: 2, logins: 1, ..Tally::default() };
         one.refuse(Refusal::Lost, 0);
         one.meet(Trouble::Closed);
+        one.send_bad(Bad::Forged);
+        one.accept_bad(Bad::Forged);
         one.latencies.record(7);
         let mut sum = one.clone();
         sum.merge(&one);
         assert_eq!((sum.sent, sum.verified, sum.logins), (6, 4, 2));
         assert_eq!(sum.rejected(), BTreeMap::from([("lost", 2)]));
-        assert_eq!(sum.errors(), BTreeMap::from([("closed", 2)]));
+        assert_eq!(sum.errors(), BTreeMap::from([("closed", 2), ("forged_accepted", 2)]));
+        assert_eq!(sum.bad(), BTreeMap::from([("forged", BadCount { sent: 2, refused: 0, accepted: 2 })]));
         assert_eq!(sum.latencies.count(), 2);
     }
 }

@@ -1,16 +1,48 @@
-//! Whom the load is for, and who sends it.
+//! Whom the load is for, in which protocol, and who sends it.
 
 use std::net::SocketAddr;
 
-use mvt_proto::{constants::KEY_BYTES, login::Identity};
+use mvt_proto::{
+    constants::{FRAME_BYTES_MAX, KEY_BYTES},
+    login::Identity,
+};
 
-/// The server and the identity that logs in to it.
+use crate::peer::exchange::{ANSWER_BYTES_MAX, Exchange};
+
+/// The server.
 #[derive(Debug)]
 pub struct Target {
     /// The server's TCP address.
     pub address: SocketAddr,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+/// What a server speaks.
+#[derive(Debug)]
+pub enum Protocol {
+    /// MVT.
+    Mvt(Parties),
+    /// Another protocol, for comparisons.
+    Peer(Box<dyn Exchange>),
+}
+
+/// Who speaks MVT.
+#[derive(Debug)]
+pub struct Parties {
     /// The server's static public key.
     pub server_public: [u8; KEY_BYTES],
-    /// An enrolled client.
-    pub identity: Identity,
+    /// Enrolled clients, at least one; sessions take them in turn.
+    pub identities: Vec<Identity>,
+}
+
+impl Target {
+    /// The longest frame or answer.
+    #[must_use]
+    pub const fn unit_bytes_max(&self) -> usize {
+        match self.protocol {
+            Protocol::Mvt(_) => FRAME_BYTES_MAX,
+            Protocol::Peer(_) => ANSWER_BYTES_MAX,
+        }
+    }
 }

@@ -22,11 +22,19 @@ pub enum Trouble {
     LoginTimeout,
     /// The server asked to wait more often than the generator does.
     LoginBusy,
+    /// The same bytes were executed twice (SPEC §8).
+    ReplayAccepted,
+    /// A request with a wrong tag was executed (§4.3).
+    ForgedAccepted,
+    /// A request out of time was executed (§6.3).
+    StaleAccepted,
+    /// A bad frame was refused, but not as its fault asks for.
+    RefusedOtherwise,
 }
 
 impl Trouble {
     /// Every trouble with its name in reports.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Closed, "closed"),
         (Self::Timeout, "timeout"),
         (Self::Io, "io"),
@@ -35,6 +43,10 @@ impl Trouble {
         (Self::LoginRefused, "login_refused"),
         (Self::LoginTimeout, "login_timeout"),
         (Self::LoginBusy, "login_busy"),
+        (Self::ReplayAccepted, "replay_accepted"),
+        (Self::ForgedAccepted, "forged_accepted"),
+        (Self::StaleAccepted, "stale_accepted"),
+        (Self::RefusedOtherwise, "refused_otherwise"),
     ];
 }
 
@@ -83,6 +95,12 @@ pub enum StartError {
     /// A worker could not be set up.
     #[error("cannot set up a worker: {0}")]
     Worker(io::Error),
+    /// The ring that `--io uring` insists on.
+    #[error("no io_uring: {source}\n  cure: {}, or --io auto", mvt_sys::probe::explain(source))]
+    Io {
+        /// Why.
+        source: io::Error,
+    },
     /// A CPU of `--pin` is not usable.
     #[error("cannot pin a worker to CPU {0}\n  cure: name CPUs this process may run on")]
     Pin(usize),
@@ -96,7 +114,8 @@ impl StartError {
             Trouble::LoginTimeout | Trouble::Timeout => Self::Silent { server },
             Trouble::LoginBusy => Self::Busy { server },
             Trouble::Malformed | Trouble::Unsolicited => Self::NotMvt { server },
-            Trouble::Closed | Trouble::Io | Trouble::LoginRefused => Self::Refused { server },
+            // The others are of requests, of which there are none yet.
+            _ => Self::Refused { server },
         }
     }
 }

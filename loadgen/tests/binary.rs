@@ -140,7 +140,7 @@ fn bad_arguments_are_named_and_exit_with_2() {
         (&["--warmup", "1y"], "--warmup"),
         (&["--connections", "0"], "--connections"),
         (&["--in-flight", "1000000"], "--in-flight"),
-        (&["--payload-bytes", "16385"], "--payload-bytes"),
+        (&["--payload-bytes", "16385"], "--payload"),
         (&["--suite", "md5"], "--suite"),
         (&["--requests", "0"], "--requests"),
         (&["--threads", "3", "--connections", "2"], "--threads"),

@@ -7,7 +7,9 @@ use std::{collections::BTreeMap, time::Duration};
 use mvt_loadgen::{
     report::Report,
     run::{Outcome, Plan, run},
+    target::Protocol,
     trouble::StartError,
+    workload::Payload,
 };
 use mvt_proto::{Limits, Suite};
 use support::{
@@ -41,7 +43,7 @@ fn an_honest_server_s_answers_all_verify() {
             let mut plan = plan(honest());
             plan.workload.suite = suite;
             plan.workload.threads = threads;
-            plan.workload.payload = vec![5; payload_bytes];
+            plan.workload.payload = Payload::fixed(payload_bytes);
             let outcome = of_requests(300, plan);
             assert!(outcome.is_clean(), "{:?}", outcome.tally);
             assert_adds_up(&outcome);
@@ -145,7 +147,8 @@ fn a_login_that_fails_ends_the_run_with_its_cause() {
         assert!(error.to_string().contains(expected), "{error}");
     }
     let mut wrong_key = plan(honest());
-    wrong_key.target.server_public[5] ^= 1;
+    let Protocol::Mvt(parties) = &mut wrong_key.target.protocol else { unreachable!("the plan speaks MVT") };
+    parties.server_public[5] ^= 1;
     assert!(matches!(run(&wrong_key, &NEVER), Err(StartError::Refused { .. })));
 }
 

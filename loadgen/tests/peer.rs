@@ -1,32 +1,45 @@
-//! Load on a peer that is a stand-in here: what is counted, and what ends a run.
+//! Load on servers of other protocols: the same loop, what is counted, and what ends a connection.
+
+mod support;
 
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
     thread,
     time::Duration,
 };
 
-use mvt_loadgen::peer::{
-    connection::ConnectionError,
-    echo::Echo,
-    exchange::Exchange,
-    floor,
-    load::{self, LoadError, Outcome, Plan},
-    redis::Get,
+use mvt_loadgen::{
+    io::Choice,
+    peer::{echo::Echo, exchange::Exchange, floor, redis},
+    run::{Outcome, run},
+    schedule::Schedule,
+    target::Protocol,
+    trouble::StartError,
 };
+use support::{Binary, NEVER, stderr};
 
-fn run(server: SocketAddr, exchange: Box<dyn Exchange>, in_flight: usize) -> Result<Outcome, LoadError> {
-    load::run(&Plan {
-        server,
-        server_pid: std::process::id(),
-        exchange,
-        connections: 3,
-        in_flight,
-        pin: None,
-        warmup: Duration::from_millis(20),
-        duration: Duration::from_millis(150),
-    })
+fn load(
+    server: SocketAddr,
+    exchange: Box<dyn Exchange>,
+    in_flight: usize,
+    io: Choice,
+) -> Result<Outcome, StartError> {
+    let mut plan = support::plan(server);
+    plan.target.protocol = Protocol::Peer(exchange);
+    plan.workload.connections = 3;
+    plan.workload.in_flight = in_flight;
+    plan.schedule = Schedule::Closed { in_flight };
+    plan.server_pid = Some(std::process::id());
+    plan.io = io;
+    plan.extent.warmup = Duration::from_millis(20);
+    plan.extent.duration = Duration::from_millis(150);
+    run(&plan, &NEVER)
+}
+
+fn get() -> Box<dyn Exchange> {
+    Box::new(redis::get("key", "four"))
 }
 
 /// Serves every connection with `answer` for each 22 bytes, in pieces of `piece` bytes.
@@ -51,48 +64,82 @@ fn stand_in(answer: &'static [u8], piece: usize) -> SocketAddr {
     address
 }
 
-#[test]
-fn the_floor_echoes_every_request_at_every_depth() {
+fn echo_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || floor::serve(listener));
-    // The last is more than one write and one socket buffer hold.
-    for in_flight in [1, 16, 256, 60_000] {
-        let outcome = run(address, Box::new(Echo::default()), in_flight).unwrap();
-        assert!(outcome.is_clean(), "{in_flight} in flight: {outcome:?}");
-        assert!(outcome.server_cpu_ns > 0 && outcome.client_cpu_ns > 0);
+    address
+}
+
+#[test]
+fn the_floor_echoes_every_request_at_every_depth_by_ring_or_by_epoll() {
+    let address = echo_server();
+    for io in [Choice::Auto, Choice::Epoll] {
+        // The last is more than one write and one socket buffer hold.
+        for in_flight in [1, 16, 256, 60_000] {
+            let outcome = load(address, Box::new(Echo::default()), in_flight, io).unwrap();
+            assert!(outcome.is_clean(), "{in_flight} in flight: {outcome:?}");
+            assert_eq!(outcome.tally.unanswered, 0);
+            assert!(outcome.client_cpu_ns > 0);
+        }
     }
 }
 
 #[test]
 fn answers_in_pieces_are_counted_once() {
-    let outcome = run(stand_in(b"$4\r\nfour\r\n", 3), Box::new(Get::new("key", "four")), 8).unwrap();
+    let outcome = load(stand_in(b"$4\r\nfour\r\n", 3), get(), 8, Choice::Auto).unwrap();
     assert!(outcome.is_clean(), "{outcome:?}");
 }
 
 #[test]
 fn a_wrong_value_is_not_counted_as_an_answer() {
-    let outcome = run(stand_in(b"$4\r\nfive\r\n", 64), Box::new(Get::new("key", "four")), 8).unwrap();
-    assert_eq!(outcome.right_in_interval, 0);
-    assert!(outcome.wrong > 0 && !outcome.is_clean(), "{outcome:?}");
+    let outcome = load(stand_in(b"$4\r\nfive\r\n", 64), get(), 8, Choice::Auto).unwrap();
+    assert_eq!(outcome.tally.verified, 0);
+    assert!(outcome.tally.failed_verifications > 0 && !outcome.is_clean(), "{outcome:?}");
 }
 
 #[test]
-fn bytes_that_are_no_answer_end_the_run() {
-    let error = run(stand_in(b"HTTP/1.1 200 OK\r\n", 64), Box::new(Get::new("key", "four")), 1).unwrap_err();
-    assert!(matches!(error, LoadError::Connection(ConnectionError::Malformed(_))), "{error}");
-}
-
-#[test]
-fn an_answer_to_no_request_ends_the_run() {
-    let twice = b"$4\r\nfour\r\n$4\r\nfour\r\n";
-    let error = run(stand_in(twice, 64), Box::new(Get::new("key", "four")), 1).unwrap_err();
-    assert!(matches!(error, LoadError::Connection(ConnectionError::Malformed(_))), "{error}");
+fn bytes_that_are_no_answer_and_answers_to_no_request_end_the_connection() {
+    for (answer, name) in
+        [(&b"HTTP/1.1 200 OK\r\n"[..], "malformed"), (b"$4\r\nfour\r\n$4\r\nfour\r\n", "unsolicited")]
+    {
+        let outcome = load(stand_in(answer, 64), get(), 1, Choice::Auto).unwrap();
+        assert_eq!(outcome.tally.errors(), BTreeMap::from([(name, 3)]), "{outcome:?}");
+    }
 }
 
 #[test]
 fn a_peer_that_is_not_there_is_an_error() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = run(address, Box::new(Echo::default()), 1).unwrap_err();
-    assert!(matches!(error, LoadError::Unreachable(..)), "{error}");
+    let error = load(address, Box::new(Echo::default()), 1, Choice::Auto).unwrap_err();
+    assert!(matches!(error, StartError::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn the_hidden_command_loads_a_peer_and_leaves_a_run_directory() {
+    let binary = Binary::new();
+    let folder = binary.path("echo");
+    let address = echo_server().to_string();
+    let output = Binary::call(&[
+        "peer",
+        "--protocol",
+        "echo",
+        "--server",
+        &address,
+        "--rate",
+        "2k",
+        "--duration",
+        "300ms",
+        "--warmup",
+        "50ms",
+        "-c",
+        "2",
+        "--out",
+        folder.to_str().unwrap(),
+    ]);
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{}", stderr(&output));
+    let report = std::fs::read_to_string(folder.join("report.json")).expect("written");
+    assert!(report.contains("\"suite\": \"echo\""), "{report}");
+    let help = Binary::call(&["--help"]);
+    assert!(!String::from_utf8_lossy(&help.stdout).contains("  peer"));
 }

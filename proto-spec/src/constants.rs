@@ -32,6 +32,28 @@ pub const FIRST_USE_MS: u64 = 10_000;
 /// Unverified requests on one connection before the server closes it (§9.4).
 pub const UNVERIFIED_PER_CONNECTION_MAX: u32 = 8;
 
+/// Bytes of an entry of a VERDICTS (§7.4).
+pub const VERDICT_BYTES: usize = 8;
+/// Most entries of a VERDICTS (§7.4).
+pub const VERDICTS_MAX: usize = 128;
+
+/// An OFFER is not sent again within this time, ms (§11.2.3).
+pub const OFFER_AGAIN_MS: u64 = 1_000;
+/// A generation whose number this divides begins with a Diffie-Hellman (§11.2.4).
+pub const EXCHANGE_GENERATIONS: u16 = 8;
+/// So does one when the last Diffie-Hellman is this old, ms (§11.2.4).
+pub const EXCHANGE_MS: u64 = 3_600_000;
+/// The shortest drain of a generation, ms (§11.3.4).
+pub const DRAIN_MS_MIN: u64 = 2_000;
+/// The longest drain of a generation, ms (§11.3.4).
+pub const DRAIN_MS_MAX: u64 = 30_000;
+/// A client keeps a generation no longer than this after its first request of the next, ms (§11.3.6).
+pub const KEPT_MS_MAX: u64 = 30_000;
+/// Bad tags of a generation after which it is renewed (§11.2.1).
+pub const BAD_TAGS_RENEW: u32 = 1 << 10;
+/// Bad tags of a generation after which the session is erased (§11.3.7).
+pub const BAD_TAGS_ERASE: u32 = 1 << 14;
+
 /// Counters and timestamps are 48 bits on the wire.
 pub const U48_MAX: u64 = (1 << 48) - 1;
 
@@ -40,25 +62,50 @@ pub const REPLAY_WINDOW_BITS_MIN: u16 = 64;
 /// Largest replay window (§2).
 pub const REPLAY_WINDOW_BITS_MAX: u16 = 8_192;
 
+/// Bytes of a HELLO, a RESUME or a RECOVER, exactly (§10.1.1, §12.3.1, §13.2.1).
+pub const LOGIN_BYTES: usize = 512;
+/// Most bytes of their answers (§10.2.1, §14.1).
+pub const LOGIN_ANSWER_BYTES_MAX: usize = LOGIN_BYTES;
 /// Bytes of a HELLO, exactly (§10.1.1).
-pub const HELLO_BYTES: usize = 512;
+pub const HELLO_BYTES: usize = LOGIN_BYTES;
 /// Most bytes of a HELLO_R (§10.2.1).
-pub const HELLO_R_BYTES_MAX: usize = HELLO_BYTES;
+pub const HELLO_R_BYTES_MAX: usize = LOGIN_ANSWER_BYTES_MAX;
 /// Bytes of a RETRY cookie (§14).
 pub const COOKIE_BYTES: usize = 16;
-/// Most suites in a HELLO (§10.1).
+/// Most suites in a HELLO or a RECOVER (§10.1, §13.2).
 pub const HELLO_SUITES_MAX: usize = 8;
-/// Most bytes of a ticket (§10.2).
-pub const TICKET_BYTES_MAX: usize = 368;
-/// Bytes of the fixed part of the HELLO_R's Noise payload (§10.2).
-pub const GRANT_BYTES: usize = 52;
+/// Bytes of a grant (§10.2).
+pub const GRANT_BYTES: usize = 50;
+
+/// Bytes of a client id (§12.1.1).
+pub const CLIENT_ID_BYTES: usize = 16;
+
+/// Bytes of a ticket (§12.1).
+pub const TICKET_BYTES: usize = 117;
+/// Bytes of a ticket that are not sealed: version, ticket key id, nonce (§12.1).
+pub const TICKET_PLAIN_BYTES: usize = 29;
+/// Bytes of the nonce of a ticket (§12.1).
+pub const TICKET_NONCE_BYTES: usize = 24;
+/// A ticket may have been issued this much ahead of now, ms (§12.1.5).
+pub const TICKET_AHEAD_MS: u64 = 5_000;
+/// Resuming prolongs no authentication beyond this time, ms (§12.1.4).
+pub const AUTHENTICATION_MS: u64 = 86_400_000;
+/// Life of a ticket by default, ms (§2).
+pub const TICKET_LIFE_MS: u64 = 3_600_000;
+/// Recoveries of one client in [`RECOVERY_INTERVAL_MS`], by default (§2).
+pub const RECOVERIES_MAX: u32 = 5;
+/// In which recoveries are counted, ms (§2).
+pub const RECOVERY_INTERVAL_MS: u64 = 3_600_000;
 
 /// Bytes of a public, private or symmetric key.
 pub const KEY_BYTES: usize = 32;
 
+/// Most bytes of an OFFER: 32 random bytes, form, e_s (§11.1).
+pub const OFFER_BYTES_MAX: usize = FRAME_BYTES_MIN + KEY_BYTES + 1 + KEY_BYTES;
+
 // The arithmetic the prose of §3 and §10 promises.
 const _: () = assert!(LENGTH_MIN == 42 && LENGTH_MAX == 16_426);
 const _: () = assert!(LENGTH_MAX <= u16::MAX as usize);
-const _: () =
-    assert!(HEADER_BYTES + 32 + GRANT_BYTES + TICKET_BYTES_MAX + 16 + TAG_BYTES <= HELLO_R_BYTES_MAX);
+const _: () = assert!(HEADER_BYTES + 64 + GRANT_BYTES + TAG_BYTES + TAG_BYTES <= LOGIN_ANSWER_BYTES_MAX);
+const _: () = assert!(TICKET_PLAIN_BYTES + 72 + TAG_BYTES == TICKET_BYTES);
 const _: () = assert!(PAST_BOUND_MS < 1 << SLOT_BITS && FUTURE_BOUND_MS < 1 << SLOT_BITS);

@@ -23,6 +23,7 @@ struct Uses {
     flags: u8,
     key_id: bool,
     op: bool,
+    counter: bool,
     timestamp: bool,
     payload: bool,
 }
@@ -37,32 +38,54 @@ pub enum Kind {
     Resp = 2,
     /// An authenticated refusal of one request.
     Err = 3,
+    /// The answer to several requests (§7.4).
+    Verdicts = 6,
+    /// What renews a session: OFFER, SHARE, TICKET (§11.1).
+    Ctl = 4,
     /// The first message of a login.
     Hello = 8,
     /// The answer to a HELLO.
     HelloR = 9,
-    /// A HELLO is to be repeated with a cookie, or later.
+    /// A HELLO, a RESUME or a RECOVER is to be repeated with a cookie, or later.
     Retry = 10,
+    /// Asks for a new session with a ticket (§12.3).
+    Resume = 11,
+    /// The answer to a RESUME.
+    ResumeR = 12,
+    /// Asks for a new session and a new identity with the recovery secret (§13.2).
+    Recover = 13,
+    /// The answer to a RECOVER.
+    RecoverR = 14,
     /// The server does not hold the key.
     Lost = 15,
 }
 
-const KINDS: [Uses; 7] = {
-    use Kind::{Err, Hello, HelloR, Lost, Req, Resp, Retry};
+const KINDS: [Uses; 14] = {
+    use Kind::{
+        Ctl, Err, Hello, HelloR, Lost, Recover, RecoverR, Req, Resp, Resume, ResumeR, Retry, Verdicts,
+    };
     use Role::{Client, Server};
-    const fn row(kind: Kind, receiver: Role, flags: u8, used: [bool; 4]) -> Uses {
-        Uses { kind, receiver, flags, key_id: used[0], op: used[1], timestamp: used[2], payload: used[3] }
+    const REQ_FLAGS: u8 = Flags::SEALED | Flags::ACK | Flags::LAST | Flags::JOINT;
+    const fn row(kind: Kind, receiver: Role, flags: u8, used: [bool; 5]) -> Uses {
+        let [key_id, op, counter, timestamp, payload] = used;
+        Uses { kind, receiver, flags, key_id, op, counter, timestamp, payload }
     }
-    // Used fields: key id and generation, op or status, timestamp, payload. The counter is used by all.
-    // `ack` and `last` join REQ's flags with §11.
+    // Used fields: key id and generation, op or status, counter, timestamp, payload.
     [
-        row(Req, Server, Flags::SEALED, [true, true, true, true]),
-        row(Resp, Client, Flags::SEALED, [true, true, true, true]),
-        row(Err, Client, Flags::SEALED, [true, true, true, false]),
-        row(Hello, Server, 0, [false, true, false, true]),
-        row(HelloR, Client, 0, [false, false, false, true]),
-        row(Retry, Client, 0, [false, true, false, true]),
-        row(Lost, Client, 0, [true, false, true, false]),
+        row(Req, Server, REQ_FLAGS, [true, true, true, true, true]),
+        row(Resp, Client, Flags::SEALED, [true, true, true, true, true]),
+        row(Err, Client, Flags::SEALED, [true, true, true, true, false]),
+        row(Ctl, Server, Flags::SEALED, [true, true, false, true, true]),
+        row(Ctl, Client, Flags::SEALED, [true, true, false, true, true]),
+        row(Verdicts, Client, 0, [true, false, true, true, true]),
+        row(Hello, Server, 0, [false, true, true, false, true]),
+        row(HelloR, Client, 0, [false, false, true, false, true]),
+        row(Retry, Client, 0, [false, true, true, false, true]),
+        row(Resume, Server, 0, [false, true, true, false, true]),
+        row(ResumeR, Client, 0, [false, false, true, false, true]),
+        row(Recover, Server, 0, [false, true, true, false, true]),
+        row(RecoverR, Client, 0, [false, false, true, false, true]),
+        row(Lost, Client, 0, [true, false, true, true, false]),
     ]
 };
 
@@ -73,15 +96,41 @@ pub struct Flags(pub u8);
 impl Flags {
     /// The payload is encrypted.
     pub const SEALED: u8 = 0x01;
-    /// The sender accepts the offered generation (§11).
+    /// The sender holds this offered generation and saw no answer under it yet (§11.3.1).
     pub const ACK: u8 = 0x02;
-    /// The last frame of this generation (§11).
+    /// The last request of this generation (§11.3.1).
     pub const LAST: u8 = 0x04;
+    /// The request may be answered together with others (§7.4).
+    pub const JOINT: u8 = 0x08;
 
     /// Whether the payload is encrypted.
     #[must_use]
     pub const fn sealed(self) -> bool {
         self.0 & Self::SEALED != 0
+    }
+
+    /// Whether the request may be answered together with others.
+    #[must_use]
+    pub const fn joint(self) -> bool {
+        self.0 & Self::JOINT != 0
+    }
+
+    /// Whether the sender holds an offered generation.
+    #[must_use]
+    pub const fn ack(self) -> bool {
+        self.0 & Self::ACK != 0
+    }
+
+    /// Whether this is the last request of its generation.
+    #[must_use]
+    pub const fn last(self) -> bool {
+        self.0 & Self::LAST != 0
+    }
+
+    /// These flags and those of `bits`.
+    #[must_use]
+    pub const fn with(self, bits: u8) -> Self {
+        Self(self.0 | bits)
     }
 }
 
@@ -139,8 +188,11 @@ impl Header {
         let unused_is_zero = (uses.key_id == (header.key_id != 0))
             && (uses.key_id || header.generation == 0)
             && (uses.op || header.op == 0)
+            && (uses.counter || header.counter == 0)
             && (uses.timestamp || header.timestamp == 0)
-            && (uses.payload || header.payload_bytes == 0);
+            && (uses.payload || header.payload_bytes == 0)
+            // The first generation was never offered.
+            && !(header.flags.ack() && header.generation == 0);
         if unused_is_zero { Ok(header) } else { Err(Reject::Field) }
     }
 
@@ -176,7 +228,8 @@ fn judge_kind_and_flags(version_kind: u8, flags: u8, role: Role) -> Result<&'sta
     }
     let kind = version_kind & 0x0f;
     let uses = KINDS.iter().find(|row| row.kind as u8 == kind && row.receiver == role).ok_or(Reject::Kind)?;
-    if flags & !uses.flags != 0 { Err(Reject::Flags) } else { Ok(uses) }
+    let both = Flags::ACK | Flags::LAST;
+    if flags & !uses.flags != 0 || flags & both == both { Err(Reject::Flags) } else { Ok(uses) }
 }
 
 fn read_uint(bytes: &[u8]) -> u64 {

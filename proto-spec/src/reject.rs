@@ -11,6 +11,8 @@ pub enum Visible {
     Err(ErrReason),
     /// A RETRY frame (§14).
     Retry,
+    /// Nothing at all.
+    Nothing,
 }
 
 /// The status of an ERR frame (§7.3).
@@ -23,12 +25,14 @@ pub enum ErrReason {
     Replay = 2,
     /// Counter at or above the hard limit of the generation.
     Limit = 3,
-    /// Renewal is due (§11, reserved).
+    /// Reserved.
     Renew = 4,
-    /// Client revoked (§12, reserved).
+    /// Reserved.
     Revoked = 5,
-    /// Generation expired (§11, reserved).
+    /// Counter above the last one of a generation that ended (§11.3.3).
     Expired = 6,
+    /// A recovery is being recorded (§13.4.2).
+    Pending = 7,
 }
 
 impl ErrReason {
@@ -42,6 +46,7 @@ impl ErrReason {
             4 => Self::Renew,
             5 => Self::Revoked,
             6 => Self::Expired,
+            7 => Self::Pending,
             _ => return None,
         })
     }
@@ -93,10 +98,17 @@ rejects! {
     Replay, "replay", Visible::Err(ErrReason::Replay), "8.2", "counter accepted before";
     TooOld, "too_old", Visible::Err(ErrReason::Replay), "8.3", "counter below the window";
     Limit, "limit", Visible::Err(ErrReason::Limit), "7.2.3", "counter at or above the hard limit";
+    Ended, "ended", Visible::Err(ErrReason::Expired), "11.3.3", "counter above the last of a draining generation";
+    Pending, "pending", Visible::Err(ErrReason::Pending), "13.4.2", "recovery not yet recorded";
+    Control, "control", Visible::Nothing, "11.1.1", "CTL does not open, or is not due";
     Mac1, "mac1", Visible::Close, "10.1.2", "HELLO without a valid mac1";
     Noise, "noise", Visible::Close, "10.3.3", "Noise message does not open";
     UnknownClient, "unknown_client", Visible::Close, "10.3.3", "public key not enrolled";
     NoSuite, "no_suite", Visible::Close, "10.1.3", "no suite in common";
+    Ticket, "ticket", Visible::Close, "12.1.5", "ticket does not open, or is out of time";
+    Binder, "binder", Visible::Close, "12.3.1", "binder wrong, or mode not allowed";
+    Recovery, "recovery", Visible::Close, "13.2.2", "RECOVER does not open, or is over the client's limit";
+    Revoked, "revoked", Visible::Close, "12.2.1", "client revoked";
     Busy, "busy", Visible::Retry, "14.4", "login queue full";
 }
 

@@ -53,6 +53,22 @@ pub const fn word_of(counter: u64, word_count: usize) -> usize {
     (counter / 64) as usize & (word_count - 1)
 }
 
+/// Whether [`test_and_set`] would accept `counter`; changes nothing.
+///
+/// # Errors
+/// `Replay` or `TooOld`.
+pub(crate) fn test(top: u64, words: &[u64], counter: u64) -> Result<(), Reject> {
+    if counter >= top {
+        Ok(())
+    } else if top - counter > words.len() as u64 * 64 {
+        Err(Reject::TooOld)
+    } else if words[word_of(counter, words.len())] & bit(counter) != 0 {
+        Err(Reject::Replay)
+    } else {
+        Ok(())
+    }
+}
+
 /// [`ReplayWindow::test_and_set`] on a window kept elsewhere; the number of `words` is a power of two.
 ///
 /// # Errors
@@ -161,7 +177,10 @@ mod tests {
                     _ => seen.get(by as usize % seen.len().max(1)).copied().unwrap_or(by),
                 };
                 seen.push(counter);
-                prop_assert_eq!(window.test_and_set(counter), model.test_and_set(counter, u64::from(bits)));
+                let tested = test(window.top, &window.words, counter);
+                let set = window.test_and_set(counter);
+                prop_assert_eq!(set, tested);
+                prop_assert_eq!(set, model.test_and_set(counter, u64::from(bits)));
                 prop_assert_eq!(window.top(), model.top);
             }
         }

@@ -84,4 +84,50 @@ impl GenerationKeys {
             confirm: key("confirm"),
         }
     }
+    /// No keys: what is left after an erasure.
+    pub(crate) const fn blank() -> Self {
+        Self {
+            ratchet: Secret::blank(),
+            resume: Secret::blank(),
+            control_c2s: Secret::blank(),
+            control_s2c: Secret::blank(),
+            request_chain: Secret::blank(),
+            confirm: Secret::blank(),
+        }
+    }
+
+    /// The keys of `generation`, one past that of `ratchet`, from what its OFFER agreed (§11). RT_g is consumed, hence erased.
+    #[must_use]
+    pub fn renew(
+        ratchet: Secret,
+        nonce: &Secret,
+        exchange: Option<&Exchanged>,
+        key_id: u64,
+        generation: u16,
+    ) -> Self {
+        let mut ikm = zeroize::Zeroizing::new([0u8; 4 * KEY_BYTES]);
+        let mut length = 0;
+        let mut put = |part: &[u8; KEY_BYTES]| {
+            ikm[length..length + KEY_BYTES].copy_from_slice(part);
+            length += KEY_BYTES;
+        };
+        put(nonce.expose());
+        if let Some(Exchanged { shared, client_public, server_public }) = exchange {
+            put(shared.expose());
+            put(client_public);
+            put(server_public);
+        }
+        Self::derive(extract(ratchet.expose(), &ikm[..length]), key_id, generation)
+    }
+}
+
+/// A Diffie-Hellman of a renewal (§11).
+#[derive(Debug)]
+pub struct Exchanged {
+    /// X25519(e_c, e_s).
+    pub shared: Secret,
+    /// e_c.
+    pub client_public: [u8; KEY_BYTES],
+    /// e_s.
+    pub server_public: [u8; KEY_BYTES],
 }

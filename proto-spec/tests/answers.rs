@@ -96,13 +96,13 @@ fn one_answer_delivered_twice_is_taken_once() {
         outstanding.push(pending, "first");
         let answer = pair.reply(&frame, 110);
         for times in 0..2 {
-            let counter = outstanding.get(0).map(|(pending, beside)| {
+            let counter = outstanding.get(0, 0).map(|(pending, beside)| {
                 assert!(pair.answer(pending, &mut answer.clone(), 120).is_ok());
                 assert_eq!(*beside, "first");
                 pending.counter()
             });
             assert_eq!(counter.is_some(), times == 0);
-            counter.map(|counter| outstanding.remove(counter));
+            counter.map(|counter| outstanding.remove(0, counter));
         }
         assert!(outstanding.is_empty());
     }
@@ -120,15 +120,15 @@ fn answers_are_taken_in_any_order() {
             answers.push(pair.reply(&frame, 110));
         }
         for index in [3, 0, 4, 1, 2] {
-            let (pending, ()) = outstanding.get(index).expect("waits");
+            let (pending, ()) = outstanding.get(0, index).expect("waits");
             assert!(pair.answer(pending, &mut answers[index as usize], 120).is_ok());
-            assert!(outstanding.remove(index).is_some());
-            assert!(outstanding.remove(index).is_none());
+            assert!(outstanding.remove(0, index).is_some());
+            assert!(outstanding.remove(0, index).is_none());
         }
         // The next request after an empty time is found by its counter again.
         let (pending, _) = pair.request(b"", 130);
         outstanding.push(pending, ());
-        assert!(outstanding.get(5).is_some() && outstanding.get(0).is_none());
+        assert!(outstanding.get(0, 5).is_some() && outstanding.get(0, 0).is_none());
         assert_eq!(outstanding.len(), 1);
         assert_eq!(outstanding.drain().count(), 1);
         assert!(outstanding.is_empty());

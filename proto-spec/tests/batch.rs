@@ -6,12 +6,12 @@ use mvt_lanes::{Engine, Path};
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role, Suite,
     constants::{HEADER_BYTES, TAG_BYTES},
-    session::{BATCH_REQUESTS_MAX, Batch, ServerSession, SessionState},
+    session::{BATCH_REQUESTS_MAX, Batch, Rekey, ServerSession, SessionState},
     slot::{SlotKey, SlotKeys},
     suite::{RequestKey, payload_of},
 };
 use proptest::prelude::*;
-use support::{ORIGIN_MS, SLOT_MS, SUITES, secret};
+use support::{ORIGIN_MS, SLOT_MS, SUITES, keys, secret};
 
 const SESSIONS: usize = 6;
 const LIMITS: Limits = Limits {
@@ -30,7 +30,8 @@ fn chain_of(session: usize) -> u8 {
 }
 
 fn session(number: usize) -> ServerSession {
-    ServerSession::new(KEY_IDS + number as u64, suite_of(number), LIMITS, secret(chain_of(number)), ORIGIN_MS)
+    let key_id = KEY_IDS + number as u64;
+    ServerSession::new(key_id, suite_of(number), LIMITS, keys(key_id, chain_of(number)), ORIGIN_MS)
 }
 
 /// The first key id: with more than one bit set, so that no flip of a bit makes it 0.
@@ -151,7 +152,7 @@ impl OneByOne {
             Ok(authentic) => authentic,
             Err(reject) => return (Err(reject), answer),
         };
-        let verdict = match session.commit(authentic) {
+        let verdict = match session.commit(authentic, now_ms) {
             Ok(exchange) => {
                 exchange.respond(header.op, payload_of(frame), now_ms, &mut answer);
                 Ok(())
@@ -167,7 +168,7 @@ impl OneByOne {
 }
 
 struct InLanes {
-    sessions: Vec<(SessionState, Box<[u64]>)>,
+    sessions: Vec<(SessionState, Box<[u64]>, Rekey)>,
     dummy: SessionState,
     batch: Batch,
 }
@@ -184,7 +185,7 @@ impl InLanes {
             let header = Header::parse(frame, Role::Server).expect("well formed");
             let span = bytes.len()..bytes.len() + frame.len();
             bytes.extend_from_slice(frame);
-            let place = self.sessions.iter().position(|(state, _)| state.key_id() == header.key_id);
+            let place = self.sessions.iter().position(|(state, ..)| state.key_id() == header.key_id);
             let number = match place {
                 Some(place) => {
                     let state = &mut self.sessions[place].0;
@@ -205,7 +206,7 @@ impl InLanes {
             let verdict = match self.batch.take(number) {
                 Err(reject) => Err(reject),
                 Ok(authentic) => {
-                    let (state, window) = &mut self.sessions[place.expect("held")];
+                    let (state, window, _) = &mut self.sessions[place.expect("held")];
                     match state.commit(window, authentic) {
                         Ok(exchange) => {
                             let payload = payload_of(&bytes[span.clone()]);
@@ -232,7 +233,7 @@ fn engines() -> impl Iterator<Item = Engine> {
 }
 
 fn halves(engine: Engine) -> (OneByOne, InLanes) {
-    let dummy = || ServerSession::new(9, Suite::Hs256, LIMITS, secret(0x11), ORIGIN_MS);
+    let dummy = || ServerSession::new(9, Suite::Hs256, LIMITS, keys(9, 0x11), ORIGIN_MS);
     let one_by_one = OneByOne { sessions: (0..SESSIONS).map(session).collect(), dummy: dummy() };
     let in_lanes = InLanes {
         sessions: (0..SESSIONS).map(|number| session(number).into_parts()).collect(),

@@ -8,7 +8,7 @@ use mvt_proto::{
     session::{Answer, Pending, Received, Request, SealError},
 };
 use proptest::prelude::*;
-use support::{CLIENT_ORIGIN_MS, Pair, SUITES, flipped, lost_keys};
+use support::{CLIENT_ORIGIN_MS, ORIGIN_MS, Pair, SUITES, flipped, lost_keys};
 
 fn engines() -> impl Iterator<Item = Engine> {
     Path::ALL.into_iter().filter_map(Engine::forced)
@@ -84,6 +84,43 @@ proptest! {
                 for ((mut frame, pending), opened) in answers.into_iter().zip(&waiting).zip(opened) {
                     prop_assert_eq!(words(&alone.answer(pending, &mut frame, 9)), opened, "{}", engine.path());
                 }
+            }
+        }
+    }
+}
+
+/// §11.3.1: the last request of one generation and the first of the next in one batch.
+#[test]
+fn a_batch_goes_through_a_renewal_as_one_by_one() {
+    for engine in engines() {
+        for [mut alone, mut together] in pairs(Limits::DEFAULT) {
+            for (index, count) in [1usize, 2, 31, 32, 33, 34, 70].into_iter().enumerate() {
+                let at_ms = 1 + index as u64 * 40_000;
+                for pair in [&mut alone, &mut together] {
+                    pair.exchange(at_ms);
+                    pair.server.advance(ORIGIN_MS + at_ms);
+                    pair.offer_and_take(count as u8, at_ms);
+                }
+                let expected: Vec<_> = alone.requests(count, at_ms);
+                let requests = vec![Request { op: 7, payload: &[] }; count];
+                let (mut out, mut pending) = (Vec::new(), Vec::new());
+                let now_ms = CLIENT_ORIGIN_MS + at_ms;
+                together
+                    .client
+                    .seal_batch(engine, &requests, now_ms, &mut out, &mut pending)
+                    .expect("sealable");
+                let frames: Vec<_> = expected.iter().map(|(_, frame)| frame.clone()).collect();
+                assert_eq!(out, frames.concat(), "{}", engine.path());
+                let names = |pending: &Pending| (pending.generation(), pending.counter());
+                let waiting: Vec<_> = expected.iter().map(|(pending, _)| names(pending)).collect();
+                assert_eq!(pending.iter().map(names).collect::<Vec<_>>(), waiting);
+                for frame in frames {
+                    assert_eq!(alone.verdict(&frame, at_ms), "accept");
+                    assert_eq!(together.verdict(&frame, at_ms), "accept");
+                }
+                // Both sides go on to the generation offered.
+                alone.exchange(at_ms);
+                together.exchange(at_ms);
             }
         }
     }

@@ -3,7 +3,7 @@
 mod support;
 
 use mvt_proto::{
-    Header, Kind, Limits, Reject, Role, Suite,
+    Flags, Header, Kind, Limits, Reject, Role, Suite,
     constants::{FRAME_BYTES_MAX, FRAME_BYTES_MIN, LENGTH_MAX, LENGTH_MIN},
     frame::{hello::Hello, retry::Retry},
     framer::{Cut, cut},
@@ -17,21 +17,24 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 /// Kinds a role receives with the flags each may carry: the tables of §3.1 and §3.2.4, of the kinds in force.
 fn permitted(role: Role) -> &'static [(u8, u8)] {
     match role {
-        Role::Server => &[(1, 0x01), (8, 0)],
-        Role::Client => &[(2, 0x01), (3, 0x01), (9, 0), (10, 0), (15, 0)],
+        Role::Server => &[(1, 0x0f), (4, 0x01), (8, 0), (11, 0), (13, 0)],
+        Role::Client => {
+            &[(2, 0x01), (3, 0x01), (4, 0x01), (6, 0), (9, 0), (10, 0), (12, 0), (14, 0), (15, 0)]
+        }
     }
 }
 
 /// A header of this kind with every field it must not use at 0, and the others not.
 fn header(kind: Kind, payload_bytes: usize) -> Header {
-    let (key_id, generation, op, timestamp) = match kind {
-        Kind::Req | Kind::Resp | Kind::Err => (7, 1, 3, 9),
-        Kind::Lost => (7, 1, 0, 9),
-        Kind::Hello | Kind::Retry => (0, 0, 1, 0),
-        Kind::HelloR => (0, 0, 0, 0),
+    let (key_id, generation, op, counter, timestamp) = match kind {
+        Kind::Req | Kind::Resp | Kind::Err => (7, 1, 3, 5, 9),
+        Kind::Ctl => (7, 1, 1, 0, 9),
+        Kind::Lost | Kind::Verdicts => (7, 1, 0, 5, 9),
+        Kind::Hello | Kind::Retry | Kind::Resume | Kind::Recover => (0, 0, 1, 5, 0),
+        Kind::HelloR | Kind::ResumeR | Kind::RecoverR => (0, 0, 0, 5, 0),
     };
-    let flags = mvt_proto::Flags(0);
-    Header { kind, flags, key_id, generation, op, counter: 5, timestamp, payload_bytes }
+    let flags = Flags(0);
+    Header { kind, flags, key_id, generation, op, counter, timestamp, payload_bytes }
 }
 
 fn frame_of(header: &Header) -> Vec<u8> {
@@ -40,12 +43,19 @@ fn frame_of(header: &Header) -> Vec<u8> {
     frame
 }
 
-const KINDS: [(Kind, Role); 7] = [
+const KINDS: [(Kind, Role); 14] = [
+    (Kind::Ctl, Role::Server),
+    (Kind::Ctl, Role::Client),
     (Kind::Req, Role::Server),
     (Kind::Hello, Role::Server),
+    (Kind::Resume, Role::Server),
+    (Kind::Recover, Role::Server),
     (Kind::Resp, Role::Client),
     (Kind::Err, Role::Client),
     (Kind::HelloR, Role::Client),
+    (Kind::Verdicts, Role::Client),
+    (Kind::ResumeR, Role::Client),
+    (Kind::RecoverR, Role::Client),
     (Kind::Retry, Role::Client),
     (Kind::Lost, Role::Client),
 ];
@@ -112,6 +122,8 @@ fn every_version_kind_and_flag_byte_is_judged_as_the_tables_say() {
                 _ if version_kind >> 4 != 1 => Err(Reject::Version),
                 None => Err(Reject::Kind),
                 Some((_, permitted)) if flags & !permitted != 0 => Err(Reject::Flags),
+                // `ack` and `last`: never both.
+                Some(_) if flags & 0x06 == 0x06 => Err(Reject::Flags),
                 Some(_) => Ok(Cut::Need(FRAME_BYTES_MIN)),
             };
             let start = [0, LENGTH_MIN as u8, version_kind, flags];
@@ -202,10 +214,23 @@ fn the_header_of_every_kind_is_read_as_written() {
 fn a_field_that_its_kind_does_not_use_must_be_zero() {
     // Offset, bytes, and the kinds that use it.
     let fields: [(usize, usize, &[Kind]); 4] = [
-        (4, 8, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Lost]),
-        (12, 2, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Lost]),
-        (14, 2, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Hello, Kind::Retry]),
-        (22, 6, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Lost]),
+        (4, 8, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Verdicts, Kind::Lost]),
+        (12, 2, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Verdicts, Kind::Lost]),
+        (
+            14,
+            2,
+            &[
+                Kind::Req,
+                Kind::Resp,
+                Kind::Err,
+                Kind::Ctl,
+                Kind::Hello,
+                Kind::Retry,
+                Kind::Resume,
+                Kind::Recover,
+            ],
+        ),
+        (22, 6, &[Kind::Req, Kind::Resp, Kind::Err, Kind::Ctl, Kind::Verdicts, Kind::Lost]),
     ];
     for (kind, role) in KINDS {
         let frame = frame_of(&header(kind, 0));
@@ -218,7 +243,12 @@ fn a_field_that_its_kind_does_not_use_must_be_zero() {
             }
         }
         for bit in 16 * 8..22 * 8 {
-            assert!(Header::parse(&flipped(&frame, bit), role).is_ok(), "every kind has a counter");
+            let expected = if kind == Kind::Ctl { Err(Reject::Field) } else { Ok(()) };
+            assert_eq!(
+                Header::parse(&flipped(&frame, bit), role).map(|_| ()),
+                expected,
+                "{kind:?} bit {bit}"
+            );
         }
     }
 }
@@ -234,6 +264,18 @@ fn key_id_zero_names_no_session() {
     }
 }
 
+/// §3.2.7: nothing offers generation 0.
+#[test]
+fn ack_in_generation_0_is_refused() {
+    let mut header = header(Kind::Req, 0);
+    header.flags = header.flags.with(Flags::ACK);
+    assert_eq!(Header::parse(&frame_of(&header), Role::Server), Ok(header));
+    header.generation = 0;
+    assert_eq!(Header::parse(&frame_of(&header), Role::Server), Err(Reject::Field));
+    header.flags = Flags(Flags::LAST);
+    assert_eq!(Header::parse(&frame_of(&header), Role::Server), Ok(header));
+}
+
 #[test]
 fn a_frame_that_is_not_as_long_as_it_says_is_refused() {
     let frame = frame_of(&header(Kind::Req, 20));
@@ -246,8 +288,8 @@ fn a_frame_that_is_not_as_long_as_it_says_is_refused() {
 }
 
 #[test]
-fn no_kind_is_received_by_both_roles() {
-    for (kind, role) in KINDS {
+fn no_kind_but_ctl_is_received_by_both_roles() {
+    for (kind, role) in KINDS.into_iter().filter(|(kind, _)| *kind != Kind::Ctl) {
         let other = if role == Role::Client { Role::Server } else { Role::Client };
         assert_eq!(Header::parse(&frame_of(&header(kind, 0)), other), Err(Reject::Kind), "{kind:?}");
     }
@@ -256,7 +298,7 @@ fn no_kind_is_received_by_both_roles() {
 /// Arbitrary bytes, often with a plausible start so that they get past the first judgements.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..600);
-    let kinds = prop::sample::select(vec![1u8, 2, 3, 8, 9, 10, 15]);
+    let kinds = prop::sample::select(vec![1u8, 2, 3, 4, 6, 8, 9, 10, 15]);
     let plausible = (bytes(), kinds, any::<bool>()).prop_map(|(mut bytes, kind, zeroed)| {
         bytes.resize(bytes.len().max(FRAME_BYTES_MIN), 0);
         let length = bytes.len() as u16 - 2;

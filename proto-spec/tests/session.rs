@@ -266,9 +266,9 @@ fn a_client_seals_nothing_at_its_hard_limits() {
             pair.client.seal_request(0, &[], support::CLIENT_ORIGIN_MS + at, &mut out).map(|_| ())
         };
         let mut pair = Pair::new(suite, limits);
-        assert!(!pair.client.renewal_is_due(support::CLIENT_ORIGIN_MS));
+        assert!(!pair.client.replacement_is_due(support::CLIENT_ORIGIN_MS));
         assert_eq!(seal(&mut pair, 0), Ok(()));
-        assert!(pair.client.renewal_is_due(support::CLIENT_ORIGIN_MS));
+        assert!(pair.client.replacement_is_due(support::CLIENT_ORIGIN_MS));
         assert_eq!(seal(&mut pair, 0), Ok(()));
         assert_eq!(seal(&mut pair, 0), Err(SealError::Exhausted));
         let mut pair = Pair::new(suite, Limits::DEFAULT);

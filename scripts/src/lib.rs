@@ -3,7 +3,11 @@
 pub mod ci;
 pub mod compare;
 pub mod demo;
+pub mod publish;
 pub mod test;
+pub mod tour;
+
+pub mod accuracy;
 
 pub mod stand;
 

@@ -1,7 +1,7 @@
 //! `cargo x`: a table of subcommands.
 
 use clap::{Parser, Subcommand};
-use mvt_scripts::{ci, compare, demo, test, vectors};
+use mvt_scripts::{accuracy, ci, compare, demo, publish, test, tour, vectors};
 
 /// Tools of the workspace.
 #[derive(Parser)]
@@ -15,12 +15,19 @@ struct Arguments {
 enum Command {
     /// Server, load and latency report in one command, with throwaway keys on a loopback port.
     Demo(demo::Arguments),
+    /// The life of a key on real processes, step by step, each checked: login, renewal, crash, resume elsewhere, recovery,
+    /// revocation.
+    Tour,
     /// Run every test of the workspace.
     Test,
     /// All that must hold before a change lands: format, lints, vectors, a short demo, tests.
     Ci(demo::Arguments),
     /// Measure server CPU time per request of ours and of redis, memcached and HAProxy, interleaved.
     Compare(compare::arguments::Arguments),
+    /// Run the canonical workloads on ours and on its peers; write a folder of results with one page.
+    Publish(publish::run::Arguments),
+    /// The load generator against theory, as a table.
+    Accuracy(accuracy::Arguments),
     /// Write the vectors of `proto-spec/vectors` from the reference.
     Vectors {
         /// Write nothing; fail if a committed file is stale, missing or extra.
@@ -32,9 +39,12 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Tour => tour::run(),
         Command::Test => test::run(),
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Compare(arguments) => Ok(compare::run::run(arguments)?),
+        Command::Publish(arguments) => publish::run::run(&arguments),
+        Command::Accuracy(arguments) => accuracy::run(&arguments),
         Command::Vectors { check: true } => Ok(vectors::store::check(&vectors::store::folder())?),
         Command::Vectors { check: false } => Ok(vectors::store::write(&vectors::store::folder())?),
     }

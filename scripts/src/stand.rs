@@ -39,7 +39,7 @@ impl Stand {
     pub fn start(server: &Path, folder: &Path, cores: &[usize], stop: &Stop) -> anyhow::Result<Self> {
         let public_key = run(server, folder, &["keygen", "server.key"])?;
         let client_public_key = run(server, folder, &["keygen", "--client", "client.key"])?;
-        run(server, folder, &["enroll", "clients.mvt", "load", &client_public_key])?;
+        run(server, folder, &["enroll", "load", &client_public_key])?;
         let configuration = format!("[listen]\ntcp = \"127.0.0.1:0\"\n[io]\ncores = {cores:?}\n");
         fs::write(folder.join("mvt.toml"), &configuration)?;
         let arguments = ["run", "--config", "mvt.toml"];

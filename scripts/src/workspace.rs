@@ -47,6 +47,15 @@ pub fn run_cargo(arguments: &[&str]) -> Result<(), CargoError> {
 /// The release binary `name` of this workspace.
 #[must_use]
 pub fn release_binary(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder().join("target"), PathBuf::from);
-    target.join("release").join(name)
+    target().join("release").join(name)
+}
+
+/// The binary `name` of this workspace as `cargo build` makes it without more.
+#[must_use]
+pub fn debug_binary(name: &str) -> PathBuf {
+    target().join("debug").join(name)
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder().join("target"), PathBuf::from)
 }

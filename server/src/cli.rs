@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::command::Target;
+
 /// The MVT verification server.
 #[derive(Debug, Parser)]
 #[command(name = "mvt-server", version, about)]
@@ -24,14 +26,81 @@ pub enum Command {
         #[arg(long)]
         client: bool,
     },
-    /// Add a client to the file of enrolled clients.
+    /// Make an empty store with its seal key, as the configuration names them.
+    Init {
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Let a client in; makes the store if there is none. A revoked client is enrolled anew.
     Enroll {
-        /// The file, as in `identity.clients_file`; made if need be.
-        clients_file: PathBuf,
         /// A name for the client: 1 to 64 of A-Z a-z 0-9 . _ -
-        client_id: String,
+        name: String,
         /// The client's public key, as `keygen` prints it.
         public_key: String,
+        /// The suites it may use, with commas; all by default.
+        #[arg(long, default_value = "")]
+        suites: String,
+        /// Print a recovery kit, once: who has it is the client.
+        #[arg(long)]
+        recovery_kit: bool,
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Enrol the clients of an authorized file: `name public-key [suites=…]` a line.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Print every client.
+    List {
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Print one client.
+    Show {
+        /// Its name.
+        name: String,
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Shut clients out: their sessions have ended everywhere on this server when this returns.
+    Revoke {
+        /// Their names; all or none.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Print a new recovery kit for a client, once; the one before is void.
+    RecoverKit {
+        /// Its name.
+        name: String,
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Make a new ticket key, and seal with it from now on.
+    RotateTicketKey {
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Print the last changes: number, time, user, command.
+    Audit {
+        /// How many at most, up to 512.
+        #[arg(long, default_value_t = 100)]
+        last: usize,
+        /// Where.
+        #[command(flatten)]
+        target: Target,
     },
     /// Read the configuration and every file it names, and say what is wrong.
     CheckConfig {

@@ -1,5 +1,8 @@
 //! The configuration file: TOML, every key optional, unknown keys refused, every error located.
 
+mod store;
+mod tickets;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -7,6 +10,9 @@ use std::{
 
 use mvt_proto::Limits;
 use serde::{Deserialize, Deserializer, de::Error as _};
+
+pub use store::{Admin, Engine, StoreTable};
+pub use tickets::Tickets;
 
 use crate::{limits::SHARDS_MAX, service::ServiceKind};
 
@@ -55,6 +61,12 @@ pub struct Config {
     pub identity: IdentityFiles,
     /// The TLS certificate of QUIC.
     pub quic: QuicFiles,
+    /// Where clients and revocations are kept.
+    pub store: StoreTable,
+    /// Who may give commands to the running server.
+    pub admin: Admin,
+    /// What lets clients resume.
+    pub tickets: Tickets,
     /// How bytes are moved.
     pub io: Io,
     /// Bounds.
@@ -90,7 +102,7 @@ impl Default for Listen {
 pub struct IdentityFiles {
     /// The server's key file, made by `keygen`.
     pub key_file: PathBuf,
-    /// The file of enrolled clients.
+    /// The authorized file, for `store.engine = "file"`.
     pub clients_file: PathBuf,
     /// First 16 bits of the key ids this node makes; different on every node.
     pub node_slot: u16,
@@ -298,14 +310,21 @@ impl Config {
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (identity, quic) = (&mut config.identity, &mut config.quic);
+        let Self { identity, quic, store, admin, tickets, .. } = &mut config;
         for file in [
             &mut identity.key_file,
             &mut identity.clients_file,
             &mut quic.certificate_file,
             &mut quic.key_file,
+            &mut store.file,
+            &mut store.seal_key_file,
+            &mut admin.socket,
+            &mut tickets.ring_file,
         ] {
             *file = folder.join(&*file);
+        }
+        if !store.feed_file.as_os_str().is_empty() {
+            store.feed_file = folder.join(&store.feed_file);
         }
         Ok(config)
     }
@@ -335,6 +354,16 @@ impl Config {
         }
         if limits.renew_after_ms > limits.reject_after_ms {
             return Err("limits.renew_after_ms is above limits.reject_after_ms".into());
+        }
+        let store = &self.store;
+        if store.engine == Engine::Feed && store.feed_file.as_os_str().is_empty() {
+            return Err("store.engine = \"feed\" needs store.feed_file".into());
+        }
+        if store.engine == Engine::File && !store.feed_file.as_os_str().is_empty() {
+            return Err("store.engine = \"file\" has no store.feed_file".into());
+        }
+        if store.resume_stale_ms > store.login_stale_ms {
+            return Err("store.resume_stale_ms is above store.login_stale_ms".into());
         }
         let cores = &self.io.cores;
         if !cores.is_empty() && self.io.shards > cores.len() {
@@ -396,7 +425,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 25, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 40, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]
@@ -419,6 +448,10 @@ mod tests {
             ("[limits]\nrenew_after_ms = ", "mvt.toml:2:"),
             ("[limits]\nrenew_after_ms = 900001", "mvt.toml: limits.renew_after_ms is above"),
             ("[limits]\nrenew_after_requests = 3000000", "mvt.toml: limits.renew_after_requests is above"),
+            ("[store]\nengine = \"etcd\"", "mvt.toml:2:10: unknown variant `etcd`"),
+            ("[store]\nengine = \"feed\"", "mvt.toml: store.engine = \"feed\" needs store.feed_file"),
+            ("[store]\nlogin_stale_ms = 50000", "mvt.toml: store.resume_stale_ms is above"),
+            ("[store]\nrevocations_max = 0", "mvt.toml:2:19: 0 is not between"),
             ("[io]\ncores = [0, 0]", "mvt.toml: io.cores names a core twice"),
             ("[io]\ncores = [1000]", "mvt.toml: io.cores names cores this process may not run on: [1000]"),
             ("[io]\ncores = [0]\nshards = 2", "mvt.toml: io.shards is above"),

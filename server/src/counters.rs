@@ -36,6 +36,14 @@ events! {
     reads_paused, "Times a connection was not read because its output stood at the watermark.";
     sessions_opened, "Sessions made.";
     sessions_erased, "Sessions erased at their deadline.";
+    sessions_revoked, "Sessions erased, or refused at login, because their client was revoked.";
+    offers, "Generations offered.";
+    offers_again, "OFFERs sent once more.";
+    offers_deferred, "Offers put off because no ephemeral key pair was in stock.";
+    shares, "SHAREs taken.";
+    renewals, "Generations committed.";
+    drains_ended, "Generations erased at the end of their drain.";
+    bad_tags_erased, "Sessions erased because of too many bad tags.";
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
     forward_dropped, "Frames dropped because the owning shard's mailbox was full.";
@@ -47,7 +55,14 @@ events! {
     quic_forward_dropped, "QUIC packets dropped because the owning shard's mailbox was full.";
     datagrams_shed, "Datagrams dropped before they were judged, because the answers before them stood at the watermark.";
     answers_dropped, "Answers dropped because no datagram of the path holds them.";
-    cookies_asked, "HELLOs answered with a cookie to bring.";
+    resumes, "Sessions resumed with a ticket.";
+    recoveries, "Recoveries recorded.";
+    recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";
+    tickets, "Tickets given.";
+    cookies_asked, "Login frames answered with a cookie to bring.";
+    accept_failed, "Accepts that failed: no descriptor or no memory left, or the peer was gone.";
+    buffers_exhausted, "Receives that ended because no buffer was free; they are asked for again after the turn.";
+    completions_overflowed, "Times that completions had to wait in the kernel because the queue was full; none is lost.";
 }
 
 impl Counters {

@@ -81,11 +81,15 @@ fn locked_memory() -> Finding {
 }
 
 fn open_files() -> Finding {
-    let limit = host::open_files_max();
-    let found = limit.map_or("unlimited".into(), |count| count.to_string());
-    let is_good = limit.is_none_or(|count| count >= OPEN_FILES_MIN);
-    let cure =
-        "it bounds the connections: raise it (LimitNOFILE= of systemd) or lower limits.connections_max";
+    let (soft, hard) = host::open_files_limits();
+    let say = |limit: Option<u64>| limit.map_or("unlimited".into(), |count| count.to_string());
+    let found = if soft == hard {
+        say(hard)
+    } else {
+        format!("{}, raised to the hard limit of {} at start", say(soft), say(hard))
+    };
+    let is_good = hard.is_none_or(|count| count >= OPEN_FILES_MIN);
+    let cure = "the hard limit bounds the connections: raise it (LimitNOFILE= of systemd) or lower limits.connections_max";
     finding("ulimit -n", found, is_good, cure)
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use mvt_proto::keyfile::KeyFileError;
+use mvt_proto::{keyfile::KeyFileError, ticket::RingTextError};
 use mvt_sys::keystore::SecretFileError;
 
-use crate::{config::ConfigError, enrolment::EnrolmentError};
+use crate::{config::ConfigError, store::StoreError};
 
 /// A reason not to start, or not to go on. Printed once, on one line, by `main`.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +13,9 @@ pub enum Fatal {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// The file of enrolled clients is wrong.
+    /// The store cannot be had.
     #[error("{0}")]
-    Enrolment(#[from] EnrolmentError),
+    Store(#[from] StoreError),
     /// A key file is no key file.
     #[error("{path}: {source}")]
     KeyFile {
@@ -23,6 +23,14 @@ pub enum Fatal {
         path: PathBuf,
         /// What is wrong with it.
         source: KeyFileError,
+    },
+    /// A ring file is no ring.
+    #[error("{path}: {source}")]
+    Ring {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RingTextError,
     },
     /// A key file must not be, or cannot be, read.
     #[error("{path}: {source}")]
@@ -56,6 +64,36 @@ pub enum Fatal {
         /// The OS's reason.
         source: std::io::Error,
     },
+    /// A seal key file is none.
+    #[error("{path}: expected one line, `mvt-seal-key` with the base64 of 32 bytes that are not all zero")]
+    SealKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The admin socket cannot be had.
+    #[error("admin.socket {path}: {source}")]
+    AdminSocket {
+        /// The socket.
+        path: PathBuf,
+        /// The OS's reason.
+        source: std::io::Error,
+    },
+    /// The server behind the admin socket does not answer.
+    #[error("{path}: {source}; whether it was done is not known")]
+    Unanswered {
+        /// The socket.
+        path: PathBuf,
+        /// The OS's reason.
+        source: std::io::Error,
+    },
+    /// A command was refused.
+    #[error("{text}")]
+    Refused {
+        /// The exit status.
+        status: u8,
+        /// Why.
+        text: String,
+    },
     /// The listening address cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -88,19 +126,22 @@ pub enum Fatal {
 }
 
 impl Fatal {
-    /// The exit status: 2 the operator's input, 66 a missing input, 69 an address, 71 the OS, 73 an output, 77 permissions,
-    /// 78 the backend (after sysexits.h where it has a number).
+    /// The exit status: 2 the operator's input, 66 a missing input, 69 an address or a server that does not answer, 71 the OS, 73 an output, 77 permissions,
+    /// 78 the backend (after sysexits.h where it has a number); and those of [`StoreError::exit_status`].
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(ConfigError::Read { .. }) | Self::Enrolment(EnrolmentError::Read { .. }) => 66,
+            Self::Config(ConfigError::Read { .. }) => 66,
+            Self::Store(error) => error.exit_status(),
             Self::SecretFile { source: SecretFileError::Io(_), .. } => 66,
             Self::CertificateFile { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 66,
             Self::CertificateFile { .. } | Self::Certificate { .. } => 2,
-            Self::Config(_) | Self::Enrolment(_) | Self::KeyFile { .. } => 2,
+            Self::Config(_) | Self::KeyFile { .. } | Self::Ring { .. } | Self::SealKey { .. } => 2,
             Self::SecretFile { .. } => 77,
             Self::Write { .. } => 73,
-            Self::Listen { .. } => 69,
+            Self::AdminSocket { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => 77,
+            Self::Listen { .. } | Self::AdminSocket { .. } | Self::Unanswered { .. } => 69,
+            Self::Refused { status, .. } => *status,
             Self::Backend { .. } => 78,
             Self::Randomness(_) | Self::Os { .. } => 71,
         }

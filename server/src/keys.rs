@@ -1,4 +1,4 @@
-//! The server's key file: made by `keygen`, read at start.
+//! The server's key files: made by commands, read at start.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use mvt_proto::{
     login::Identity,
     secret::Secret,
 };
-use mvt_sys::keystore;
+use mvt_sys::keystore::{self, SecretFileError};
 
-use crate::fatal::Fatal;
+use crate::{fatal::Fatal, store::seal::SealKey};
 
 /// 32 bytes from the operating system.
 ///
@@ -45,4 +45,36 @@ pub fn read(path: &Path) -> Result<KeyFile, Fatal> {
         keystore::read_secret(path).map_err(|source| Fatal::SecretFile { path: path.to_owned(), source })?;
     let text = zeroize::Zeroizing::new(text);
     KeyFile::parse(&text).map_err(|source| Fatal::KeyFile { path: path.to_owned(), source })
+}
+
+const SEAL_KEY: &str = "mvt-seal-key";
+
+/// Reads the seal key at `path`; `None` when there is no such file.
+///
+/// # Errors
+/// When it lets others in, cannot be read, or is no seal key.
+pub fn read_seal_key(path: &Path) -> Result<Option<SealKey>, Fatal> {
+    let text = match keystore::read_secret(path) {
+        Ok(text) => zeroize::Zeroizing::new(text),
+        Err(SecretFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Fatal::SecretFile { path: path.to_owned(), source }),
+    };
+    let mut words = text.split_ascii_whitespace();
+    let (name, value, rest) = (words.next(), words.next(), words.next());
+    let key = value.filter(|_| name == Some(SEAL_KEY) && rest.is_none()).and_then(keyfile::key_from_text);
+    let key = key.map(zeroize::Zeroizing::new).ok_or_else(|| Fatal::SealKey { path: path.to_owned() })?;
+    Ok(Some(SealKey::new(Secret::new(*key))))
+}
+
+/// Makes a seal key at `path`, unless there is a good one.
+///
+/// # Errors
+/// As [`read_seal_key`], and when it cannot be written.
+pub fn ensure_seal_key(path: &Path) -> Result<(), Fatal> {
+    if read_seal_key(path)?.is_some() {
+        return Ok(());
+    }
+    let value = zeroize::Zeroizing::new(keyfile::key_to_text(random_secret()?.expose()));
+    let text = zeroize::Zeroizing::new(format!("{SEAL_KEY} {}\n", *value));
+    keystore::create_secret(path, &text).map_err(|source| Fatal::Write { path: path.to_owned(), source })
 }

@@ -46,12 +46,38 @@ pub const QUIC_SEGMENTS_MAX: usize = 32;
 pub const MAILBOX_COUNT_MAX: usize = 4096;
 /// Time between two sweeps over deadlines, ms.
 pub const SWEEP_INTERVAL_MS: u64 = 50;
-/// Sessions, and connections, looked at in one sweep.
+/// Connections looked at in one sweep.
 pub const SWEEP_COUNT_MAX: usize = 4096;
+/// Sessions looked at between two turns: what a request may have to wait for is the time of these, not of all that are due.
+pub const RECLAIM_COUNT_MAX: usize = 256;
+/// Sessions looked at in one step for a revocation.
+pub const REVOKE_COUNT_MAX: usize = 8192;
+/// How long an admin command waits for every shard to have erased the sessions of a revoked client, ms.
+pub const REVOKE_CONFIRM_MS: u64 = 10_000;
+/// Recoveries waiting to be recorded; beyond them clients ask again.
+pub const CLAIMS_COUNT_MAX: usize = 1024;
+/// Requests of one admin caller before others have their turn.
+pub const ADMIN_REQUESTS_PER_TURN_MAX: usize = 16;
+/// Bytes of an admin request, with its end of line.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of an admin answer its caller takes.
+pub const ADMIN_ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Callers of the admin socket at once; others wait.
+pub const ADMIN_PEERS_MAX: usize = 16;
+/// How long an admin caller may take to send a request, or to read its answer, ms.
+pub const ADMIN_PEER_MS: u64 = 5_000;
+/// Clients in one answer to `list`, lines in one to `audit`.
+pub const ADMIN_LIST_COUNT_MAX: usize = 512;
 /// How long a started frame, or output that nobody reads, may stand still, ms.
 pub const STALL_MS: u64 = 10_000;
+/// How long what was handed to the socket may take to be taken by it, ms: a peer that reads slower is cut off.
+pub const SEND_MS_MAX: u64 = 30_000;
 /// How long a closed connection may take to hear of it, ms.
 pub const LINGER_MS: u64 = 1_000;
+/// Ephemeral key pairs made in advance for renewals.
+pub const EPHEMERAL_COUNT_MAX: usize = 64;
+/// After how long a silence a connection gives back what it keeps between two reads, ms.
+pub const TRIM_MS: u64 = 2_000;
 /// What a client is asked to wait when the login queue is full, ms.
 pub const BUSY_WAIT_MS: u32 = 250;
 /// Age at which the cookie secret is replaced, ms (SPEC §14.2).

@@ -4,13 +4,16 @@ use std::{
     io::{self, Write},
     net::{IpAddr, SocketAddr},
     os::unix::net::UnixStream,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use crossbeam::queue::ArrayQueue;
-use mvt_proto::{Reject, login::Admitted};
+use crossbeam::{channel::Sender, queue::ArrayQueue};
+use mvt_proto::{Reject, constants::KEY_BYTES, login::Admitted};
 
-use crate::{limits::MAILBOX_COUNT_MAX, shard::ConnectionId};
+use crate::{limits::MAILBOX_COUNT_MAX, owner::Owner, revocations::Revocations, shard::ConnectionId};
 
 /// One packet of QUIC.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ pub enum Mail {
         /// Where the HELLO came from.
         connection: ConnectionId,
         /// The answer and the session to keep.
-        admitted: Box<Admitted>,
+        newcomer: Box<Newcomer>,
     },
     /// A login was refused.
     LoginRefused {
@@ -62,14 +65,73 @@ pub enum Mail {
     },
     /// A packet of a QUIC connection of this shard, which arrived at another.
     Packet(Packet),
+    /// Erase every session these refuse, and say so: `confirm` takes our number when none is left (SPEC §12.2.1).
+    Revoke {
+        /// What was revoked just now. The node's snapshot refuses it already.
+        revoked: Arc<Revocations>,
+        /// Has room for every shard.
+        confirm: Sender<usize>,
+    },
+    /// A recovery was recorded, or was not (SPEC §13.4).
+    Recorded {
+        /// The session it was claimed by.
+        key_id: u64,
+        /// The time of its authentication from now on; `None` when it is to be erased (§13.4.3).
+        authenticated_ms: Option<u64>,
+    },
+    /// What was recorded is in force on every shard: the session of a recovery is one like others now.
+    RecoveryComplete {
+        /// The session.
+        key_id: u64,
+    },
     /// Stop accepting, answer what was received, and end.
     Shutdown,
 }
 
-/// The queue and the waker of one shard.
+/// A session the pool made, with what its shard keeps beside it.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// The answer and the session.
+    pub admitted: Admitted,
+    /// Whose session it is.
+    pub owner: Owner,
+    /// Whether its tickets allow RESUME without a Diffie-Hellman.
+    pub psk_alone: bool,
+    /// By which way it came.
+    pub entrance: Entrance,
+}
+
+/// By which way a session came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// HELLO.
+    Login,
+    /// RESUME.
+    Resume,
+    /// RECOVER: not recorded yet.
+    Recovery {
+        /// What is to become the client's static public key.
+        new_public: [u8; KEY_BYTES],
+    },
+}
+
+impl Entrance {
+    /// How one is counted whose client was revoked meanwhile.
+    #[must_use]
+    pub const fn refusal(self) -> Reject {
+        match self {
+            Self::Login => Reject::UnknownClient,
+            Self::Resume | Self::Recovery { .. } => Reject::Revoked,
+        }
+    }
+}
+
+/// The queues and the waker of one shard. Frames have a queue of their own: however many there are, they keep no login and
+/// no order to stop from arriving.
 #[derive(Debug)]
 pub struct Mailbox {
-    queue: ArrayQueue<Mail>,
+    orders: ArrayQueue<Mail>,
+    frames: ArrayQueue<Mail>,
     /// A byte in this socket is a wake-up; at most one is under way.
     waker: UnixStream,
     woken: AtomicBool,
@@ -84,21 +146,29 @@ impl Mailbox {
         let (waker, waiter) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
         waiter.set_nonblocking(true)?;
-        let queue = ArrayQueue::new(MAILBOX_COUNT_MAX);
-        Ok((Self { queue, waker, woken: AtomicBool::new(false) }, waiter))
+        let queue = || ArrayQueue::new(MAILBOX_COUNT_MAX);
+        Ok((Self { orders: queue(), frames: queue(), waker, woken: AtomicBool::new(false) }, waiter))
     }
 
     /// Puts `mail` into the box and wakes the shard.
     ///
     /// # Errors
-    /// The mail, when the box is full.
+    /// The mail, when the box is full of its like.
     pub fn post(&self, mail: Mail) -> Result<(), Mail> {
-        self.queue.push(mail)?;
+        match mail {
+            Mail::Forwarded { .. } | Mail::Answered { .. } => self.frames.push(mail)?,
+            mail => self.orders.push(mail)?,
+        }
+        self.wake();
+        Ok(())
+    }
+
+    /// Wakes the shard: it looks for mail and goes on with what it had put off.
+    pub fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             // A full socket means a wake-up is under way, which is all that is wanted.
             let _ = (&self.waker).write(&[1]);
         }
-        Ok(())
     }
 
     /// To be called after a wake-up and before [`Mailbox::take`], so that later mail wakes again.
@@ -107,8 +177,37 @@ impl Mailbox {
         self.woken.swap(false, Ordering::AcqRel);
     }
 
-    /// The oldest mail.
+    /// The oldest mail, that of other threads before that of shards.
     pub fn take(&self) -> Option<Mail> {
-        self.queue.pop()
+        self.orders.pop().or_else(|| self.frames.pop())
+    }
+
+    /// Letters a box holds at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.orders.capacity() + self.frames.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::ConnectionId;
+
+    #[test]
+    fn frames_fill_their_own_queue_only() {
+        let (mailbox, _waiter) = Mailbox::new().expect("a socket pair");
+        let frame =
+            || Mail::Forwarded { from_shard: 1, connection: ConnectionId::default(), frame: Box::default() };
+        for _ in 0..MAILBOX_COUNT_MAX {
+            assert!(mailbox.post(frame()).is_ok());
+        }
+        assert!(mailbox.post(frame()).is_err());
+        let refused = Mail::LoginRefused { connection: ConnectionId::default(), reject: Reject::Noise };
+        assert!(mailbox.post(refused).is_ok() && mailbox.post(Mail::Shutdown).is_ok());
+        assert!(matches!(mailbox.take(), Some(Mail::LoginRefused { .. })));
+        assert!(matches!(mailbox.take(), Some(Mail::Shutdown)));
+        assert!(matches!(mailbox.take(), Some(Mail::Forwarded { .. })));
+        assert!(mailbox.post(frame()).is_ok());
     }
 }

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mvt_server::{
+    admin::request::{NewClient, Request},
     cli::{Cli, Command},
-    doctor, enrolment,
+    command, doctor,
     fatal::Fatal,
     keys, run,
+    store::StoreError,
 };
 
 #[global_allocator]
@@ -28,12 +30,27 @@ fn execute(command: Command) -> Result<(), Fatal> {
         Command::Keygen { file, client } => {
             println!("{}", keys::generate(&file, client)?);
         }
-        Command::Enroll { clients_file, client_id, public_key } => {
-            enrolment::enroll(&clients_file, &client_id, &public_key)?;
+        Command::Init { target } => command::init(&target)?,
+        Command::Enroll { name, public_key, suites, recovery_kit, target } => {
+            let clients = vec![NewClient { name, public_key, suites }];
+            command::ask(&target, Request::Enroll { clients, skip_known: false, recovery_kit })?;
         }
+        Command::Import { file, target } => command::import(&target, &file)?,
+        Command::List { target } => command::list(&target)?,
+        Command::Show { name, target } => command::ask(&target, Request::Show { name })?,
+        Command::Revoke { names, target } => command::ask(&target, Request::Revoke { names })?,
+        Command::RecoverKit { name, target } => command::ask(&target, Request::RecoverKit { name })?,
+        Command::RotateTicketKey { target } => command::ask(&target, Request::RotateTicketKey {})?,
+        Command::Audit { last, target } => command::ask(&target, Request::Audit { count: last })?,
         Command::CheckConfig { config } => {
-            let prepared = run::prepare(config.as_deref())?;
-            println!("ok: {} clients, {} shards", prepared.client_count(), prepared.shard_count());
+            match run::prepare(config.as_deref()) {
+                Ok(prepared) => {
+                    println!("ok: {} clients, {} shards", prepared.client_count(), prepared.shard_count());
+                }
+                // By the server that runs with it, which has checked it.
+                Err(Fatal::Store(StoreError::InUse { .. })) => println!("ok: the store is in use"),
+                Err(fatal) => return Err(fatal),
+            }
         }
         Command::Doctor => doctor::examine().iter().for_each(|finding| println!("{finding}")),
         Command::Run { config } => run::prepare(config.as_deref())?.serve()?,

@@ -1,19 +1,25 @@
 //! What every shard and the login pool know of this node, made once at start.
 
+use std::sync::atomic::AtomicU64;
+
 use arc_swap::ArcSwap;
 use mvt_proto::{
     Limits, Suite,
     keyfile::KeyFile,
     login::{Identity, Mac1},
     lost::LostKeys,
-    schedule,
+    recovery::RecoveryKey,
+    schedule::{self, GenerationKeys},
     secret::Secret,
     session::ServerSession,
 };
 
-use crate::{clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal, keys};
+use crate::{
+    admin::claims::Claims, clock::ServerClock, config::Config, enrolment::Enrolment, fatal::Fatal,
+    freshness::Freshness, keys, registry::Unsealer, revocations::Revocations, tickets::TicketKeys,
+};
 
-/// The node: its keys, its clients, its limits. Shared and unchanging but for the enrolment.
+/// The node: its keys, its clients, its limits. Shared and unchanging but for the two snapshots that the control thread replaces.
 #[derive(Debug)]
 pub struct Node {
     /// Static key pair of the server.
@@ -38,8 +44,22 @@ pub struct Node {
     pub idle_ms: u64,
     /// Server time.
     pub clock: ServerClock,
-    /// Enrolled clients; replaced as a whole.
+    /// Who may log in; replaced as a whole.
     pub enrolment: ArcSwap<Enrolment>,
+    /// Recoveries to be recorded.
+    pub claims: Claims,
+    /// Whether what is known of revocations is recent enough.
+    pub freshness: Freshness,
+    /// Opens recovery secrets; `None` without a seal key.
+    pub unsealer: Option<Unsealer>,
+    /// What is void although it is genuine; replaced as a whole.
+    pub revocations: ArcSwap<Revocations>,
+    /// Opens RECOVERs.
+    pub recovery_key: RecoveryKey,
+    /// Seals and opens tickets.
+    pub tickets: TicketKeys,
+    /// How often a RESUME or a RECOVER asked what is known of its client.
+    pub lookups: AtomicU64,
 }
 
 impl Node {
@@ -70,6 +90,14 @@ impl Node {
             idle_ms: config.limits.idle_ms,
             clock: ServerClock::start(),
             enrolment: ArcSwap::from_pointee(enrolment),
+            claims: Claims::new()
+                .map_err(|source| Fatal::Os { what: "cannot make the queue of recoveries", source })?,
+            freshness: Freshness::new(config.store.resume_stale_ms, config.store.login_stale_ms),
+            unsealer: None,
+            revocations: ArcSwap::default(),
+            recovery_key: RecoveryKey::new(reset_secret),
+            tickets: TicketKeys::none(),
+            lookups: AtomicU64::new(0),
             identity: key_file.identity,
         })
     }
@@ -79,7 +107,7 @@ impl Node {
     /// # Errors
     /// [`Fatal::Randomness`].
     pub fn dummy_session(&self) -> Result<ServerSession, Fatal> {
-        let chain: Secret = keys::random_secret()?;
-        Ok(ServerSession::new(0, Suite::Hs256, self.limits, chain, self.clock.now_ms()))
+        let keys = GenerationKeys::derive(keys::random_secret()?, 0, 0);
+        Ok(ServerSession::new(0, Suite::Hs256, self.limits, keys, self.clock.now_ms()))
     }
 }

@@ -8,24 +8,29 @@ use std::{
     time::Duration,
 };
 
+use mvt_proto::steering;
+use mvt_sys::port_steering::PortHash;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
 
 use crate::{
+    admin::{control::Control, listener::AdminListener},
     clock::ServerClock,
-    config::{Config, Log, LogFormat, LogLevel},
+    config::{Config, Engine, Log, LogFormat, LogLevel},
     counters::Counters,
     driver::{self, Mechanism, Seat},
-    enrolment::Enrolment,
     fatal::Fatal,
     handshakes::HandshakePool,
     keys,
     limits::SHARDS_MAX,
     mailbox::{Mail, Mailbox},
     node::Node,
+    registry::{self, Registry},
     shard::{Parts, Shard},
+    store::feed::FeedWriter,
+    tickets::TicketKeys,
     transport::quic,
 };
 
@@ -33,6 +38,8 @@ use crate::{
 pub struct Prepared {
     config: Config,
     node: Node,
+    registry: Registry,
+    feed: Option<FeedWriter>,
     shard_count: usize,
 }
 
@@ -46,14 +53,24 @@ pub fn prepare(path: Option<&Path>) -> Result<Prepared, Fatal> {
         None => Config::default(),
     };
     let key_file = keys::read(&config.identity.key_file)?;
-    let enrolment = Enrolment::read(&config.identity.clients_file)?;
+    let registry = registry::open(&config)?;
     let shard_count = match config.io.shards {
         0 if !config.io.cores.is_empty() => config.io.cores.len(),
         0 => mvt_sys::affinity::allowed_cores().len().min(SHARDS_MAX),
         count => count,
     };
-    let node = Node::new(&config, key_file, enrolment, shard_count)?;
-    Ok(Prepared { config, node, shard_count })
+    let has_feed = config.store.engine == Engine::Redb && !config.store.feed_file.as_os_str().is_empty();
+    let feed = key_file
+        .reset_secret
+        .as_ref()
+        .filter(|_| has_feed)
+        .map(|secret| FeedWriter::new(&config.store.feed_file, secret, registry.store_id()));
+    let mut node = Node::new(&config, key_file, registry.enrolment().clone(), shard_count)?;
+    node.revocations.store(Arc::new(registry.revocations().clone()));
+    node.unsealer = registry.unsealer();
+    node.tickets = TicketKeys::open(&config.tickets, node.clock.now_ms())?;
+    node.freshness.note(registry.as_of_ms());
+    Ok(Prepared { config, node, registry, feed, shard_count })
 }
 
 impl Prepared {
@@ -92,15 +109,20 @@ pub struct Running {
     shards: Vec<JoinHandle<()>>,
     mailboxes: Arc<[Mailbox]>,
     counters: Vec<Arc<Counters>>,
+    control: Control,
 }
 
 impl Running {
     fn start(prepared: Prepared) -> Result<Self, Fatal> {
-        let Prepared { config, node, shard_count } = prepared;
+        let Prepared { config, node, registry, feed, shard_count } = prepared;
+        raise_open_files(config.limits.connections_max);
         let mechanism = Mechanism::choose(config.io.backend)?;
         let wanted = config.listen.tcp;
         let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
             .map_err(|source| Fatal::Listen { address: wanted, source })?;
+        steer(&listeners);
+        let admin = AdminListener::bind(&config.admin.socket)
+            .map_err(|source| Fatal::AdminSocket { path: config.admin.socket.clone(), source })?;
         let address = listeners[0].local_addr().unwrap_or(wanted);
         let mut quic = quic::Start::prepare(&config, &node, shard_count)?;
         let (mailboxes, waiters) = mailboxes(shard_count)?;
@@ -134,6 +156,7 @@ impl Running {
             // A shard that cannot start aborts the process: see `spawn`.
             let _ = all_started.recv();
         }
+        let control = Control::start(admin, registry, feed, node.clone(), mailboxes.clone())?;
         let backend = mechanism.name();
         tracing::info!(%address, backend, shards = shard_count, clients = node.enrolment.load().len(), "serving");
         let mut out = std::io::stdout();
@@ -145,10 +168,12 @@ impl Running {
         }
         let _ = writeln!(out);
         let _ = out.flush();
-        Ok(Self { shards, mailboxes, counters })
+        Ok(Self { shards, mailboxes, counters, control })
     }
 
     fn stop(self) {
+        // First: a revocation under way needs the shards.
+        self.control.stop();
         for mailbox in self.mailboxes.iter() {
             let mut mail = Mail::Shutdown;
             while let Err(returned) = mailbox.post(mail) {
@@ -172,6 +197,23 @@ impl Running {
             tracing::info!(shard = index, events, rejects, "counted");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Every connection is an open file: takes what the host allows, and says so if it is less than what is configured.
+fn raise_open_files(connections_max: usize) {
+    if let Some(count) = mvt_sys::host::raise_open_files()
+        && count < connections_max as u64
+    {
+        tracing::warn!(open_files = count, connections_max, "the limit on open files bounds the connections");
+    }
+}
+
+/// Hands connections to shards as SPEC §17.1.1 says. Where that is forbidden they land anywhere, and frames are forwarded.
+fn steer(listeners: &[std::net::TcpListener]) {
+    let hash = PortHash { multiplier: steering::PORT_MULTIPLIER, shift: steering::PORT_SHIFT };
+    if let Err(error) = mvt_sys::port_steering::steer_by_port(listeners, hash) {
+        tracing::warn!(%error, "connections are not steered to their shard: their frames are forwarded");
     }
 }
 

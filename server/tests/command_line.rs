@@ -30,10 +30,17 @@ fn every_mistake_has_its_exit_status_and_place() {
     };
     assert!(matches!(check(""), (66, text) if text.contains("server.key")));
     mvt_server(path, &["keygen", "server.key"]);
-    assert!(matches!(check(""), (66, text) if text.contains("clients.mvt")));
+    assert!(
+        matches!(check(""), (66, text) if text.contains("mvt.store") && text.contains("mvt-server init"))
+    );
+    let file = "store.engine = \"file\"";
+    assert!(matches!(check(file), (66, text) if text.contains("clients.mvt")));
     fs::write(path.join("clients.mvt"), "alice\n").unwrap();
-    assert!(matches!(check(""), (2, text) if text.contains("clients.mvt:1: expected `client-id")));
+    assert!(matches!(check(file), (2, text) if text.contains("clients.mvt:1: expected `name public-key")));
     fs::write(path.join("clients.mvt"), "").unwrap();
+    assert_eq!(check(file).0, 0);
+    assert_eq!(mvt_server(path, &["init"]).status.code(), Some(0));
+    assert_eq!(mvt_server(path, &["init"]).status.code(), Some(73));
     assert_eq!(check("").0, 0);
     assert!(
         matches!(check("\n[io]\nshard = 1"), (2, text) if text.contains("mvt.toml:3:1: unknown field `shard`"))
@@ -51,22 +58,27 @@ fn every_mistake_has_its_exit_status_and_place() {
 }
 
 #[test]
-fn enrolling_checks_the_line_and_the_file() {
+fn enrolling_checks_name_key_and_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let key = String::from_utf8(mvt_server(path, &["keygen", "--client", "a.key"]).stdout).unwrap();
-    let enroll = |id: &str, key: &str| mvt_server(path, &["enroll", "clients.mvt", id, key]).status.code();
+    let enroll = |id: &str, key: &str| mvt_server(path, &["enroll", id, key]).status.code();
     assert_eq!(enroll("a b", key.trim()), Some(2));
     assert_eq!(enroll("alice", "short"), Some(2));
     assert_eq!(enroll("alice", key.trim()), Some(0));
     assert_eq!(enroll("bob", key.trim()), Some(2));
-    assert_eq!(fs::read_to_string(path.join("clients.mvt")).unwrap(), format!("alice {}\n", key.trim()));
+    assert_eq!(enroll("alice", key.trim()), Some(2));
+    let list = String::from_utf8(mvt_server(path, &["list"]).stdout).unwrap();
+    assert!(list.starts_with(&format!("alice {} suites=hs256,gcm256 enabled", key.trim())), "{list}");
+    assert_eq!(list.lines().count(), 1);
 }
 
 #[test]
 fn a_port_in_use_is_refused_before_anything_starts() {
     let server = Server::start("");
-    fs::write(server.path("again.toml"), format!("listen.tcp = \"{}\"", server.address)).unwrap();
+    fs::write(server.path("clients.mvt"), "").unwrap();
+    let config = format!("listen.tcp = \"{}\"\nstore.engine = \"file\"", server.address);
+    fs::write(server.path("again.toml"), config).unwrap();
     let folder = server.path("again.toml").parent().unwrap().to_owned();
     let output = mvt_server(&folder, &["run", "--config", "again.toml"]);
     assert_eq!(output.status.code(), Some(69));

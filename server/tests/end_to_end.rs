@@ -250,7 +250,7 @@ fn every_refused_login_is_a_closed_connection() {
         let mut bad_noise = honest;
         bad_noise[100] ^= 1;
         let mac1 = mvt_proto::login::Mac1::new(&server.public_key);
-        let tag = mac1.hello_tag(&bad_noise[..496]);
+        let tag = mac1.tag(&bad_noise[..496]);
         bad_noise[496..].copy_from_slice(&tag);
         for hello in [unknown, bad_mac1, bad_noise] {
             let mut wire = server.connect();
@@ -270,8 +270,10 @@ fn every_refused_login_is_a_closed_connection() {
 #[test]
 fn a_client_is_held_to_the_suites_of_its_line() {
     let server = Server::start("");
-    let line = std::fs::read_to_string(server.path("clients.mvt")).expect("enrolled");
-    std::fs::write(server.path("clients.mvt"), format!("{} suites=hs256\n", line.trim())).expect("written");
+    let key = mvt_proto::keyfile::key_to_text(server.client_keys().identity.public());
+    std::fs::write(server.path("clients.mvt"), format!("tester {key} suites=hs256\n")).expect("written");
+    let config = "listen.tcp = \"127.0.0.1:0\"\nstore.engine = \"file\"\n";
+    std::fs::write(server.path("mvt.toml"), config).expect("written");
     let server = server.restart();
     let mut wire = server.connect();
     wire.send(&server.hello(&server.client_keys(), Suite::Gcm256).1);

@@ -10,7 +10,7 @@ use support::{Server, judge, quic::Host, seal};
 /// Connections held at once.
 const COUNT: usize = 1_000;
 /// What one may cost, bytes: TLS and QUIC state, a session, a place in the shard; all its buffers empty.
-const BYTES_MAX: u64 = 48 * 1024;
+const BYTES_MAX: usize = 48 * 1024;
 
 #[test]
 fn a_thousand_idle_connections_cost_little() {
@@ -31,7 +31,7 @@ fn a_thousand_idle_connections_cost_little() {
     held.extend((0..COUNT).map(hold));
     // Acknowledgements and path probes have gone by then.
     host.sleep(Duration::from_secs(2));
-    let each = server.resident_bytes().saturating_sub(before) / COUNT as u64;
+    let each = server.resident_bytes().saturating_sub(before) / COUNT;
     println!("{each} bytes of memory for each of {COUNT} idle connections, a session included");
     assert!(each < BYTES_MAX, "{each} bytes each");
     assert!(held.iter().all(|(connection, _)| connection.close_reason().is_none()));

@@ -77,7 +77,7 @@ fn requests_complete_once_over_a_link_that_drops() {
         return;
     }
     let config = "listen.quic = \"10.77.0.1:0\"\nservice.kind = \"echo\"\n";
-    let server = Server::start_in_namespace(config, &link.server);
+    let server = Server::start_under(config, &["ip", "netns", "exec", &link.server]);
     let (address, _) = server.quic.clone().expect("QUIC is on");
     let (answered, stands) = std::thread::scope(|scope| {
         let asking = scope.spawn(|| {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use mvt_client::{Client, Error, identity, server_key};
 use mvt_proto::keyfile;
-use support::Server;
+use support::{Server, mvt_server};
 
 fn connect(server: &Server) -> Client {
     let key = server_key(&keyfile::key_to_text(&server.public_key)).expect("a public key");
@@ -42,9 +42,8 @@ fn keys_are_replaced_before_their_limit_without_a_lost_request() {
 #[test]
 fn a_stranger_is_told_that_login_was_refused() {
     let server = Server::start("");
-    std::fs::write(server.path("clients.mvt"), "").expect("written");
-    let server = server.restart();
-    let identity = identity::load(server.path("client.key")).expect("an identity");
+    assert!(mvt_server(&server.path(""), &["keygen", "--client", "stranger.key"]).status.success());
+    let identity = identity::load(server.path("stranger.key")).expect("an identity");
     let refused = Client::connect(server.address, &server.public_key, identity);
     assert!(matches!(refused, Err(Error::Login(_))), "{:?}", refused.err());
 }

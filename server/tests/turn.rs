@@ -13,7 +13,11 @@ use mvt_proto::{
     session::{ClientSession, ServerSession},
     suite::payload_of,
 };
-use mvt_server::{mailbox::Mail, service::ServiceKind};
+use mvt_server::{
+    limits::{LINGER_MS, SEND_MS_MAX},
+    mailbox::Mail,
+    service::ServiceKind,
+};
 use proptest::prelude::*;
 use rig::{NODE_SLOT, ORIGIN_MS, Rig, halves};
 
@@ -62,7 +66,7 @@ impl Reference {
         let fresh = session.check(header, now_ms);
         let authentic = session.open(fresh, frame)?;
         let output = &mut self.output[connection];
-        match session.commit(authentic) {
+        match session.commit(authentic, now_ms) {
             Ok(exchange) => exchange.respond(header.op, payload_of(frame), now_ms, output),
             Err(refused) => {
                 let reason = refused.reason();
@@ -247,5 +251,32 @@ fn after_eight_unverified_frames_the_rest_of_the_batch_has_no_effect() {
         assert_eq!(Header::parse(&output, Role::Client).map(|header| header.kind), Ok(mvt_proto::Kind::Resp));
         assert_eq!(rig.counters.unverified_closed.get(), 1);
         assert_eq!(rig.counters.verified.get(), 1);
+    }
+}
+
+/// CASES D-05: a peer that reads nothing of what it was sent, and sends nothing more either.
+#[test]
+fn output_that_is_never_taken_ends_the_connection() {
+    for is_sent in [true, false] {
+        let (mut rig, _, mut clients) = rig_and_reference(Engine::detect(), 1);
+        let now_ms = ORIGIN_MS + 5;
+        let id = rig.connect(1, now_ms);
+        let plan = Plan { session: 0, connection: 0, twist: Twist::Honest, payload_bytes: 5, off_ms: 0 };
+        let honest = frame(&plan, &mut clients, now_ms, &[]);
+        rig.shard.ingest(id, &honest, now_ms);
+        rig.shard.turn(now_ms);
+        let (output, _) = rig.output(id, now_ms);
+        assert!(!output.is_empty());
+        if is_sent {
+            rig.shard.sent(id, output);
+        }
+        let mut hand = mvt_server::shard::SweepHand::default();
+        rig.shard.sweep(&mut hand, now_ms + SEND_MS_MAX, |_| panic!("nobody is cut off yet"));
+        assert!(rig.shard.is_open(id), "it has its time");
+        rig.shard.sweep(&mut hand, now_ms + SEND_MS_MAX + 1, |_| panic!("first it is told"));
+        assert_eq!(rig.shard.is_open(id), is_sent);
+        let mut cut_off = Vec::new();
+        rig.shard.sweep(&mut hand, now_ms + SEND_MS_MAX + LINGER_MS + 2, |id| cut_off.push(id));
+        assert_eq!(cut_off.contains(&id), !is_sent);
     }
 }

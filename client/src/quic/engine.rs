@@ -4,10 +4,12 @@ use std::{io, net::UdpSocket, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use mvt_proto::{
-    Header, Role,
+    Header, Kind, Role,
     constants::{LENGTH_FIELD_BYTES, PAYLOAD_BYTES_MAX},
+    frame::control::Control,
     reject::ErrReason,
-    session::{Answer, ClientSession},
+    secret::Secret,
+    session::{Answer, ClientSession, Told},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -21,7 +23,7 @@ use crate::{
         dial::dial,
         flight::{Flight, Wanted},
         link::Link,
-        login::log_in,
+        login::{log_in, random},
     },
 };
 
@@ -48,6 +50,9 @@ pub(super) struct Engine {
     link: Option<Link>,
     session: ClientSession,
     flight: Flight,
+    /// An OFFER, until everything on its way is answered: then no request of one generation is sent again among those of the
+    /// next.
+    offer: Option<BytesMut>,
     /// Refused as STALE: to be sealed again.
     stale: Vec<Wanted>,
 }
@@ -55,7 +60,15 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) async fn start(config: Config, way: Way) -> Result<Self, Error> {
         let (link, session) = establish(&config).await?;
-        Ok(Self { config, way, link: Some(link), session, flight: Flight::default(), stale: Vec::new() })
+        Ok(Self {
+            config,
+            way,
+            link: Some(link),
+            session,
+            flight: Flight::default(),
+            offer: None,
+            stale: Vec::new(),
+        })
     }
 
     /// Until every client is dropped and every request has ended.
@@ -63,9 +76,11 @@ impl Engine {
         let mut round = Vec::new();
         let mut is_open = true;
         while is_open || !self.flight.is_empty() || !self.stale.is_empty() {
+            self.renew();
             let room = self.room();
-            if !self.stale.is_empty() && self.stale.len() <= room {
-                let stale = std::mem::take(&mut self.stale);
+            if !self.stale.is_empty() && room > 0 && !self.awaits_renewal() {
+                let count = room.min(self.stale.len());
+                let stale = self.stale.drain(..count).collect();
                 self.send(stale).await;
                 continue;
             }
@@ -89,9 +104,32 @@ impl Engine {
         }
     }
 
-    /// At a soft limit nothing more is sealed until every answer is there; then a login makes a new session.
+    /// Once the server offered to renew the session, or when a login is to replace it, nothing more is sealed until every
+    /// answer is there.
     fn awaits_renewal(&self) -> bool {
-        !self.flight.is_empty() && self.session.renewal_is_due(clock::now_ms())
+        let is_due = self.offer.is_some() || self.session.replacement_is_due(clock::now_ms());
+        !self.flight.is_empty() && is_due
+    }
+
+    /// Takes the OFFER, if there is one and nothing is on its way. What it asks for goes out with the next request (SPEC §11.2.6).
+    fn renew(&mut self) {
+        if !self.flight.is_empty() {
+            return;
+        }
+        let Some(mut offer) = self.offer.take() else { return };
+        if let Ok(header) = Header::parse(&offer, Role::Client) {
+            self.control(&header, &mut offer);
+        }
+    }
+
+    /// One that does not open changes nothing (SPEC §11.1.1). Tickets are not kept.
+    fn control(&mut self, header: &Header, frame: &mut [u8]) {
+        let Ok(random) = random().map(Secret::new) else { return };
+        // The reply stays in the session until an answer has proved that it arrived.
+        let told = self.session.control(header, frame, random, clock::now_ms(), &mut Vec::new());
+        if matches!(told, Ok(Told::Broken)) {
+            self.lose(Unknown::KeyLost);
+        }
     }
 
     /// How many more requests may be on their way. The counters of all of them stay within the server's replay window: one
@@ -101,7 +139,9 @@ impl Engine {
         let oldest = self.flight.oldest().unwrap_or(self.session.counter());
         let span = self.session.counter().saturating_sub(oldest);
         let in_window = usize::try_from(window.saturating_sub(span)).unwrap_or(usize::MAX);
-        in_window.min(IN_FLIGHT_COUNT_MAX.saturating_sub(self.flight.len()))
+        // The first request of a generation travels alone, behind its SHARE.
+        let count_max = if self.session.share().is_empty() { IN_FLIGHT_COUNT_MAX } else { 1 };
+        in_window.min(count_max.saturating_sub(self.flight.len()))
     }
 
     fn rtt(&self) -> Duration {
@@ -165,8 +205,19 @@ impl Engine {
         self.transmit(&frames).await;
     }
 
+    /// Sends `frames`, behind the SHARE as long as no answer has shown that the server has it: one datagram holds both.
     async fn transmit(&mut self, frames: &[Bytes]) {
         let Some(link) = &mut self.link else { return };
+        let share = self.session.share();
+        let with_share;
+        let frames = match frames.first() {
+            Some(first) if !share.is_empty() => {
+                let both = Bytes::from([share, &first[..]].concat());
+                with_share = [&[both], &frames[1..]].concat();
+                &with_share[..]
+            }
+            _ => frames,
+        };
         let sent = match self.way {
             Way::Datagrams => link.send_by_datagrams(frames).await.is_ok(),
             Way::Stream => link.send_by_stream(&frames.concat()).await.is_ok(),
@@ -178,10 +229,10 @@ impl Engine {
 
     async fn be_ready(&mut self) -> Result<(), Error> {
         let now_ms = clock::now_ms();
-        let is_due = self.session.renewal_is_due(now_ms) && self.flight.is_empty();
+        let is_due = self.session.replacement_is_due(now_ms) && self.flight.is_empty();
         if let Some(link) = self.link.as_mut().filter(|_| is_due) {
             match log_in(link, &self.config, Instant::now() + self.config.connect_timeout).await {
-                Ok(session) => self.session = session,
+                Ok(session) => (self.session, self.offer) = (session, None),
                 // While the old session can still seal, a server that is busy is no error.
                 Err(crate::LoginError::Busy) if !self.session.is_exhausted(now_ms) => {}
                 Err(_) => self.link = None,
@@ -197,7 +248,7 @@ impl Engine {
 
     /// The connection is over: what comes late would find no request.
     fn lose(&mut self, cause: Unknown) {
-        self.link = None;
+        (self.link, self.offer) = (None, None);
         self.flight.end_all(cause);
     }
 
@@ -211,7 +262,12 @@ impl Engine {
             let mut frame = frames.split_to(length);
             // What is no frame answers nothing: the request goes on waiting (SPEC §7.1.2).
             let Ok(header) = Header::parse(&frame, Role::Client) else { continue };
-            if self.take_answer(&header, &mut frame) {
+            if header.kind == Kind::Ctl {
+                match Control::from_op(header.op) {
+                    Ok(Control::Offer) => self.offer = Some(frame),
+                    _ => self.control(&header, &mut frame),
+                }
+            } else if self.take_answer(&header, &mut frame) {
                 return self.lose(Unknown::KeyLost);
             }
         }
@@ -219,12 +275,14 @@ impl Engine {
 
     /// True when the server has lost the key.
     fn take_answer(&mut self, header: &Header, frame: &mut [u8]) -> bool {
-        let Some((pending, _)) = self.flight.outstanding.get(header.counter) else { return false };
+        let Some(pending) = self.flight.get(header.generation, header.counter) else { return false };
         let Ok(answer) = self.session.open_answer(pending, header, frame, clock::now_ms()) else {
             return false;
         };
         let result = match answer {
-            Answer::Lost => return true,
+            // A SHARE travels with its request: where one is, so is the other.
+            Answer::Lost | Answer::Unready => return true,
+            Answer::Ended => Err(Error::OutcomeUnknown(Unknown::KeyLost)),
             Answer::Response { status, payload } => Ok(Response { status, payload: payload.to_vec() }),
             Answer::Refused(ErrReason::Replay) => {
                 // SPEC §17.2.7: an earlier copy stands.

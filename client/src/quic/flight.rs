@@ -43,7 +43,9 @@ type Look = (Instant, u64, Option<u32>);
 /// Everything on its way. A request is in `outstanding`, and has one look.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
-    pub(super) outstanding: Outstanding<Sent>,
+    outstanding: Outstanding<Sent>,
+    /// Of all of them: what is on its way is answered before a session renews itself.
+    generation: u16,
     looks: BTreeSet<Look>,
     by_counter: BTreeMap<u64, Look>,
 }
@@ -65,6 +67,7 @@ impl Flight {
     /// Adds a request just sent; `rtt` is given where it may be lost.
     pub(super) fn push(&mut self, pending: Pending, wanted: Wanted, frame: Option<Bytes>, rtt: Duration) {
         let counter = pending.counter();
+        self.generation = pending.generation();
         let at = match frame {
             Some(_) => (Instant::now() + pause(rtt, 1)).min(wanted.deadline),
             None => wanted.deadline,
@@ -73,12 +76,17 @@ impl Flight {
         self.look(counter, (at, counter, Some(1)));
     }
 
+    /// The request of this generation and counter, if it still waits.
+    pub(super) fn get(&self, generation: u16, counter: u64) -> Option<&Pending> {
+        self.outstanding.get(generation, counter).map(|(pending, _)| pending)
+    }
+
     /// Removes a request whose end is known.
     pub(super) fn take(&mut self, counter: u64) -> Option<Wanted> {
         if let Some(look) = self.by_counter.remove(&counter) {
             self.looks.remove(&look);
         }
-        self.outstanding.remove(counter).map(|(_, sent)| sent.wanted)
+        self.outstanding.remove(self.generation, counter).map(|(_, sent)| sent.wanted)
     }
 
     /// The server said REPLAY: an earlier copy stands, and its answer may still be on its way. True when there was no other
@@ -106,7 +114,7 @@ impl Flight {
         let mut again = Vec::new();
         while let Some(look) = self.looks.first().copied().filter(|(at, ..)| *at <= now) {
             let (_, counter, copies) = look;
-            let Some((_, sent)) = self.outstanding.get(counter) else {
+            let Some((_, sent)) = self.outstanding.get(self.generation, counter) else {
                 self.take(counter);
                 continue;
             };

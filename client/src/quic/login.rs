@@ -86,7 +86,7 @@ async fn say_hello(
     Err(LoginError::Refused)
 }
 
-fn random<const N: usize>() -> Result<[u8; N], LoginError> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], LoginError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| LoginError::Random)?;
     Ok(bytes)

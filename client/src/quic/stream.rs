@@ -1,6 +1,14 @@
 //! One QUIC stream for the blocking client. A thread of its own serves the connection between calls too.
 
-use std::{future::Future, io, net::SocketAddr, thread, time::Instant};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    task::Poll,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     runtime::{Builder, Handle},
@@ -26,18 +34,17 @@ pub(crate) struct QuicStream {
 }
 
 impl QuicStream {
-    /// Connects by `deadline`.
+    /// Connects within `left`.
     pub(crate) fn open(
         address: SocketAddr,
         certificate: &ServerCertificate,
-        deadline: Instant,
+        left: Duration,
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (handle, (end, ended)) = (runtime.handle().clone(), oneshot::channel::<()>());
         thread::Builder::new().name("mvt-quic".into()).spawn(move || {
             let _ = runtime.block_on(ended);
         })?;
-        let left = deadline.saturating_duration_since(Instant::now());
         let dialed = handle.block_on(async { timeout(left, dial(address, certificate)).await })??;
         Ok(Self { dialed, runtime: handle, _end: end })
     }
@@ -46,8 +53,17 @@ impl QuicStream {
         &self.dialed.channel_binding
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.dialed.connection.close_reason().is_none()
+    /// Reads what is there already; `None` when nothing is.
+    pub(crate) fn receive_ready(&mut self, room: &mut [u8]) -> Result<Option<usize>, Ended> {
+        let _inside = self.runtime.enter();
+        // A read that is dropped before it is ready has taken nothing.
+        let mut read = pin!(self.dialed.receive.read(room));
+        let ready = poll_fn(|context| Poll::Ready(read.as_mut().poll(context)));
+        match self.runtime.block_on(ready) {
+            Poll::Pending => Ok(None),
+            Poll::Ready(Ok(Some(count @ 1..))) => Ok(Some(count)),
+            Poll::Ready(_) => Err(Ended::Closed),
+        }
     }
 
     /// Sends all of `bytes` by `deadline`.

@@ -186,13 +186,13 @@ impl State {
         match self.fault(true) {
             Some(Fault::Busy(wait_ms)) => return Some((Retry::Busy(wait_ms).to_frame(frame, &mac1), true)),
             Some(Fault::Cookie) => {
-                let cookie = self.cookies.cookie(&hello, peer.as_bytes());
+                let cookie = self.cookies.cookie(frame, peer.as_bytes());
                 return Some((Retry::Cookie(cookie).to_frame(frame, &mac1), true));
             }
             Some(Fault::RefuseLogin) => return None,
             _ => {}
         }
-        assert!(hello.cookie.is_none() || self.cookies.accepts(&hello, peer.as_bytes()), "a cookie is right");
+        assert!(hello.cookie.is_none() || self.cookies.accepts(frame, peer.as_bytes()), "a cookie is right");
         let responder = Responder::read(&self.identity, hello, &[], self.fresh_secret()).ok()?;
         self.clients.contains(responder.client_public()).then_some(())?;
         let suite = responder.choose_suite(&[Suite::Hs256, Suite::Gcm256]).ok()?;
@@ -203,11 +203,10 @@ impl State {
             server_time_ms: self.now_ms(),
             limits: self.limits,
             lost_key: self.lost_keys.lost_key(key_id),
-            ticket: Vec::new(),
         };
         let admitted = responder.admit(&grant).ok()?;
         self.sessions.lock().unwrap().insert(key_id, admitted.session);
-        Some((admitted.hello_r, true))
+        Some((admitted.answer, true))
     }
 
     /// What a request is answered with, and whether the connection goes on.
@@ -234,7 +233,7 @@ impl State {
         let Ok(authentic) = session.open(fresh, frame) else {
             return Some((self.lost_keys.answer(&received, false).to_vec(), true));
         };
-        match session.commit(authentic) {
+        match session.commit(authentic, now_ms) {
             Ok(exchange) => {
                 let payload = payload_of(frame).to_vec();
                 self.executed.lock().unwrap().push(payload.clone());

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use mvt_loadgen::server_cpu::CpuReading;
 use mvt_proto::{
-    Header, Role, Suite,
+    Header, Kind, Role, Suite,
     constants::LENGTH_FIELD_BYTES,
     framer::{Cut, cut},
     login::{Initiator, Offer},
@@ -204,15 +204,20 @@ async fn ours(
             let length = LENGTH_FIELD_BYTES + usize::from(u16::from_be_bytes(*length));
             let (frame, others) = rest.split_at_mut(length);
             let header = Header::parse(frame, Role::Client)?;
-            let (pending, ()) = outstanding.get(header.counter).context("an answer to nothing")?;
+            rest = others;
+            // A ticket.
+            if header.kind == Kind::Ctl {
+                continue;
+            }
+            let waiting = outstanding.get(header.generation, header.counter);
+            let (pending, ()) = waiting.context("an answer to nothing")?;
             match session.open_answer(pending, &header, frame, now_ms())? {
                 Answer::Response { .. } => {}
                 other => bail!("{other:?}"),
             }
-            outstanding.remove(header.counter);
+            outstanding.remove(header.generation, header.counter);
             missing += 1;
             answered.set(answered.get() + 1);
-            rest = others;
         }
     }
 }

@@ -95,7 +95,7 @@ fn ours(binary: &Path, folder: &Path) -> anyhow::Result<(Command, Option<Keys>)>
     };
     let public = keyfile::key_from_text(&make(&["keygen", "server.key"])?).context("a public key")?;
     let client = make(&["keygen", "--client", "client.key"])?;
-    make(&["enroll", "clients.mvt", "cost", &client])?;
+    make(&["enroll", "cost", &client])?;
     let config = format!(
         "listen.tcp = \"127.0.0.1:0\"\nlisten.quic = \"127.0.0.1:0\"\nio.cores = [{SERVER_CORE}]\n\
          limits.renew_after_requests = 2000000000\nlimits.reject_after_requests = 2000000000\n"

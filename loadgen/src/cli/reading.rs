@@ -38,3 +38,11 @@ pub enum Format {
     Md,
     Html,
 }
+
+/// Arguments of `index`.
+#[derive(Debug, Args)]
+#[allow(missing_docs)] // the attribute beside each is its text
+pub struct IndexArguments {
+    #[arg(value_name = "DIR", help = "A folder of run directories; index.html is written there")]
+    pub folder: PathBuf,
+}

@@ -28,7 +28,7 @@ pub fn obstacles(sides: &[Side]) -> Vec<String> {
 }
 
 /// What must be the same. The commit and the labels may differ: they are what is compared.
-fn traits(report: &Report) -> [(&'static str, String); 18] {
+fn traits(report: &Report) -> [(&'static str, String); 20] {
     let (machine, work) = (&report.environment, &report.workload);
     let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
     [
@@ -40,14 +40,16 @@ fn traits(report: &Report) -> [(&'static str, String); 18] {
         ("clock", or_unknown(&machine.clock_source)),
         ("kernel settings", format!("{:?}", machine.sysctls)),
         ("generator build", machine.generator_build.clone()),
+        ("generator moves bytes by", machine.generator_io.clone()),
         ("generator pinned to", format!("{:?}", machine.pinned_to)),
         ("loopback", machine.loopback.to_string()),
         ("one machine", machine.co_located.to_string()),
         ("connections", work.connections.to_string()),
         ("in flight", work.in_flight.to_string()),
         ("threads", work.threads.to_string()),
-        ("payload bytes", work.payload_bytes.to_string()),
+        ("payload bytes", format!("{} {}", work.payload_bytes, work.payload)),
         ("suite", work.suite.clone()),
+        ("sessions, bad frames and churn", work.extras().join(", ")),
         ("loop", work.schedule.clone()),
         ("offered", format!("{:?} per second, {:?}", work.rate_per_s, work.arrivals)),
     ]

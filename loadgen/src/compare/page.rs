@@ -8,7 +8,8 @@ use crate::report::html::{
     page::{escape, legend, page, section, table},
 };
 
-const COLORS: [RGBColor; 6] = [BLUE, ORANGE, GREEN, VIOLET, RED, GREY];
+/// Colours of the curves of one picture.
+pub const COLORS: [RGBColor; 6] = [BLUE, ORANGE, GREEN, VIOLET, RED, GREY];
 
 /// Every side over the first, with the rows of each against it.
 #[must_use]

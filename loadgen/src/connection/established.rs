@@ -1,64 +1,101 @@
 //! A session and its requests that wait.
 
-use std::cell::Cell;
-
 use mvt_lanes::Engine;
 use mvt_proto::{
-    Header,
-    constants::FRAME_BYTES_MIN,
-    session::{Answer, ClientSession, Outstanding, Pending, Request},
+    Header, Role,
+    constants::{FRAME_BYTES_MIN, FUTURE_BOUND_MS, KEY_BYTES},
+    secret::Secret,
+    session::{ClientSession, Outstanding, Pending, Request, Told},
 };
+use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng as _};
+use zeroize::Zeroizing;
 
+use super::outgoing::{Outgoing, Sent, Twice};
 use crate::{
-    pacing::{Due, Pacing},
-    phase::{Phase, Phases},
-    tally::{Refusal, Tally},
-    workload::OP,
+    arrivals::generator,
+    io::WRITE_BYTES_MAX,
+    tally::Tally,
+    trouble::Trouble,
+    workload::{Bad, BadShares, OP, Sizes, Workload},
 };
 
-/// Requests sealed together.
-const SOME: usize = 32;
+/// Requests sealed, and answers opened, together.
+pub(super) const SOME: usize = 32;
+/// How far ahead of the server's time a stale frame is.
+const STALE_AHEAD_MS: u64 = FUTURE_BOUND_MS + 1_000;
 
-/// What is kept beside a request that waits.
+/// The payloads and the bad frames of one connection.
 #[derive(Debug)]
-struct Sent {
-    /// Where its latency begins: the intended instant, or in a closed loop just before the write that carries it,
-    /// set for the whole batch once it is sealed.
-    from_ns: Cell<u64>,
-    due: Due,
-    /// Of the measured interval.
-    measured: bool,
+pub(super) struct Draw {
+    sizes: Sizes,
+    size_max: usize,
+    /// A pattern, so that a byte in the wrong place shows.
+    pattern: Vec<u8>,
+    bad: BadShares,
+    /// Forged frames that the server still bears on this connection.
+    pub(super) forged_left: u32,
+    pub(super) random: Xoshiro256PlusPlus,
 }
 
-/// When bytes arrived.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Arrival {
-    pub(super) at_ns: u64,
-    pub(super) boot_ms: u64,
-    pub(super) phase: Phase,
+impl Draw {
+    /// Of connection `of_all`.
+    pub(super) fn new(workload: &Workload, of_all: usize, forged_left: u32) -> Self {
+        let size_max = workload.payload.most();
+        Self {
+            sizes: Sizes::new(&workload.payload).expect("checked when it was read"),
+            size_max,
+            pattern: (0..size_max).map(|index| (index % 251) as u8).collect(),
+            bad: workload.bad,
+            forged_left,
+            // Arrivals take the seed itself.
+            random: generator(workload.seed ^ u64::from_be_bytes(*b"payloads"), of_all),
+        }
+    }
+
+    fn payload(&mut self) -> &[u8] {
+        let size = self.sizes.draw(&mut self.random);
+        &self.pattern[..size]
+    }
+
+    fn strikes(&mut self, bad: Bad) -> bool {
+        let share = self.bad.of(bad);
+        // 53 bits in [0, 1).
+        share > 0.0 && ((self.random.next_u64() >> 11) as f64) < share * (1u64 << 53) as f64
+    }
+
+    pub(super) fn forges(&self) -> bool {
+        self.bad.of(Bad::Forged) > 0.0
+    }
 }
 
 /// One session of a connection.
 #[derive(Debug)]
 pub(super) struct Established {
-    session: ClientSession,
-    outstanding: Outstanding<Sent>,
+    pub(super) session: ClientSession,
+    pub(super) outstanding: Outstanding<Sent>,
     /// Nothing more can be sealed: the key is used up, or the server lost it.
-    spent: bool,
-    /// Signs.
-    engine: Engine,
+    pub(super) spent: bool,
+    /// Signs and verifies.
+    pub(super) engine: Engine,
+    /// Server time at which the newest generation began.
+    origin_ms: u64,
+    /// Requests sealed whose write the kernel has not seen.
+    unstamped_count: usize,
     /// Requests about to be sealed, and just sealed; empty between two calls.
     due: Vec<Sent>,
     pending: Vec<Pending>,
 }
 
 impl Established {
-    pub(super) fn new(session: ClientSession) -> Self {
+    /// Granted just now.
+    pub(super) fn new(session: ClientSession, boot_ms: u64) -> Self {
         Self {
+            origin_ms: session.server_time_ms(boot_ms),
             session,
             outstanding: Outstanding::default(),
             spent: false,
             engine: Engine::detect(),
+            unstamped_count: 0,
             due: Vec::with_capacity(SOME),
             pending: Vec::with_capacity(SOME),
         }
@@ -72,141 +109,157 @@ impl Established {
         self.outstanding.len()
     }
 
-    pub(super) const fn is_spent(&self) -> bool {
-        self.spent
+    /// Whether another session is due: this one is used up, its server did not offer to renew it, or `login_every` requests are
+    /// sealed.
+    pub(super) fn replacement_is_due(&self, now_ms: u64, login_every: Option<u64>) -> bool {
+        let is_worn = login_every.is_some_and(|every| self.session.counter() >= every);
+        self.spent || is_worn || self.session.replacement_is_due(now_ms)
     }
 
-    pub(super) fn renewal_is_due(&self, now_ms: u64) -> bool {
-        self.spent || self.session.renewal_is_due(now_ms)
-    }
-
-    /// Seals what `batch` says is due into `out` until it holds `bytes_max`, in lanes; how many were sealed.
-    pub(super) fn seal(&mut self, batch: &mut Batch<'_>, out: &mut Vec<u8>) -> usize {
-        let mut sealed = 0;
-        loop {
-            let room = self.room(batch.boot_ms);
-            self.spent |= room == 0;
-            let bytes_left = batch.bytes_max.saturating_sub(out.len());
-            let count_max = room.min(bytes_left.div_ceil(FRAME_BYTES_MIN + batch.payload.len())).min(SOME);
-            let count = self.take_due(batch, count_max, batch.waiting + sealed);
-            if count == 0 {
-                return sealed;
-            }
-            let request = Request { op: OP, payload: batch.payload };
-            let requests = &[request; SOME][..count];
-            let made = self.session.seal_batch(self.engine, requests, batch.boot_ms, out, &mut self.pending);
-            made.expect("there is room under the limits, and the payload is within bounds");
-            for (pending, sent) in self.pending.drain(..).zip(self.due.drain(..)) {
-                self.outstanding.push(pending, sent);
-            }
-            sealed += count;
+    /// Seals up to `count_max` requests that are due into `out`, in lanes, with the bad frames that go with them: how many
+    /// requests.
+    pub(super) fn seal(
+        &mut self,
+        count_max: usize,
+        outgoing: &mut Outgoing<'_>,
+        draw: &mut Draw,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let room = self.room(outgoing.boot_ms);
+        self.spent |= room == 0;
+        let bytes_left = WRITE_BYTES_MAX.saturating_sub(out.len());
+        let fitting = bytes_left.div_ceil(FRAME_BYTES_MIN + draw.size_max);
+        let count_max = count_max.min(room).min(fitting).min(SOME);
+        while self.due.len() < count_max
+            && let Some(sent) = outgoing.next()
+        {
+            self.due.push(sent);
         }
+        let count = self.due.len();
+        if count == 0 {
+            return 0;
+        }
+        let mut sizes = [0; SOME];
+        sizes[..count].fill_with(|| draw.payload().len());
+        let requests: [_; SOME] =
+            std::array::from_fn(|lane| Request { op: OP, payload: &draw.pattern[..sizes[lane]] });
+        let start = out.len();
+        let made = self.session.seal_batch(
+            self.engine,
+            &requests[..count],
+            outgoing.boot_ms,
+            out,
+            &mut self.pending,
+        );
+        made.expect("there is room under the limits, and the payload is within bounds");
+        for (pending, sent) in self.pending.drain(..).zip(self.due.drain(..)) {
+            self.outstanding.push(pending, sent);
+        }
+        self.unstamped_count += count;
+        if !draw.bad.is_none() {
+            self.add_bad(start, count, outgoing, draw, out);
+        }
+        count
+    }
+
+    /// Appends the bad frames that are drawn for the `count` requests from `start` on.
+    fn add_bad(
+        &mut self,
+        mut start: usize,
+        count: usize,
+        outgoing: &mut Outgoing<'_>,
+        draw: &mut Draw,
+        out: &mut Vec<u8>,
+    ) {
+        for _ in 0..count {
+            let frame = start..start + 2 + usize::from(u16::from_be_bytes([out[start], out[start + 1]]));
+            start = frame.end;
+            let sealed = Header::parse(&out[frame.clone()], Role::Server).expect("as it was sealed");
+            if draw.strikes(Bad::Replay)
+                && let Some((_, sent)) = self.outstanding.get(sealed.generation, sealed.counter)
+            {
+                sent.twice.set(Some(Twice::default()));
+                out.extend_from_within(frame);
+                outgoing.tally.send_bad(Bad::Replay);
+            }
+            if draw.strikes(Bad::Forged) && draw.forged_left > 0 {
+                draw.forged_left -= 1;
+                if self.add_one(Bad::Forged, outgoing.boot_ms, outgoing.tally, draw, out) {
+                    *out.last_mut().expect("a tag") ^= 1;
+                }
+            }
+            if draw.strikes(Bad::Stale) && self.is_one_slot(outgoing.boot_ms) {
+                self.add_one(Bad::Stale, outgoing.boot_ms + STALE_AHEAD_MS, outgoing.tally, draw, out);
+            }
+        }
+    }
+
+    fn add_one(
+        &mut self,
+        bad: Bad,
+        boot_ms: u64,
+        tally: &mut Tally,
+        draw: &mut Draw,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Ok(pending) = self.session.seal_request(OP, draw.payload(), boot_ms, out) else { return false };
+        self.outstanding.push(pending, Sent::bad(bad));
+        self.unstamped_count += 1;
+        tally.send_bad(bad);
+        true
+    }
+
+    /// Whether a stale frame lies in the slot of now: of a later one the server may hold no key (SPEC §5.2.2), and would
+    /// answer LOST.
+    fn is_one_slot(&self, boot_ms: u64) -> bool {
+        let slot = |at_ms: u64| self.session.server_time_ms(at_ms).saturating_sub(self.origin_ms) >> 16;
+        slot(boot_ms) == slot(boot_ms + STALE_AHEAD_MS)
     }
 
     /// Requests the session can still seal.
     fn room(&self, boot_ms: u64) -> usize {
-        if self.session.is_exhausted(boot_ms) {
-            return 0;
-        }
-        let limit = u64::from(self.session.limits().reject_after_requests);
-        usize::try_from(limit.saturating_sub(self.session.counter())).unwrap_or(usize::MAX)
+        usize::try_from(self.session.sealable_count(boot_ms)).unwrap_or(usize::MAX)
     }
 
-    /// Takes up to `count_max` requests that are due, `waiting` being on their way already.
-    fn take_due(&mut self, batch: &mut Batch<'_>, count_max: usize, waiting: usize) -> usize {
-        while self.due.len() < count_max
-            && *batch.budget > 0
-            && batch.pacing.is_due(batch.now_ns, waiting + self.due.len(), batch.phase.sends())
-        {
-            let due = batch.pacing.take();
-            let measured = match due.intended_ns {
-                Some(intended_ns) => batch.phases.is_some_and(|phases| phases.measures(intended_ns)),
-                None => batch.phase == Phase::Measure,
-            };
-            *batch.budget -= u64::from(measured && *batch.budget != u64::MAX);
-            self.due.push(Sent { from_ns: Cell::new(0), due, measured });
-        }
-        self.due.len()
-    }
-
-    /// Notes `now_ns` as the time of the write of the last `count` requests sealed.
-    pub(super) fn stamp(&self, count: usize, now_ns: u64, tally: &mut Tally) {
-        let end = self.session.counter();
-        for counter in end - count as u64..end {
-            if let Some((_, sent)) = self.outstanding.get(counter) {
-                sent.from_ns.set(sent.due.intended_ns.unwrap_or(now_ns));
-                if sent.measured {
-                    tally.send(sent.due, now_ns);
-                }
-            }
+    /// Notes `now_ns` as the time of the write of what was sealed since the last note.
+    pub(super) fn stamp(&mut self, now_ns: u64, tally: &mut Tally) {
+        for sent in self.outstanding.newest(std::mem::take(&mut self.unstamped_count)) {
+            sent.stamp(now_ns, tally);
         }
     }
 
-    /// Verifies `frame` as the answer to a request that waits. `false`: no such request.
-    #[inline]
-    pub(super) fn accept(
+    /// Takes in a CTL; a reply goes out before any request that follows.
+    ///
+    /// # Errors
+    /// Without randomness.
+    pub(super) fn control(
         &mut self,
         header: &Header,
         frame: &mut [u8],
-        arrival: Arrival,
+        boot_ms: u64,
         tally: &mut Tally,
-    ) -> bool {
-        let Some((pending, sent)) = self.outstanding.get(header.counter) else { return false };
-        let (from_ns, measured) = (sent.from_ns.get(), sent.measured);
-        let refusal = match self.session.open_answer(pending, header, frame, arrival.boot_ms) {
-            // The request goes on waiting for an answer that verifies (SPEC §7.1.2).
-            Err(_) => {
-                tally.failed_verifications += 1;
-                return true;
+        out: &mut Vec<u8>,
+    ) -> Result<(), Trouble> {
+        let mut random = Zeroizing::new([0; KEY_BYTES]);
+        getrandom::fill(&mut *random).map_err(|_| Trouble::Io)?;
+        match self.session.control(header, frame, Secret::new(*random), boot_ms, out) {
+            Ok(Told::Renewed) => {
+                tally.renewals += 1;
+                self.origin_ms = header.timestamp;
             }
-            Ok(Answer::Response { .. }) => None,
-            Ok(Answer::Refused(reason)) => Some(Refusal::Err(reason)),
-            Ok(Answer::Lost) => Some(Refusal::Lost),
-        };
-        self.outstanding.remove(header.counter);
-        match refusal {
-            None => {
-                if arrival.phase == Phase::Measure {
-                    tally.answer(arrival.at_ns);
-                }
-                if measured {
-                    tally.verify(from_ns, arrival.at_ns);
-                }
-            }
-            Some(refusal) => {
-                self.spent |= ends_the_session(refusal);
-                if measured {
-                    tally.refuse(refusal, from_ns);
-                }
-            }
+            Ok(Told::Broken) => self.spent = true,
+            Ok(Told::Nothing | Told::Ticket(_)) => {}
+            Err(_) => tally.meet(Trouble::Unsolicited),
         }
-        true
+        Ok(())
     }
 
     /// Gives up what still waits.
     pub(super) fn abandon(&mut self, tally: &mut Tally) {
-        tally.unanswered += self.outstanding.drain().filter(|(_, sent)| sent.measured).count() as u64;
+        let lost = self.outstanding.drain().filter(|(_, sent)| {
+            // Of two copies one may have been answered.
+            sent.measured && !sent.twice.get().is_some_and(|twice| twice.one_answered)
+        });
+        tally.unanswered += lost.count() as u64;
     }
-}
-
-/// What to seal in one turn.
-#[derive(Debug)]
-pub(super) struct Batch<'a> {
-    pub(super) pacing: &'a mut Pacing,
-    /// Requests that wait on all sessions of the connection.
-    pub(super) waiting: usize,
-    pub(super) now_ns: u64,
-    pub(super) boot_ms: u64,
-    pub(super) phase: Phase,
-    pub(super) phases: Option<Phases>,
-    /// Measured requests that may still be sent.
-    pub(super) budget: &'a mut u64,
-    pub(super) payload: &'a [u8],
-    pub(super) bytes_max: usize,
-}
-
-/// Whether no request of the session can succeed after this refusal.
-fn ends_the_session(refusal: Refusal) -> bool {
-    use mvt_proto::reject::ErrReason::{Expired, Limit, Revoked};
-    matches!(refusal, Refusal::Lost | Refusal::Err(Limit | Expired | Revoked))
 }

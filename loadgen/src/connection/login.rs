@@ -10,7 +10,7 @@ use mvt_proto::{
 };
 use zeroize::Zeroizing;
 
-use crate::{target::Target, trouble::Trouble};
+use crate::{target::Parties, trouble::Trouble};
 
 /// A login not finished in this time has failed, ms.
 pub const LOGIN_MS_MAX: u64 = 5_000;
@@ -23,6 +23,8 @@ const BUSY_WAIT_MS_MAX: u64 = 1_000;
 #[derive(Debug)]
 pub(super) struct Login {
     initiator: Initiator,
+    /// Which of the clients logs in.
+    identity: usize,
     suite: Suite,
     cookie: Option<[u8; COOKIE_BYTES]>,
     hello_count: u32,
@@ -31,58 +33,64 @@ pub(super) struct Login {
     deadline_ms: u64,
 }
 
-/// What a frame did to a login.
-#[derive(Debug)]
-pub(super) enum Step {
-    Waiting,
-    Granted(Box<ClientSession>),
-}
-
 impl Login {
     /// Appends a HELLO to `out`.
     pub(super) fn start(
-        target: &Target,
+        parties: &Parties,
+        identity: usize,
         suite: Suite,
         login_id: u64,
         now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<Self, Trouble> {
-        let initiator = hello(target, suite, login_id, None, out)?;
+        let initiator = hello(parties, identity, suite, login_id, None, out)?;
         let deadline_ms = now_ms + LOGIN_MS_MAX;
-        Ok(Self { initiator, suite, cookie: None, hello_count: 1, hello_again_at_ms: None, deadline_ms })
+        Ok(Self {
+            initiator,
+            identity,
+            suite,
+            cookie: None,
+            hello_count: 1,
+            hello_again_at_ms: None,
+            deadline_ms,
+        })
+    }
+
+    /// What the server echoes of it.
+    pub(super) fn id(&self) -> u64 {
+        self.initiator.login_id()
     }
 
     /// Reads a HELLO_R. An error ends the login.
-    pub(super) fn finish(self, frame: &[u8], now_ms: u64) -> Result<Step, Trouble> {
-        let session = self.initiator.finish(frame, now_ms).map_err(|_| Trouble::LoginRefused)?;
-        Ok(Step::Granted(Box::new(session)))
+    pub(super) fn finish(self, frame: &[u8], now_ms: u64) -> Result<ClientSession, Trouble> {
+        self.initiator.finish(frame, now_ms).map_err(|_| Trouble::LoginRefused)
     }
 
     /// Reads a RETRY and follows it. One that was not made for this HELLO is ignored (§14).
     pub(super) fn retry(
         &mut self,
-        target: &Target,
+        parties: &Parties,
         frame: &[u8],
         now_ms: u64,
         out: &mut Vec<u8>,
-    ) -> Result<Step, Trouble> {
+    ) -> Result<(), Trouble> {
         match self.initiator.retry(frame) {
             Err(_) => {}
             // §14.3: at most one cookie for each login.
             Ok(Retry::Cookie(_)) if self.cookie.is_some() => return Err(Trouble::LoginRefused),
             Ok(Retry::Cookie(cookie)) => {
                 self.cookie = Some(cookie);
-                self.say_hello(target, out)?;
+                self.say_hello(parties, out)?;
             }
             Ok(Retry::Busy(wait_ms)) => {
                 self.hello_again_at_ms = Some(now_ms + u64::from(wait_ms).clamp(1, BUSY_WAIT_MS_MAX));
             }
         }
-        Ok(Step::Waiting)
+        Ok(())
     }
 
     /// Sends the HELLO again when a BUSY is over; ends a login that takes too long.
-    pub(super) fn tick(&mut self, target: &Target, now_ms: u64, out: &mut Vec<u8>) -> Result<(), Trouble> {
+    pub(super) fn tick(&mut self, parties: &Parties, now_ms: u64, out: &mut Vec<u8>) -> Result<(), Trouble> {
         if self.hello_again_at_ms.is_some_and(|at| now_ms >= at) {
             self.hello_again_at_ms = None;
             if self.hello_count >= HELLO_COUNT_MAX {
@@ -90,21 +98,22 @@ impl Login {
             }
             // The server is busy, not silent: it gets the whole time again.
             self.deadline_ms = now_ms + LOGIN_MS_MAX;
-            self.say_hello(target, out)?;
+            self.say_hello(parties, out)?;
         }
         if now_ms >= self.deadline_ms { Err(Trouble::LoginTimeout) } else { Ok(()) }
     }
 
-    fn say_hello(&mut self, target: &Target, out: &mut Vec<u8>) -> Result<(), Trouble> {
+    fn say_hello(&mut self, parties: &Parties, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.hello_count += 1;
         let login_id = self.initiator.login_id();
-        self.initiator = hello(target, self.suite, login_id, self.cookie.as_ref(), out)?;
+        self.initiator = hello(parties, self.identity, self.suite, login_id, self.cookie.as_ref(), out)?;
         Ok(())
     }
 }
 
 fn hello(
-    target: &Target,
+    parties: &Parties,
+    identity: usize,
     suite: Suite,
     login_id: u64,
     cookie: Option<&[u8; COOKIE_BYTES]>,
@@ -113,13 +122,13 @@ fn hello(
     let mut ephemeral = Zeroizing::new([0; KEY_BYTES]);
     getrandom::fill(&mut *ephemeral).map_err(|_| Trouble::Io)?;
     let offer = Offer {
-        server_public: &target.server_public,
+        server_public: &parties.server_public,
         suites: &[suite],
         login_id,
         cookie,
         channel_binding: &[],
     };
-    let (initiator, frame) = Initiator::start(&target.identity, &offer, Secret::new(*ephemeral))
+    let (initiator, frame) = Initiator::start(&parties.identities[identity], &offer, Secret::new(*ephemeral))
         .map_err(|_| Trouble::LoginRefused)?;
     out.extend_from_slice(&frame);
     Ok(initiator)

@@ -1,30 +1,31 @@
-//! One connection: login, requests, answers. A turn is at most one read and one write.
+//! One connection: what is spoken on it, and when. A turn is at most one read and one write.
 //!
-//! Latency of a request runs until the read that brings its answer returns, read once for each read. It begins in an
-//! open loop at the instant the request was meant to be sent, in a closed loop just before the write that carries it,
-//! read once for each batch. An answer that came while the worker was busy is seen when it is read.
+//! Latency of a request runs until the read that brings its answer returns, read once for each read; on a ring, until
+//! the wait that brings it returns. It begins in an open loop at the instant the request was meant to be sent, in a closed
+//! loop just before the write that carries it, read once for each write. An answer that came while the worker was busy
+//! is seen when it is read.
 
+mod conclusion;
 mod established;
 mod login;
-mod sessions;
-mod socket;
+mod outgoing;
+mod pipeline;
+mod seat;
+mod seats;
+mod speech;
 
 pub use login::{HELLO_COUNT_MAX, LOGIN_MS_MAX};
-pub use sessions::DRAIN_NS_MAX;
-pub use socket::{READ_BYTES_MAX, WRITE_BYTES_MAX};
+pub use seat::DRAIN_NS_MAX;
+pub use seats::{FORGED_COUNT_MAX, LOGINS_AT_ONCE_MAX};
 
 use std::{io, net::IpAddr};
 
-use mio::{Registry, Token};
 use mvt_proto::Reject;
 
-use self::{
-    established::{Arrival, Batch},
-    sessions::Sessions,
-    socket::{Filled, Socket},
-};
+use self::{outgoing::Outgoing, speech::Speech};
 use crate::{
     clock::{self, Clock},
+    io::{Filled, Happening, Io, Socket},
     pacing::Pacing,
     phase::{Phase, Phases},
     tally::Tally,
@@ -35,6 +36,9 @@ use crate::{
 
 /// With requests waiting, a connection on which nothing is heard for this long has failed, ns.
 pub const SILENCE_NS_MAX: u64 = 5_000_000_000;
+/// From this size on a write is handed to the kernel at once, and not with those of the other connections: the server
+/// works on it while they are sealed, which is worth more than a system call.
+const PRESSING_BYTES: usize = 4 * 1024;
 
 /// What a turn needs from its worker.
 #[derive(Debug)]
@@ -53,45 +57,75 @@ pub struct Turn<'a> {
     pub budget: &'a mut u64,
     /// Where it is counted.
     pub tally: &'a mut Tally,
+    /// What moves the bytes.
+    pub io: &'a mut Io,
+}
+
+/// When bytes arrived.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    at_ns: u64,
+    boot_ms: u64,
+    phase: Phase,
 }
 
 /// A connection to the server.
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
-    sessions: Sessions,
+    speech: Speech,
     pacing: Pacing,
     heard_at_ns: u64,
+    /// More is due than the last write took.
+    more_is_due: bool,
+    /// Requests are sealed whose write the kernel has not seen.
+    is_unstamped: bool,
+    /// Requests sent since it was connected.
+    sent_count: u64,
+    /// Where the worker keeps it.
+    place: usize,
 }
 
 impl Connection {
-    /// Connects, registers with `registry`, and sends a HELLO on its first turn.
+    /// Connects connection `of_all` of a run, and logs in on its first turns.
     ///
     /// # Errors
     /// When there is no connection.
-    pub fn open(target: &Target, registry: &Registry, token: Token) -> io::Result<Self> {
-        let socket = Socket::connect(target.address, registry, token)?;
-        Ok(Self { socket, sessions: Sessions::default(), pacing: Pacing::Idle, heard_at_ns: 0 })
+    pub fn open(
+        target: &Target,
+        workload: &Workload,
+        of_all: usize,
+        io: &mut Io,
+        place: usize,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            socket: Socket::connect(target.address, target.unit_bytes_max(), io, place)?,
+            speech: Speech::new(target, workload, of_all),
+            pacing: Pacing::Idle,
+            heard_at_ns: 0,
+            more_is_due: false,
+            is_unstamped: false,
+            sent_count: 0,
+            place,
+        })
     }
 
     /// This end's address.
-    ///
-    /// # Errors
-    /// When the socket has none any more.
-    pub fn local_ip(&self) -> io::Result<IpAddr> {
+    #[must_use]
+    pub const fn local_ip(&self) -> IpAddr {
         self.socket.local_ip()
     }
 
-    /// Whether a login was granted.
+    /// Whether every login was granted.
     #[must_use]
-    pub const fn is_established(&self) -> bool {
-        self.sessions.is_established()
+    pub fn is_established(&self) -> bool {
+        self.speech.is_established()
     }
 
     /// Requests that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.sessions.waiting()
+        self.speech.waiting()
     }
 
     /// Begins to send.
@@ -117,9 +151,9 @@ impl Connection {
         self.pacing.next_ns().filter(|_| self.can_send())
     }
 
-    /// The kernel said there is something to read.
-    pub const fn note_readable(&mut self, hung_up: bool) {
-        self.socket.note_readable(hung_up);
+    /// Notes what happened on the socket; whether there is something to do now.
+    pub fn happen(&mut self, happening: Happening<'_>) -> bool {
+        self.socket.happen(happening) || self.more_is_due
     }
 
     /// One read, one batch, one write. `true`: there is more to do without a new event.
@@ -134,9 +168,13 @@ impl Connection {
         if self.socket.is_readable() {
             self.receive(turn)?;
         }
-        self.sessions.renew(turn, &mut self.socket.outbox)?;
-        let more_is_due = self.send(turn)?;
-        Ok(self.socket.is_readable() || more_is_due)
+        if self.wants_another(turn.workload) {
+            self.reconnect(turn)?;
+        }
+        let has_logins = self.speech.renew(turn, &mut self.socket.outbox)?;
+        self.more_is_due = self.send(turn)?;
+        let can_write = !self.socket.is_blocked();
+        Ok(self.socket.is_readable() || can_write && (self.more_is_due || has_logins))
     }
 
     /// Deadlines: a login's, and that of a server that fell silent.
@@ -145,57 +183,96 @@ impl Connection {
     /// The trouble that ends this connection.
     pub fn tick(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
         let now_ns = turn.clock.now_ns();
-        self.sessions.tick(now_ns, turn, &mut self.socket.outbox)?;
+        self.speech.tick(now_ns, turn, &mut self.socket.outbox)?;
         let silent = now_ns.saturating_sub(self.heard_at_ns) >= SILENCE_NS_MAX;
         if silent && self.waiting() > 0 { Err(Trouble::Timeout) } else { Ok(()) }
     }
 
-    /// Gives up what still waits and what is still to be sent: the run or the connection is over.
-    pub fn abandon(&mut self, tally: &mut Tally, phases: Option<Phases>, budget: &mut u64) {
-        self.sessions.abandon(tally);
+    /// Gives up what still waits and what is still to be sent, and closes: the run or the connection is over.
+    pub fn abandon(&mut self, tally: &mut Tally, phases: Option<Phases>, budget: &mut u64, io: &mut Io) {
+        self.speech.abandon(tally);
         let unsent = phases.map_or(0, |phases| self.pacing.give_up(&phases)).min(*budget);
         tally.unsent += unsent;
         *budget -= if *budget == u64::MAX { 0 } else { unsent };
+        self.socket.close(io);
+    }
+
+    /// Notes `now_ns` as the time of the write of the requests that were sealed and not yet seen by the kernel.
+    pub fn stamp(&mut self, now_ns: u64, tally: &mut Tally) {
+        if std::mem::take(&mut self.is_unstamped) {
+            self.speech.stamp(now_ns, tally);
+        }
     }
 
     fn can_send(&self) -> bool {
-        !self.pacing.is_full(self.waiting()) && !self.socket.is_blocked() && self.sessions.can_seal()
+        !self.pacing.is_full(self.waiting()) && !self.socket.is_blocked() && self.speech.can_seal()
+    }
+
+    /// Whether the connection is to be replaced, and nothing is on its way any more.
+    fn wants_another(&mut self, workload: &Workload) -> bool {
+        let worn = workload.churn.reconnect_every.is_some_and(|every| self.sent_count >= every);
+        let wanted = worn || self.speech.has_forged_all();
+        self.speech.hold(wanted);
+        wanted && self.waiting() == 0 && !self.socket.is_blocked() && self.speech.is_quiet()
+    }
+
+    fn reconnect(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
+        let address = turn.target.address;
+        self.socket.reconnect(address, turn.io, self.place).map_err(|_| Trouble::Io)?;
+        turn.tally.reconnects += 1;
+        self.sent_count = 0;
+        self.speech.begin_anew();
+        Ok(())
     }
 
     fn receive(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
-        match self.socket.fill().map_err(|error| self.sessions.meaning_of(&error))? {
+        match self.socket.fill().map_err(|error| self.speech.meaning_of(&error))? {
             Filled::Bytes => {}
             Filled::Nothing => return Ok(()),
-            Filled::Closed => return Err(self.sessions.meaning_of_close()),
+            Filled::Closed => return Err(self.speech.meaning_of_close()),
         }
-        let at_ns = turn.clock.now_ns();
+        let at_ns = turn.io.arrived_ns().unwrap_or_else(|| turn.clock.now_ns());
         self.heard_at_ns = at_ns;
         let arrival = Arrival { at_ns, boot_ms: clock::boot_ms(), phase: turn.phase };
-        let (mut inbox, outbox) = self.socket.split();
-        let sessions = &mut self.sessions;
-        Socket::cut_frames(&mut inbox, |frame| sessions.accept(frame, arrival, turn, outbox))
+        let Socket { inbox, outbox, .. } = &mut self.socket;
+        let consumed = self.speech.read(inbox.bytes(), arrival, turn, outbox)?;
+        inbox.consume(consumed);
+        Ok(())
     }
 
     /// Seals what is due and writes it; `true` when more is due than fits one write.
     fn send(&mut self, turn: &mut Turn<'_>) -> Result<bool, Trouble> {
         if self.socket.is_blocked() {
-            self.flush()?;
+            self.flush(turn)?;
         }
         // Nothing is sealed while the kernel has not taken the batch before: its send times stay true.
         if self.socket.is_blocked() {
-            return Ok(false);
+            return Ok(true);
         }
         let more_is_due = self.seal(turn);
-        self.flush()?;
-        Ok(more_is_due && !self.socket.is_blocked())
+        let is_pressing = self.socket.outbox.len() >= PRESSING_BYTES;
+        let is_at_once = turn.io.arrived_ns().is_none() || is_pressing;
+        if is_at_once {
+            self.stamp(turn.clock.now_ns(), turn.tally);
+        }
+        self.flush(turn)?;
+        if is_pressing {
+            turn.io.submit().map_err(|_| Trouble::Io)?;
+        }
+        Ok(more_is_due)
     }
 
     /// Seals what is due into the outbox; `true` when more is due than fits it.
     fn seal(&mut self, turn: &mut Turn<'_>) -> bool {
+        if !self.speech.can_seal() {
+            return false;
+        }
         let waiting = self.waiting();
-        let Some(current) = self.sessions.sealable() else { return false };
         let now_ns = turn.clock.now_ns();
-        let mut batch = Batch {
+        if !self.pacing.is_due(now_ns, waiting, turn.phase.sends()) {
+            return false;
+        }
+        let mut outgoing = Outgoing {
             pacing: &mut self.pacing,
             waiting,
             now_ns,
@@ -203,20 +280,20 @@ impl Connection {
             phase: turn.phase,
             phases: turn.phases,
             budget: turn.budget,
-            payload: &turn.workload.payload,
-            bytes_max: WRITE_BYTES_MAX,
+            tally: turn.tally,
         };
-        let sealed = current.seal(&mut batch, &mut self.socket.outbox);
-        current.stamp(sealed, turn.clock.now_ns(), turn.tally);
+        let sealed = self.speech.seal(&mut outgoing, turn.target, &mut self.socket.outbox);
+        self.sent_count += sealed as u64;
+        self.is_unstamped |= sealed > 0;
         if waiting == 0 && sealed > 0 {
             self.heard_at_ns = now_ns;
         }
-        let spent = current.is_spent() || *turn.budget == 0;
+        let spent = !self.speech.can_seal() || *turn.budget == 0;
         !spent && self.pacing.is_due(now_ns, waiting + sealed, turn.phase.sends())
     }
 
-    fn flush(&mut self) -> Result<(), Trouble> {
-        self.socket.flush().map_err(|error| self.sessions.meaning_of(&error))
+    fn flush(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
+        self.socket.flush(turn.io).map_err(|error| self.speech.meaning_of(&error))
     }
 }
 

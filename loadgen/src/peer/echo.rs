@@ -18,6 +18,10 @@ impl Default for Echo {
 }
 
 impl Exchange for Echo {
+    fn name(&self) -> &'static str {
+        "echo"
+    }
+
     fn request(&self) -> &[u8] {
         &self.pattern
     }

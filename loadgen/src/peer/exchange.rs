@@ -17,7 +17,10 @@ pub enum Cut {
 }
 
 /// The one exchange a run repeats.
-pub trait Exchange: std::fmt::Debug {
+pub trait Exchange: std::fmt::Debug + Send + Sync {
+    /// The name in reports.
+    fn name(&self) -> &'static str;
+
     /// The request, the same each time.
     fn request(&self) -> &[u8];
 

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, Read, Write},
+    net::Ipv4Addr,
 };
 
 use mio::{
@@ -10,7 +11,7 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::connection::READ_BYTES_MAX;
+use crate::io::READ_BYTES_MAX;
 
 const LISTENER: Token = Token(0);
 /// Events of one poll.
@@ -21,6 +22,16 @@ struct Client {
     stream: TcpStream,
     outbox: Vec<u8>,
     written: usize,
+}
+
+/// Serves a free loopback port, says which, until the process is ended.
+///
+/// # Errors
+/// As [`serve`].
+pub fn run() -> io::Result<()> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("ready tcp={}", listener.local_addr()?);
+    serve(listener)
 }
 
 /// Serves `listener` until the process is ended.

@@ -18,6 +18,10 @@ impl BearerGet {
 }
 
 impl Exchange for BearerGet {
+    fn name(&self) -> &'static str {
+        "http-bearer"
+    }
+
     fn request(&self) -> &[u8] {
         &self.request
     }

@@ -25,13 +25,12 @@ pub fn render(report: &Report) -> String {
     };
     let _ = writeln!(
         out,
-        "{offered}; {} connections x {} in flight, {} threads, {} payload bytes, {}, {:.1} s; {} verified/s, {} \
+        "{offered}; {} connections x {} in flight, {} threads, {}, {:.1} s; {} verified/s, {} \
          errors, {} failed verifications.\n",
         work.connections,
         work.in_flight,
         work.threads,
-        work.payload_bytes,
-        work.suite,
+        work.unit(),
         report.duration_s,
         units::grouped(report.rate_per_s.round() as u64),
         units::grouped(report.error_count()),

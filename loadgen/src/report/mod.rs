@@ -19,6 +19,8 @@ use crate::{
     environment::Environment,
     histogram::{Latencies, SIGNIFICANT_DIGITS, Summary},
     run::{Outcome, Plan},
+    search::SearchReport,
+    tally::BadCount,
     verdict::Facts,
 };
 
@@ -58,6 +60,18 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Logins granted, in any phase.
     pub logins: u64,
+    /// Renewals of keys, without a login.
+    #[serde(default)]
+    pub renewals: u64,
+    /// Connections replaced by plan, in any phase.
+    #[serde(default)]
+    pub reconnects: u64,
+    /// Frames that had to be refused, in any phase, by kind.
+    #[serde(default)]
+    pub bad: BTreeMap<String, BadCount>,
+    /// The search this run is the result of.
+    #[serde(default)]
+    pub search: Option<SearchReport>,
     /// When the measured interval began, seconds since 1970.
     pub started_unix_s: f64,
     /// Verified requests per second of the interval.
@@ -129,6 +143,10 @@ impl Report {
             held_back: tally.held_back,
             errors: owned(tally.errors()),
             logins: tally.logins,
+            renewals: tally.renewals,
+            reconnects: tally.reconnects,
+            bad: tally.bad().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            search: None,
             started_unix_s: outcome.started_unix_s,
             rate_per_s: if duration_s > 0.0 { tally.verified as f64 / duration_s } else { 0.0 },
             duration_s,
@@ -138,7 +156,7 @@ impl Report {
             server_cpu_ns_per_request: outcome.server_cpu_ns.and_then(per_request),
             client_cpu_ns_per_request: per_request(outcome.client_cpu_ns),
             workload: WorkloadReport::new(plan),
-            environment: Environment::capture(plan, outcome.local_ip),
+            environment: Environment::capture(plan, outcome),
             over_time: OverTime::new(&tally.timeline),
             histogram: HistogramReport::new(&tally.latencies),
             slip_histogram: open.then(|| HistogramReport::new(&tally.slip)),

@@ -23,6 +23,7 @@ pub fn render(report: &Report) -> String {
     out.push('\n');
     bars(&mut out, &buckets(&report.histogram.latencies));
     assertions(&mut out, report);
+    search(&mut out, report);
     closing(&mut out, report);
     out
 }
@@ -34,14 +35,13 @@ fn heading(out: &mut String, report: &Report) {
     line(
         out,
         &format!(
-            "{} connection{} x {} in flight, {} thread{}, {} payload bytes, {}, {:.2} s measured after {:.2} s",
+            "{} connection{} x {} in flight, {} thread{}, {}, {:.2} s measured after {:.2} s",
             work.connections,
             plural(work.connections),
             work.in_flight,
             work.threads,
             plural(work.threads),
-            work.payload_bytes,
-            work.suite,
+            work.unit(),
             report.duration_s,
             work.warmup_s,
         ),
@@ -56,6 +56,10 @@ fn heading(out: &mut String, report: &Report) {
         _ => "closed loop".to_owned(),
     };
     line(out, &rhythm);
+    let extras = work.extras();
+    if !extras.is_empty() {
+        line(out, &extras.join(", "));
+    }
     if let Some(reason) = &report.void {
         line(out, &format!("\nVOID: {reason}"));
     }
@@ -82,7 +86,16 @@ fn counts(report: &Report) -> String {
         rows.push(("errors".into(), "0".into()));
     }
     rows.extend(report.errors.iter().map(named("error")));
+    for (name, count) in &report.bad {
+        let fate =
+            format!("{} refused, {} accepted", units::grouped(count.refused), units::grouped(count.accepted));
+        rows.push((format!("bad frames: {name}"), format!("{} sent, {fate}", units::grouped(count.sent))));
+    }
     rows.push(("logins".into(), units::grouped(report.logins)));
+    rows.push(("renewals".into(), units::grouped(report.renewals)));
+    if report.reconnects > 0 {
+        rows.push(("reconnects".into(), units::grouped(report.reconnects)));
+    }
     let cpu = |value: Option<f64>| {
         value.map_or_else(|| "not measured".into(), |ns| format!("{} ns", units::grouped(ns.round() as u64)))
     };
@@ -158,6 +171,23 @@ fn assertions(out: &mut String, report: &Report) {
     }
 }
 
+fn search(out: &mut String, report: &Report) {
+    let Some(search) = &report.search else { return };
+    let rate = |rate: f64| units::grouped(rate.round() as u64);
+    let found =
+        search.rate_per_s.map_or_else(|| "no rate".to_owned(), |found| format!("{} per second", rate(found)));
+    line(out, &format!("\nhighest rate that holds {}: {found}", search.slo.join(", ")));
+    line(out, &format!("{} probes; the search ended because {}", search.probes.len(), search.stopped));
+    for probe in &search.probes {
+        let p99 = probe.p99.map_or_else(|| "-".to_owned(), units::microseconds);
+        let word = format!("{:?}", probe.verdict).to_lowercase();
+        line(
+            out,
+            format!("{:>14}/s  {word:<6}  p99 {p99:>12}  {}", rate(probe.rate_per_s), probe.why).trim_end(),
+        );
+    }
+}
+
 fn closing(out: &mut String, report: &Report) {
     let machine = &report.environment;
     out.push('\n');
@@ -166,12 +196,13 @@ fn closing(out: &mut String, report: &Report) {
     line(
         out,
         &format!(
-            "{}, {} cores, {} {}, governor {}, commit {}",
+            "{}, {} cores, {} {}, governor {}, generator on {}, commit {}",
             or_unknown(&machine.cpu_model),
             machine.cores,
             machine.system,
             machine.kernel,
             or_unknown(&machine.governor),
+            if machine.generator_io.is_empty() { "epoll" } else { &machine.generator_io },
             or_unknown(&machine.commit),
         ),
     );

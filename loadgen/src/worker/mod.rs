@@ -1,4 +1,4 @@
-//! One thread: a poll loop over its connections.
+//! One thread: a loop over its connections.
 
 mod orders;
 mod usage;
@@ -10,15 +10,13 @@ use std::{
         atomic::Ordering::Relaxed,
         mpsc::{Receiver, Sender},
     },
-    time::Duration,
 };
-
-use mio::{Events, Poll, Token};
 
 pub use self::orders::{Event, Harvest, Orders};
 use self::usage::Usage;
 use crate::{
     connection::{Connection, Turn},
+    io::Io,
     pacing::Pacing,
     phase::{Phase, Phases},
     tally::Tally,
@@ -29,12 +27,10 @@ use crate::{
 const TICK_NS: u64 = 50_000_000;
 /// A worker that has to send sooner than this does not sleep: the kernel wakes late by up to a millisecond, ns.
 const SPIN_NS: u64 = 2_000_000;
-/// Events of one poll.
-const EVENT_COUNT_MAX: usize = 1_024;
 
 struct Worker<'a> {
     orders: &'a Orders<'a>,
-    poll: Poll,
+    io: Io,
     connections: Vec<Option<Connection>>,
     /// Connections that have something to do.
     ready: Vec<bool>,
@@ -75,18 +71,19 @@ impl<'a> Worker<'a> {
         {
             return Err(StartError::Pin(cpu));
         }
-        let poll = Poll::new().map_err(StartError::Worker)?;
+        let mut io = Io::new(orders.backend, orders.clock).map_err(StartError::Worker)?;
         let count = orders.workload.connections_of(orders.index);
         let mut connections = Vec::with_capacity(count);
         for index in 0..count {
-            let opened = Connection::open(orders.target, poll.registry(), Token(index));
+            let of_all = orders.of_all(index);
+            let opened = Connection::open(orders.target, orders.workload, of_all, &mut io, index);
             let server = orders.target.address;
             connections.push(Some(opened.map_err(|source| StartError::Unreachable { server, source })?));
         }
         let ready = vec![true; count];
         Ok(Self {
             orders,
-            poll,
+            io,
             connections,
             ready,
             budget: orders.budget,
@@ -100,22 +97,20 @@ impl<'a> Worker<'a> {
     /// Turns until every connection has a session; the first trouble ends the run.
     fn log_in(&mut self) -> Result<IpAddr, StartError> {
         let server = self.orders.target.address;
-        let mut events = Events::with_capacity(EVENT_COUNT_MAX);
         while !self.connections.iter().flatten().all(Connection::is_established) {
             let trouble = self.turns();
             if let Some(trouble) = trouble {
                 return Err(StartError::of_login(trouble, server));
             }
-            self.wait(&mut events, TICK_NS).map_err(StartError::Worker)?;
+            self.wait(TICK_NS).map_err(StartError::Worker)?;
         }
         let first = self.connections.iter().flatten().next().expect("a worker has a connection");
-        first.local_ip().map_err(|source| StartError::Unreachable { server, source })
+        Ok(first.local_ip())
     }
 
     /// The phases one after the other.
     fn run(&mut self, phases: &Phases, events: &Sender<Event>) {
         let clock = self.orders.clock;
-        let mut polled = Events::with_capacity(EVENT_COUNT_MAX);
         let mut told = false;
         self.begin(phases);
         loop {
@@ -137,7 +132,7 @@ impl<'a> Worker<'a> {
             self.usage.end_round(&phases, begun_ns, ended_ns);
             self.orders.live.publish(&self.tally, ended_ns);
             let timeout_ns = phases.next_boundary_ns(now_ns).saturating_sub(ended_ns).min(TICK_NS);
-            if self.wait(&mut polled, self.patience_ns(ended_ns, timeout_ns)).is_err() {
+            if self.wait(self.patience_ns(ended_ns, timeout_ns)).is_err() {
                 self.tally.meet(Trouble::Io);
                 if !told {
                     let _ = events.send(Event::IntervalOver(now_ns.min(phases.measure_until_ns)));
@@ -146,15 +141,14 @@ impl<'a> Worker<'a> {
             }
         }
         for connection in self.connections.iter_mut().flatten() {
-            connection.abandon(&mut self.tally, self.phases, &mut self.budget);
+            connection.abandon(&mut self.tally, self.phases, &mut self.budget, &mut self.io);
         }
     }
 
     fn begin(&mut self, phases: &Phases) {
-        let Orders { index, workload, schedule, .. } = self.orders;
+        let Orders { workload, schedule, .. } = self.orders;
         for (local, connection) in self.connections.iter_mut().flatten().enumerate() {
-            let of_all = local * workload.threads + index;
-            connection.begin(Pacing::new(schedule, of_all, workload.connections, phases));
+            connection.begin(Pacing::new(schedule, self.orders.of_all(local), workload.connections, phases));
         }
         self.ready.fill(true);
         self.tally.begin(phases);
@@ -209,6 +203,7 @@ impl<'a> Worker<'a> {
             workload: self.orders.workload,
             budget: &mut self.budget,
             tally: &mut self.tally,
+            io: &mut self.io,
         };
         for (place, ready) in self.connections.iter_mut().zip(&mut self.ready) {
             let Some(connection) = place else { continue };
@@ -227,33 +222,29 @@ impl<'a> Worker<'a> {
                 Ok(again) => *ready = again,
                 Err(trouble) => {
                     turn.tally.meet(trouble);
-                    connection.abandon(turn.tally, turn.phases, turn.budget);
+                    connection.abandon(turn.tally, turn.phases, turn.budget, turn.io);
                     *place = None;
                     last = Some(trouble);
                 }
             }
         }
+        // What the next wait submits is written now.
+        let now_ns = turn.clock.now_ns();
+        for connection in self.connections.iter_mut().flatten() {
+            connection.stamp(now_ns, &mut self.tally);
+        }
         last
     }
 
     /// Waits for events, not at all when a connection has something to do.
-    fn wait(&mut self, events: &mut Events, timeout_ns: u64) -> io::Result<()> {
-        let busy = self.connections.iter().zip(&self.ready).any(|(place, ready)| place.is_some() && *ready);
-        let timeout = if busy { Duration::ZERO } else { Duration::from_nanos(timeout_ns) };
-        match self.poll.poll(events, Some(timeout)) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
-        for event in events.iter() {
-            let Token(index) = event.token();
-            self.ready[index] = true;
-            if let Some(connection) = &mut self.connections[index]
-                && (event.is_readable() || event.is_read_closed() || event.is_error())
-            {
-                connection.note_readable(event.is_read_closed() || event.is_error());
+    fn wait(&mut self, timeout_ns: u64) -> io::Result<()> {
+        let Self { io, connections, ready, .. } = self;
+        let busy = connections.iter().zip(&*ready).any(|(place, ready)| place.is_some() && *ready);
+        io.wait(if busy { 0 } else { timeout_ns }, |index, happening| {
+            if let Some(connection) = &mut connections[index] {
+                ready[index] |= connection.happen(happening);
             }
-        }
-        Ok(())
+        })
     }
 
     fn waiting(&self) -> usize {

@@ -3,8 +3,8 @@
 use std::{net::IpAddr, sync::atomic::AtomicBool};
 
 use crate::{
-    clock::Clock, progress::Live, schedule::Schedule, tally::Tally, target::Target, trouble::StartError,
-    workload::Workload,
+    clock::Clock, io::Backend, progress::Live, schedule::Schedule, tally::Tally, target::Target,
+    trouble::StartError, workload::Workload,
 };
 
 /// What a worker is told at the start.
@@ -24,12 +24,22 @@ pub struct Orders<'a> {
     pub schedule: &'a Schedule,
     /// Measured requests to send; `u64::MAX` without a bound.
     pub budget: u64,
+    /// How bytes are moved.
+    pub backend: Backend,
     /// Never sleep while requests are sent.
     pub spin: bool,
     /// Set to end the measured interval early.
     pub stop: &'a AtomicBool,
     /// Where the progress line looks.
     pub live: &'a Live,
+}
+
+impl Orders<'_> {
+    /// The number among all connections of this worker's `local`-th.
+    #[must_use]
+    pub const fn of_all(&self, local: usize) -> usize {
+        local * self.workload.threads + self.index
+    }
 }
 
 /// What a worker tells while it runs.

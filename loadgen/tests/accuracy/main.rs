@@ -12,8 +12,7 @@ mod virtual_run;
 /// Prints one row of the table and fails when `found` is further than `percent` from `expected`.
 pub(crate) fn assert_close(what: &str, found: f64, expected: f64, percent: f64) {
     let off = (found - expected) / expected * 100.0;
-    println!(
-        "{what:<44} found {found:>14.1}   theory {expected:>14.1}   off {off:>6.2} % of {percent} % allowed"
-    );
+    // The form that `cargo x accuracy` reads.
+    println!("\naccuracy | {what} | {found:.1} | {expected:.1} | {off:.2} % | {percent} %");
     assert!(off.abs() <= percent, "{what}: {found} is not {expected}");
 }

@@ -12,10 +12,11 @@ use std::{
 };
 
 use mvt_loadgen::{
+    io::Choice,
     run::{Extent, Plan},
     schedule::Schedule,
-    target::Target,
-    workload::Workload,
+    target::{Parties, Protocol, Target},
+    workload::{BadShares, Churn, Payload, Popularity, Workload},
 };
 use mvt_proto::{Suite, keyfile::KeyFile, keyfile::key_to_text, login::Identity, secret::Secret};
 
@@ -34,18 +35,31 @@ pub(crate) fn client_identity() -> Identity {
 pub(crate) fn plan(address: SocketAddr) -> Plan {
     let in_flight = 16;
     Plan {
-        target: Target { address, server_public: *server_identity().public(), identity: client_identity() },
+        target: Target {
+            address,
+            protocol: Protocol::Mvt(Parties {
+                server_public: *server_identity().public(),
+                identities: vec![client_identity()],
+            }),
+        },
         workload: Workload {
             connections: 2,
+            sessions: 2,
+            popularity: Popularity::Uniform,
             in_flight,
             threads: 1,
-            payload: Workload::payload_of(20),
+            payload: Payload::fixed(20),
+            answers: mvt_loadgen::workload::Answers::Joint,
             suite: Suite::Gcm256,
+            bad: BadShares::default(),
+            churn: Churn::default(),
+            seed: 1,
         },
         schedule: Schedule::Closed { in_flight },
         extent: Extent { warmup: Duration::ZERO, duration: Duration::from_millis(300), requests: None },
         pins: Vec::new(),
         server_pid: None,
+        io: Choice::Auto,
         spin: false,
         labels: Default::default(),
         quiet: true,

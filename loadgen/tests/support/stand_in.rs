@@ -1,8 +1,10 @@
 //! A stand-in for the server: one thread per connection, std sockets, honest answers except for one fault.
 
 use std::{
+    collections::HashMap,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -50,6 +52,12 @@ pub(crate) enum Fault {
     Garbage,
     /// Speaks HTTP.
     Http,
+    /// Executes a request whose counter it has seen.
+    AcceptsReplays,
+    /// Executes a request out of time.
+    AcceptsStale,
+    /// Answers a request whose tag does not hold.
+    AcceptsForged,
 }
 
 /// Listens until the test process ends.
@@ -57,8 +65,10 @@ pub(crate) fn serve(fault: Fault, limits: Limits) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     thread::spawn(move || {
+        let sessions = Sessions::default();
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || Conversation::new(fault, limits).hold(stream));
+            let sessions = Sessions::clone(&sessions);
+            thread::spawn(move || Conversation::new(fault, limits, sessions).hold(stream));
         }
     });
     address
@@ -69,10 +79,15 @@ pub(crate) fn honest() -> SocketAddr {
     serve(Fault::None, Limits::DEFAULT)
 }
 
+/// Sessions are of the server, not of a connection.
+type Sessions = Arc<Mutex<HashMap<u64, ServerSession>>>;
+
 struct Conversation {
     fault: Fault,
     limits: Limits,
-    sessions: Vec<ServerSession>,
+    sessions: Sessions,
+    /// Requests on this connection that did not verify (SPEC §9.4).
+    unverified_count: u32,
     hello_count: u32,
     answer_count: u64,
     out: Vec<u8>,
@@ -84,8 +99,16 @@ struct Close;
 const LOST_KEY: [u8; 16] = [9; 16];
 
 impl Conversation {
-    fn new(fault: Fault, limits: Limits) -> Self {
-        Self { fault, limits, sessions: Vec::new(), hello_count: 0, answer_count: 0, out: Vec::new() }
+    fn new(fault: Fault, limits: Limits, sessions: Sessions) -> Self {
+        Self {
+            fault,
+            limits,
+            sessions,
+            unverified_count: 0,
+            hello_count: 0,
+            answer_count: 0,
+            out: Vec::new(),
+        }
     }
 
     fn hold(mut self, mut stream: TcpStream) {
@@ -159,10 +182,9 @@ impl Conversation {
             server_time_ms: now_ms(),
             limits: self.limits,
             lost_key: LostKey::new(LOST_KEY),
-            ticket: Vec::new(),
         };
-        let Admitted { hello_r, session } = responder.admit(&grant).map_err(|_| Close)?;
-        self.sessions.push(session);
+        let Admitted { answer: hello_r, session, .. } = responder.admit(&grant).map_err(|_| Close)?;
+        self.sessions.lock().expect("no panic").insert(session.key_id(), session);
         self.out.extend(hello_r);
         if self.fault == Fault::Garbage {
             self.out.extend([0xff; 64]);
@@ -172,15 +194,36 @@ impl Conversation {
 
     fn request(&mut self, header: &Header, frame: &mut [u8]) -> Result<(), Close> {
         let now_ms = now_ms();
-        let session = self.sessions.iter_mut().rfind(|it| it.key_id() == key_id_of(frame)).ok_or(Close)?;
+        let sessions = Sessions::clone(&self.sessions);
+        let mut sessions = sessions.lock().expect("no panic");
+        let session = sessions.get_mut(&key_id_of(frame)).ok_or(Close)?;
         let request_header: [u8; 28] = frame[..28].try_into().expect("28 bytes");
-        let fresh = session.check(header, now_ms);
-        let authentic = session.open(fresh, frame).map_err(|_| Close)?;
-        match session.commit(authentic) {
-            Ok(exchange) => self.answer(exchange, &request_header, &tag_of(frame), now_ms),
+        let judged_ms = match self.fault {
+            Fault::AcceptsStale => header.timestamp,
+            _ => now_ms,
+        };
+        let fresh = session.check(header, judged_ms);
+        let request_tag = tag_of(frame);
+        let Ok(authentic) = session.open(fresh, frame) else {
+            self.unverified_count += 1;
+            if self.fault == Fault::AcceptsForged {
+                // Whatever it answers, it is no LOST.
+                self.out.extend(response(&request_header));
+                return Ok(());
+            }
+            // Of another key than the client's: a decoy.
+            self.out.extend(lost(&request_header, &request_tag, &[8; 16]));
+            return if self.unverified_count >= 8 { Err(Close) } else { Ok(()) };
+        };
+        match session.commit(authentic, now_ms) {
+            Ok(exchange) => self.answer(exchange, &request_header, &request_tag, now_ms),
             Err(refused) => {
                 let reason = refused.reason();
-                refused.exchange.refuse(reason, now_ms, &mut self.out);
+                if self.fault == Fault::AcceptsReplays && reason == ErrReason::Replay {
+                    refused.exchange.respond(0, &[], now_ms, &mut self.out);
+                } else {
+                    refused.exchange.refuse(reason, now_ms, &mut self.out);
+                }
                 Ok(())
             }
         }
@@ -198,7 +241,7 @@ impl Conversation {
         match (self.fault, self.answer_count) {
             (Fault::NeverAnswers, _) => return Ok(()),
             (Fault::StaleOnce, 1) => exchange.refuse(ErrReason::Stale, now_ms, &mut self.out),
-            (Fault::LostOnce, 1) => self.out.extend(lost(request_header, request_tag)),
+            (Fault::LostOnce, 1) => self.out.extend(lost(request_header, request_tag, &LOST_KEY)),
             (Fault::Reversed, _) => {
                 let mut answer = Vec::new();
                 exchange.respond(0, &[], now_ms, &mut answer);
@@ -221,16 +264,21 @@ impl Conversation {
 }
 
 /// An authentic LOST for a request (SPEC §9), made of its text and no other code.
-fn lost(request_header: &[u8], request_tag: &[u8; 16]) -> Vec<u8> {
+fn lost(request_header: &[u8], request_tag: &[u8; 16], key: &[u8; 16]) -> Vec<u8> {
     let mut frame = request_header.to_vec();
     frame[..2].copy_from_slice(&42u16.to_be_bytes());
     frame[2..4].copy_from_slice(&[0x1f, 0]);
     frame[14..16].fill(0);
-    let tag = mvt_lanes::mac_parts(
-        &mvt_lanes::HmacKey::new(&LOST_KEY),
-        &[b"mvt1 lost", request_header, request_tag],
-    );
+    let tag =
+        mvt_lanes::mac_parts(&mvt_lanes::HmacKey::new(key), &[b"mvt1 lost", request_header, request_tag]);
     frame.extend_from_slice(&tag[..16]);
+    frame
+}
+
+/// A RESP to a request, with a tag of nothing.
+fn response(request_header: &[u8]) -> Vec<u8> {
+    let mut frame = lost(request_header, &[0; 16], &LOST_KEY);
+    frame[2..4].copy_from_slice(&[0x12, request_header[3]]);
     frame
 }
 

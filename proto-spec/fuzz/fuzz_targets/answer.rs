@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use mvt_proto::{
     Header, Limits, Role, Suite,
     lost::LostKey,
+    schedule::GenerationKeys,
     secret::Secret,
     session::{ClientSession, Granted},
 };
@@ -17,9 +18,8 @@ fuzz_target!(|bytes: &[u8]| {
                 suite,
                 limits: Limits::DEFAULT,
                 server_time_ms: 1_700_000_000_000,
-                request_chain: Secret::new([0xcc; 32]),
+                keys: GenerationKeys::derive(Secret::new([0xcc; 32]), 7, 0),
                 lost_key: LostKey::new([0x77; 16]),
-                ticket: Vec::new(),
             },
             5,
         );

@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
     let count = bytes.len().min(512 - 28 - 16);
     frame[28..28 + count].copy_from_slice(&bytes[..count]);
     let server = Identity::new(Secret::new([0x51; 32]));
-    let tag = Mac1::new(server.public()).hello_tag(&frame[..496]);
+    let tag = Mac1::new(server.public()).tag(&frame[..496]);
     frame[496..].copy_from_slice(&tag);
     read(&frame);
 });

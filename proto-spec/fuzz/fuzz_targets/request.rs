@@ -2,7 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mvt_proto::{Header, Kind, Limits, Role, Suite, lost::LostKeys, secret::Secret, session::ServerSession};
+use mvt_proto::{
+    Header, Kind, Limits, Role, Suite, lost::LostKeys, schedule::GenerationKeys, secret::Secret,
+    session::ServerSession,
+};
 
 const ORIGIN_MS: u64 = 1_700_000_000_000;
 
@@ -12,8 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     for suite in [Suite::Hs256, Suite::Gcm256] {
-        let chain = Secret::new([0xcc; 32]);
-        let mut session = ServerSession::new(7, suite, Limits::DEFAULT, chain, ORIGIN_MS);
+        let keys = GenerationKeys::derive(Secret::new([0xcc; 32]), 7, 0);
+        let mut session = ServerSession::new(7, suite, Limits::DEFAULT, keys, ORIGIN_MS);
         let fresh = session.check(&header, ORIGIN_MS + 5);
         assert!(session.open(fresh, &mut bytes.to_vec()).is_err());
         let unknown = session.check_unknown(&header);

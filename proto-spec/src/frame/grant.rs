@@ -1,15 +1,10 @@
-//! The grant: what the server gives at login, inside the HELLO_R (SPEC §10.2).
+//! The grant: what the server gives, inside a HELLO_R, a RESUME_R or a RECOVER_R (SPEC §10.2, §12.4, §13.3).
 
-use alloc::vec::Vec;
+use zeroize::Zeroizing;
 
-use crate::{
-    Limits, Reject, Suite,
-    constants::{GRANT_BYTES, TAG_BYTES, TICKET_BYTES_MAX},
-    frame::Reader,
-    lost::LostKey,
-};
+use crate::{Limits, Reject, Suite, constants::GRANT_BYTES, frame::Reader, lost::LostKey};
 
-/// What a login grants.
+/// What a new session is granted.
 #[derive(Debug)]
 pub struct Grant {
     /// Names the session, not 0.
@@ -22,19 +17,22 @@ pub struct Grant {
     pub limits: Limits,
     /// Verifies a LOST of this key id.
     pub lost_key: LostKey,
-    /// For RESUME (§12), at most 368 bytes.
-    pub ticket: Vec<u8>,
 }
 
 impl Grant {
     /// The plaintext of §10.2.
     #[must_use]
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        debug_assert!(self.ticket.len() <= TICKET_BYTES_MAX);
-        let mut bytes = Vec::with_capacity(GRANT_BYTES + self.ticket.len());
-        bytes.extend_from_slice(&self.key_id.to_be_bytes());
-        bytes.extend_from_slice(&(self.suite as u16).to_be_bytes());
-        bytes.extend_from_slice(&self.server_time_ms.to_be_bytes()[2..]);
+    pub(crate) fn to_bytes(&self) -> Zeroizing<[u8; GRANT_BYTES]> {
+        let mut bytes = Zeroizing::new([0; GRANT_BYTES]);
+        let mut rest = &mut bytes[..];
+        let mut put = |field: &[u8]| {
+            let (place, after) = core::mem::take(&mut rest).split_at_mut(field.len());
+            place.copy_from_slice(field);
+            rest = after;
+        };
+        put(&self.key_id.to_be_bytes());
+        put(&(self.suite as u16).to_be_bytes());
+        put(&self.server_time_ms.to_be_bytes()[2..]);
         let limits = &self.limits;
         for value in [
             limits.renew_after_requests,
@@ -42,12 +40,11 @@ impl Grant {
             limits.renew_after_ms,
             limits.reject_after_ms,
         ] {
-            bytes.extend_from_slice(&value.to_be_bytes());
+            put(&value.to_be_bytes());
         }
-        bytes.extend_from_slice(&limits.replay_window_bits.to_be_bytes());
-        bytes.extend_from_slice(self.lost_key.expose());
-        bytes.extend_from_slice(&(self.ticket.len() as u16).to_be_bytes());
-        bytes.extend_from_slice(&self.ticket);
+        put(&limits.replay_window_bits.to_be_bytes());
+        put(self.lost_key.expose());
+        debug_assert!(rest.is_empty());
         bytes
     }
 
@@ -68,13 +65,11 @@ impl Grant {
             replay_window_bits: reader.uint(2)? as u16,
         }
         .validate()?;
-        let lost_key = LostKey::new(reader.take(TAG_BYTES)?.try_into().expect("taken as 16"));
-        let ticket_bytes = reader.uint(2)? as usize;
-        if key_id == 0 || ticket_bytes > TICKET_BYTES_MAX {
+        let lost_key = LostKey::new(*reader.array()?);
+        reader.end()?;
+        if key_id == 0 {
             return Err(Reject::Field);
         }
-        let ticket = reader.take(ticket_bytes)?.to_vec();
-        reader.end()?;
-        Ok(Self { key_id, suite, server_time_ms, limits, lost_key, ticket })
+        Ok(Self { key_id, suite, server_time_ms, limits, lost_key })
     }
 }

@@ -2,18 +2,16 @@
 
 use alloc::{vec, vec::Vec};
 
-use subtle::ConstantTimeEq;
-
 use crate::{
     Header, Reject, Suite,
-    constants::{COOKIE_BYTES, HEADER_BYTES, HELLO_BYTES, HELLO_R_BYTES_MAX, KEY_BYTES, TAG_BYTES},
+    constants::{COOKIE_BYTES, HELLO_BYTES, HELLO_R_BYTES_MAX, KEY_BYTES, TAG_BYTES},
     frame::{grant::Grant, hello, retry::Retry},
     header::{Kind, Role},
-    login::{Identity, Mac1, generation_secret, noise},
-    schedule::{GenerationKeys, hmac},
+    login::{Identity, Mac1, established, generation_secret, noise},
+    schedule::GenerationKeys,
     secret::Secret,
-    session::{ClientSession, Granted},
-    suite::{Tag, payload_of, tag_of},
+    session::ClientSession,
+    suite::{Tag, payload_of},
 };
 
 /// A login whose HELLO was sent.
@@ -65,7 +63,7 @@ impl Initiator {
             .map_err(|_| Reject::Noise)?;
         debug_assert_eq!(plain.len() + written + TAG_BYTES, HELLO_BYTES);
         let mac1 = Mac1::new(offer.server_public);
-        let hello_tag = mac1.hello_tag(&frame[..HELLO_BYTES - TAG_BYTES]);
+        let hello_tag = mac1.tag(&frame[..HELLO_BYTES - TAG_BYTES]);
         frame[HELLO_BYTES - TAG_BYTES..].copy_from_slice(&hello_tag);
         let suites = offer.suites.to_vec();
         Ok((Self { handshake, login_id: offer.login_id, suites, hello_tag, mac1 }, frame))
@@ -108,21 +106,6 @@ impl Initiator {
         }
         let secret = generation_secret(&mut self.handshake);
         let keys = GenerationKeys::derive(secret, grant.key_id, 0);
-        // §10.2.2: the outer header is authentic, and both sides have the same keys.
-        let signed = &frame[..HEADER_BYTES + header.payload_bytes];
-        let confirms: bool = hmac(keys.confirm.expose(), &[signed])[..TAG_BYTES].ct_eq(&tag_of(frame)).into();
-        if !confirms {
-            return Err(Reject::BadTag);
-        }
-        let granted = Granted {
-            key_id: grant.key_id,
-            suite: grant.suite,
-            limits: grant.limits,
-            server_time_ms: grant.server_time_ms,
-            request_chain: keys.request_chain,
-            lost_key: grant.lost_key,
-            ticket: grant.ticket,
-        };
-        Ok(ClientSession::new(granted, now_ms))
+        established::granted(frame, &header, grant, keys, now_ms)
     }
 }

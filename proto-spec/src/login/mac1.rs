@@ -1,4 +1,4 @@
-//! mac1 and cookies: what a HELLO must show before any Diffie-Hellman (SPEC §10.1, §14).
+//! mac1 and cookies: what a HELLO, a RESUME or a RECOVER must show before any work on it (SPEC §10.1, §14).
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     Reject,
     constants::{COOKIE_BYTES, HEADER_BYTES, KEY_BYTES, TAG_BYTES},
-    frame::hello::Hello,
+    frame::cookie_of,
     schedule::hmac,
     secret::Secret,
     suite::Tag,
@@ -23,19 +23,19 @@ impl Mac1 {
         Self(Sha256::new().chain_update(b"mvt1 mac1").chain_update(server_public).finalize().into())
     }
 
-    /// The tag of a HELLO, from all bytes before it.
+    /// The tag of a login frame, from all bytes before it.
     #[must_use]
-    pub fn hello_tag(&self, before_tag: &[u8]) -> Tag {
+    pub fn tag(&self, before_tag: &[u8]) -> Tag {
         truncate(hmac(&self.0, &[before_tag]))
     }
 
-    /// Checks the tag of `frame`, one whole HELLO (§10.1.2).
+    /// Checks the tag of `frame`, one whole HELLO, RESUME or RECOVER (§10.1.2).
     ///
     /// # Errors
     /// `Mac1`.
     pub fn verify(&self, frame: &[u8]) -> Result<(), Reject> {
         let (before_tag, tag) = frame.split_at(frame.len() - TAG_BYTES);
-        if self.hello_tag(before_tag).ct_eq(tag).into() { Ok(()) } else { Err(Reject::Mac1) }
+        if self.tag(before_tag).ct_eq(tag).into() { Ok(()) } else { Err(Reject::Mac1) }
     }
 
     pub(crate) fn retry_tag(&self, before_tag: &[u8], hello_tag: &Tag) -> Tag {
@@ -54,17 +54,18 @@ impl CookieSecret {
         Self(random)
     }
 
-    /// The cookie for a HELLO from `address`, the peer's IP address and port in any fixed encoding.
+    /// The cookie for `frame`, one whole login frame, from `address`, the peer's IP address and port in any fixed encoding
+    /// (§14.2).
     #[must_use]
-    pub fn cookie(&self, hello: &Hello<'_>, address: &[u8]) -> [u8; COOKIE_BYTES] {
-        let header = &hello.plain[..HEADER_BYTES];
+    pub fn cookie(&self, frame: &[u8], address: &[u8]) -> [u8; COOKIE_BYTES] {
+        let header = &frame[..HEADER_BYTES];
         truncate(hmac(self.0.expose(), &[b"mvt1 cookie", &[address.len() as u8], address, header]))
     }
 
-    /// Whether the HELLO carries its cookie.
+    /// Whether `frame` carries its cookie.
     #[must_use]
-    pub fn accepts(&self, hello: &Hello<'_>, address: &[u8]) -> bool {
-        hello.cookie.is_some_and(|cookie| self.cookie(hello, address).ct_eq(cookie).into())
+    pub fn accepts(&self, frame: &[u8], address: &[u8]) -> bool {
+        cookie_of(frame).is_some_and(|cookie| self.cookie(frame, address).ct_eq(cookie).into())
     }
 }
 

@@ -1,17 +1,17 @@
 //! Login: Noise IK from nothing to a session on both sides (SPEC §10).
 
+pub(crate) mod established;
 mod initiator;
 mod mac1;
 mod noise;
 mod responder;
 
+pub use established::Admitted;
 pub use initiator::{Initiator, Offer};
 pub use mac1::{CookieSecret, Mac1};
-pub use responder::{Admitted, Responder};
+pub use responder::Responder;
 
-use x25519_dalek::{PublicKey, StaticSecret};
-
-use crate::{constants::KEY_BYTES, schedule, secret::Secret};
+use crate::{Reject, Suite, agreement::public_of, constants::KEY_BYTES, schedule, secret::Secret};
 
 /// A static X25519 key pair.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Identity {
     /// The pair of 32 random bytes.
     #[must_use]
     pub fn new(private: Secret) -> Self {
-        let public = PublicKey::from(&StaticSecret::from(*private.expose())).to_bytes();
+        let public = public_of(&private);
         Self { private, public }
     }
 
@@ -39,6 +39,11 @@ impl Identity {
     pub const fn public(&self) -> &[u8; KEY_BYTES] {
         &self.public
     }
+}
+
+/// The first suite of a client's list that is in `allowed` (§10.1.3).
+pub(crate) fn choose_suite(offered: &[Suite], allowed: &[Suite]) -> Result<Suite, Reject> {
+    offered.iter().copied().find(|suite| allowed.contains(suite)).ok_or(Reject::NoSuite)
 }
 
 /// `GS_0 = HKDF-Extract(h, k1 ‖ k2)` of a finished handshake (§10.3).

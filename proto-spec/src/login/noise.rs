@@ -13,10 +13,10 @@ use snow::{
     resolvers::CryptoResolver,
     types::{Cipher, Dh, Hash, Random},
 };
-use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
+    agreement::{agree, public_of},
     constants::{KEY_BYTES, TAG_BYTES},
     login::Identity,
     secret::Secret,
@@ -56,8 +56,9 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        matches!(choice, DHChoice::Curve25519)
-            .then(|| Box::new(X25519 { private: [0; KEY_BYTES], public: [0; KEY_BYTES] }) as Box<dyn Dh>)
+        matches!(choice, DHChoice::Curve25519).then(|| {
+            Box::new(X25519 { private: Secret::new([0; KEY_BYTES]), public: [0; KEY_BYTES] }) as Box<dyn Dh>
+        })
     }
 
     fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
@@ -162,16 +163,10 @@ impl Cipher for AesGcm {
     }
 }
 
-/// X25519 that refuses what RFC 7748 leaves to the protocol: other encodings, and an all-zero result (§10.3.1).
+/// X25519 by [`agree`], which refuses other encodings and an all-zero result (§10.3.1).
 struct X25519 {
-    private: [u8; KEY_BYTES],
+    private: Secret,
     public: [u8; KEY_BYTES],
-}
-
-impl Drop for X25519 {
-    fn drop(&mut self) {
-        self.private.zeroize();
-    }
 }
 
 impl Dh for X25519 {
@@ -188,8 +183,8 @@ impl Dh for X25519 {
     }
 
     fn set(&mut self, privkey: &[u8]) {
-        self.private.copy_from_slice(&privkey[..KEY_BYTES]);
-        self.public = PublicKey::from(&StaticSecret::from(self.private)).to_bytes();
+        self.private.expose_mut().copy_from_slice(&privkey[..KEY_BYTES]);
+        self.public = public_of(&self.private);
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), Error> {
@@ -205,25 +200,13 @@ impl Dh for X25519 {
     }
 
     fn privkey(&self) -> &[u8] {
-        &self.private
+        self.private.expose()
     }
 
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let point: [u8; KEY_BYTES] = pubkey[..KEY_BYTES].try_into().map_err(|_| Error::Dh)?;
-        if !is_canonical(&point) {
-            return Err(Error::Dh);
-        }
-        let shared = StaticSecret::from(self.private).diffie_hellman(&PublicKey::from(point));
-        if !shared.was_contributory() {
-            return Err(Error::Dh);
-        }
-        out[..KEY_BYTES].copy_from_slice(shared.as_bytes());
+        let shared = agree(&self.private, &point).ok_or(Error::Dh)?;
+        out[..KEY_BYTES].copy_from_slice(shared.expose());
         Ok(())
     }
-}
-
-/// Whether a u-coordinate is below 2^255 − 19, its one encoding. Public keys only: may branch.
-fn is_canonical(point: &[u8; KEY_BYTES]) -> bool {
-    let all_ones = point[1..31].iter().all(|byte| *byte == 0xff);
-    point[31] < 0x7f || (point[31] == 0x7f && !(all_ones && point[0] >= 0xed))
 }

@@ -7,10 +7,9 @@ use crate::{
     constants::{HEADER_BYTES, HELLO_BYTES, HELLO_R_BYTES_MAX, KEY_BYTES, TAG_BYTES},
     frame::{grant::Grant, hello::Hello},
     header::{Flags, Kind},
-    login::{Identity, generation_secret, noise},
-    schedule::{GenerationKeys, hmac},
+    login::{Admitted, Identity, choose_suite, established, generation_secret, noise},
+    schedule::GenerationKeys,
     secret::Secret,
-    session::ServerSession,
 };
 
 /// A HELLO that opened: the client of `client_public` is there, and fresh once it uses the session.
@@ -20,15 +19,6 @@ pub struct Responder {
     login_id: u64,
     client_public: [u8; KEY_BYTES],
     suites: Vec<Suite>,
-}
-
-/// A login the server granted: its answer and its half of the session.
-#[derive(Debug)]
-pub struct Admitted {
-    /// The HELLO_R frame, not longer than the HELLO.
-    pub hello_r: Vec<u8>,
-    /// To be kept by the shard that owns the key id.
-    pub session: ServerSession,
 }
 
 impl Responder {
@@ -65,7 +55,7 @@ impl Responder {
     /// # Errors
     /// `NoSuite`.
     pub fn choose_suite(&self, allowed: &[Suite]) -> Result<Suite, Reject> {
-        self.suites.iter().copied().find(|suite| allowed.contains(suite)).ok_or(Reject::NoSuite)
+        choose_suite(&self.suites, allowed)
     }
 
     /// Writes the HELLO_R with `grant` and makes the server's half of the session.
@@ -74,9 +64,8 @@ impl Responder {
     /// `Noise` when the client's public key is not a usable point.
     pub fn admit(mut self, grant: &Grant) -> Result<Admitted, Reject> {
         let mut noise = [0u8; HELLO_R_BYTES_MAX];
-        let mut plaintext = zeroize::Zeroizing::new(grant.to_bytes());
-        let length = self.handshake.write_message(&plaintext, &mut noise).map_err(|_| Reject::Noise)?;
-        zeroize::Zeroize::zeroize(&mut *plaintext);
+        let length =
+            self.handshake.write_message(&grant.to_bytes()[..], &mut noise).map_err(|_| Reject::Noise)?;
         let header = Header {
             kind: Kind::HelloR,
             flags: Flags(0),
@@ -88,19 +77,9 @@ impl Responder {
             payload_bytes: length,
         };
         let keys = GenerationKeys::derive(generation_secret(&mut self.handshake), grant.key_id, 0);
-        let mut hello_r = Vec::with_capacity(HEADER_BYTES + length + TAG_BYTES);
-        hello_r.extend_from_slice(&header.to_bytes());
-        hello_r.extend_from_slice(&noise[..length]);
-        let confirm = hmac(keys.confirm.expose(), &[&hello_r]);
-        hello_r.extend_from_slice(&confirm[..TAG_BYTES]);
-        debug_assert!(hello_r.len() <= HELLO_R_BYTES_MAX);
-        let session = ServerSession::new(
-            grant.key_id,
-            grant.suite,
-            grant.limits,
-            keys.request_chain,
-            grant.server_time_ms,
-        );
-        Ok(Admitted { hello_r, session })
+        let mut answer = Vec::with_capacity(HEADER_BYTES + length + TAG_BYTES);
+        answer.extend_from_slice(&header.to_bytes());
+        answer.extend_from_slice(&noise[..length]);
+        Ok(established::admitted(answer, grant, keys))
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     Reject, Suite,
     constants::PAYLOAD_BYTES_MAX,
     header::Kind,
-    session::{Authentic, Exchange, Fresh, Refused, SessionState},
+    session::{Authentic, Exchange, Fresh, Refused, SessionState, verdicts::Growing},
     slot::request_key_input,
     suite::{Tag, gcm256, hs256, tag_of},
 };
@@ -46,7 +46,9 @@ struct Unsealed {
     start: u32,
     end: u32,
     place: u16,
-    request_tag: Tag,
+    /// Of the requests it is bound to, among the tags of the batch.
+    tags: Range<u32>,
+    is_joint: bool,
 }
 
 /// Up to [`BATCH_REQUESTS_MAX`] requests and their answers. Its memory is reused; request keys are wiped by
@@ -63,6 +65,10 @@ pub struct Batch {
     gcm256_rows: Vec<u16>,
     hs256_answers: Vec<Unsealed>,
     gcm256_answers: Vec<Unsealed>,
+    /// Of answered requests, in the order of their answers.
+    tags: Vec<Tag>,
+    /// The VERDICTS at the end of the answers, if it may still grow.
+    growing: Option<Growing>,
 }
 
 impl Batch {
@@ -79,6 +85,8 @@ impl Batch {
             gcm256_rows: Vec::with_capacity(BATCH_REQUESTS_MAX),
             hs256_answers: Vec::with_capacity(BATCH_REQUESTS_MAX),
             gcm256_answers: Vec::with_capacity(BATCH_REQUESTS_MAX),
+            tags: Vec::with_capacity(BATCH_REQUESTS_MAX),
+            growing: None,
         }
     }
 
@@ -162,7 +170,8 @@ impl Batch {
         fresh.conclude(tag_holds, Place(row.place), row.tag)
     }
 
-    /// Appends the RESP with this status and payload to `answers`, to be sealed; `now_ms` is server time.
+    /// Appends the RESP with this status and payload to `answers`, to be sealed; `now_ms` is server time. Neighbours that
+    /// may be answered together become one VERDICTS (§7.4), which [`Batch::end_joint`] ends.
     ///
     /// # Panics
     /// If `payload` is longer than 16384 bytes: the service's bound is checked before.
@@ -176,13 +185,36 @@ impl Batch {
         answers: &mut Vec<u8>,
     ) {
         assert!(payload.len() <= PAYLOAD_BYTES_MAX, "an answer's payload is bounded before it is sealed");
-        self.write(&exchange, Kind::Resp, status, payload, now_ms, answers);
+        if !exchange.joint || !payload.is_empty() {
+            self.end_joint(now_ms, answers);
+            self.write(&exchange, Kind::Resp, status, payload, now_ms, answers);
+            return;
+        }
+        if let Some(growing) = &mut self.growing
+            && growing.takes(&exchange)
+        {
+            growing.add(exchange.counter, exchange.request_tag, status, &mut self.tags, answers);
+            return;
+        }
+        self.end_joint(now_ms, answers);
+        self.growing = Some(Growing::begin(exchange, status, &mut self.tags, answers));
+    }
+
+    /// Ends the answer that stands at the end of `answers` and could still grow; true when there was one. To be called before
+    /// anything else is appended there, before the next answer goes to another connection, and before [`Batch::seal`].
+    #[inline]
+    pub fn end_joint(&mut self, now_ms: u64, answers: &mut Vec<u8>) -> bool {
+        let Some(growing) = self.growing.take() else { return false };
+        growing.end(now_ms, answers);
+        self.note_unsealed(&growing.first, growing.start, growing.tags_start, answers.len());
+        true
     }
 
     /// Appends the ERR that `refused` asks for to `answers`, to be sealed (§7.3).
     #[inline]
     pub fn refuse(&mut self, refused: Refused<Place>, now_ms: u64, answers: &mut Vec<u8>) {
         let reason = refused.reason();
+        self.end_joint(now_ms, answers);
         self.write(&refused.exchange, Kind::Err, reason as u16, &[], now_ms, answers);
     }
 
@@ -195,26 +227,47 @@ impl Batch {
         now_ms: u64,
         answers: &mut Vec<u8>,
     ) {
-        let start = answers.len() as u32;
+        let (start, tags_start) = (answers.len(), self.tags.len());
         exchange.write(kind, status, payload, now_ms, answers);
-        let Exchange { key: Place(place), request_tag, .. } = *exchange;
-        let unsealed = Unsealed { start, end: answers.len() as u32, place, request_tag };
-        match exchange.suite {
+        self.tags.push(exchange.request_tag);
+        self.note_unsealed(exchange, start, tags_start, answers.len());
+    }
+
+    /// Notes an answer to be sealed under the key of `first`, bound to the tags from `tags_start` on.
+    #[inline]
+    fn note_unsealed(&mut self, first: &Exchange<Place>, start: usize, tags_start: usize, end: usize) {
+        let tags = tags_start as u32..self.tags.len() as u32;
+        let (start, end, Place(place)) = (start as u32, end as u32, &first.key);
+        let unsealed = Unsealed { start, end, place: *place, is_joint: tags.len() > 1, tags };
+        match first.suite {
             Suite::Hs256 => self.hs256_answers.push(unsealed),
             Suite::Gcm256 => self.gcm256_answers.push(unsealed),
         }
     }
 
     /// Seals every answer in `answers` where it was appended, wipes every key and empties the batch.
+    ///
+    /// # Panics
+    /// If an answer could still grow.
     pub fn seal(&mut self, answers: &mut [u8]) {
-        let Self { engine, hs256, gcm256, hs256_answers, gcm256_answers, .. } = self;
+        assert!(self.growing.is_none(), "ended before");
+        let Self { engine, hs256, gcm256, hs256_answers, gcm256_answers, tags, .. } = self;
+        let tags = |answer: &Unsealed| {
+            let Range { start, end } = answer.tags;
+            tags[start as usize..end as usize].as_flattened()
+        };
         let span = |answer: &Unsealed| answer.start as usize..answer.end as usize;
         hs256.seal(*engine, hs256_answers.len(), answers, |lane| {
             let answer = &hs256_answers[lane];
-            (usize::from(answer.place), span(answer), &answer.request_tag)
+            (usize::from(answer.place), span(answer), tags(answer))
         });
         for answer in &*gcm256_answers {
-            gcm256.seal(usize::from(answer.place), &mut answers[span(answer)], &answer.request_tag);
+            let (lane, frame) = (usize::from(answer.place), &mut answers[span(answer)]);
+            if answer.is_joint {
+                gcm256.seal_joint(lane, frame, tags(answer));
+            } else {
+                gcm256.seal(lane, frame, tags(answer));
+            }
         }
         self.clear();
     }
@@ -228,5 +281,6 @@ impl Batch {
         self.gcm256_rows.clear();
         self.hs256_answers.clear();
         self.gcm256_answers.clear();
+        self.tags.clear();
     }
 }

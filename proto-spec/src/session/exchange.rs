@@ -22,6 +22,7 @@ pub struct Exchange<K = RequestKey> {
     pub(super) generation: u16,
     pub(super) counter: u64,
     pub(super) request_tag: Tag,
+    pub(super) joint: bool,
 }
 
 impl Exchange {

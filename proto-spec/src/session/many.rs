@@ -56,9 +56,13 @@ impl ClientSession {
         if requests.is_empty() {
             return Ok(());
         }
-        if self.is_exhausted_by(requests.len() as u64, now_ms) {
+        if self.sealable_count(now_ms) < requests.len() as u64 {
             return Err(SealError::Exhausted);
         }
+        self.forget_previous(now_ms);
+        // One of another generation than the others.
+        let (last, requests) = requests.split_at(usize::from(self.owes_last()));
+        pending.extend(last.iter().map(|request| self.seal_one(request.op, request.payload, now_ms, out)));
         for some in requests.chunks(SOME) {
             let (first, start) = (pending.len(), out.len());
             self.write_some(engine, some, now_ms, out, pending);
@@ -77,21 +81,26 @@ impl ClientSession {
         pending: &mut Vec<Pending>,
     ) {
         let mut keys = [const { HmacKey::blank() }; SOME];
-        let (suite, first) = (self.suite(), self.counter());
-        if suite == Suite::Hs256 {
-            let (slot_key, generation) = self.sealing_key(now_ms);
+        let mut headers = [None; SOME];
+        for (header, request) in headers.iter_mut().zip(requests) {
+            *header = Some(self.next_header(request.op, request.payload.len(), now_ms));
+        }
+        let headers = headers.iter().flatten();
+        if self.suite() == Suite::Hs256
+            && let Some(first) = headers.clone().next()
+        {
+            // All of one generation and one instant, hence one slot.
+            let slot_key = self.sealing_key(first);
             let inputs: [_; SOME] =
-                core::array::from_fn(|lane| request_key_input(generation, first + lane as u64));
+                core::array::from_fn(|lane| request_key_input(first.generation, first.counter + lane as u64));
             let count = requests.len();
             engine.derive(&[slot_key; SOME][..count], &inputs[..count], &mut keys[..count]);
         }
-        for (request, key) in requests.iter().zip(&mut keys) {
-            let header = self.next_header(request.op, request.payload.len(), now_ms);
-            let key = match suite {
+        for ((request, key), header) in requests.iter().zip(&mut keys).zip(headers) {
+            let key = match self.suite() {
                 Suite::Hs256 => RequestKey::Hs256(core::mem::replace(key, HmacKey::blank())),
-                Suite::Gcm256 => {
-                    let (slot_key, generation) = self.sealing_key(now_ms);
-                    RequestKey::derive(suite, slot_key, generation, header.counter)
+                suite @ Suite::Gcm256 => {
+                    RequestKey::derive(suite, self.sealing_key(header), header.generation, header.counter)
                 }
             };
             let header_bytes = header.to_bytes();

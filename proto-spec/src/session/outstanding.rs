@@ -1,4 +1,4 @@
-//! Requests that wait for their answers, found by counter.
+//! Requests that wait for their answers, found by generation, then counter.
 
 use alloc::collections::VecDeque;
 
@@ -6,17 +6,25 @@ use crate::session::Pending;
 
 /// Pending requests of one session with what the caller keeps beside each (`T`: a start time, a waker).
 ///
-/// Counters of a session are consecutive, so the place of a request is its counter less that of the first.
+/// A session that renews itself has requests of two generations on their way for a while; more only when answers never come.
 #[derive(Debug)]
 pub struct Outstanding<T> {
+    /// Oldest first; only the newest may be empty.
+    generations: VecDeque<Waiting<T>>,
+    waiting_count: usize,
+}
+
+/// Requests of one generation. Their counters are consecutive, so the place of one is its counter less that of the first.
+#[derive(Debug)]
+struct Waiting<T> {
+    generation: u16,
     first_counter: u64,
     places: VecDeque<Option<(Pending, T)>>,
-    waiting_count: usize,
 }
 
 impl<T> Default for Outstanding<T> {
     fn default() -> Self {
-        Self { first_counter: 0, places: VecDeque::new(), waiting_count: 0 }
+        Self { generations: VecDeque::new(), waiting_count: 0 }
     }
 }
 
@@ -38,28 +46,50 @@ impl<T> Outstanding<T> {
     /// # Panics
     /// If its counter does not follow that of the request added before: requests are added as sealed.
     pub fn push(&mut self, pending: Pending, beside: T) {
-        if self.places.is_empty() {
-            self.first_counter = pending.counter();
+        let generation = pending.generation();
+        let is_new = match self.generations.back_mut() {
+            Some(newest) if newest.places.is_empty() => {
+                (newest.generation, newest.first_counter) = (generation, pending.counter());
+                false
+            }
+            newest => newest.is_none_or(|newest| newest.generation != generation),
+        };
+        if is_new {
+            let first_counter = pending.counter();
+            self.generations.push_back(Waiting { generation, first_counter, places: VecDeque::new() });
         }
-        assert_eq!(pending.counter(), self.first_counter + self.places.len() as u64, "added as sealed");
-        self.places.push_back(Some((pending, beside)));
+        let newest = self.generations.back_mut().expect("just made if there was none");
+        assert_eq!(pending.counter(), newest.first_counter + newest.places.len() as u64, "added as sealed");
+        newest.places.push_back(Some((pending, beside)));
         self.waiting_count += 1;
     }
 
-    /// The request of `counter`, if it still waits.
+    /// The request of this generation and counter, if it still waits.
     #[must_use]
-    pub fn get(&self, counter: u64) -> Option<&(Pending, T)> {
-        self.places.get(self.place(counter)?)?.as_ref()
+    pub fn get(&self, generation: u16, counter: u64) -> Option<&(Pending, T)> {
+        let waiting = self.generations.iter().find(|waiting| waiting.generation == generation)?;
+        waiting.places.get(waiting.place(counter)?)?.as_ref()
     }
 
-    /// Removes the request of `counter`, after its answer was verified.
-    pub fn remove(&mut self, counter: u64) -> Option<(Pending, T)> {
-        let place = self.place(counter)?;
-        let removed = self.places.get_mut(place)?.take()?;
+    /// What is kept beside the `count` requests added last, the newest first.
+    pub fn newest(&self, count: usize) -> impl Iterator<Item = &T> {
+        let places = self.generations.iter().rev().flat_map(|waiting| waiting.places.iter().rev());
+        places.take(count).flatten().map(|(_, beside)| beside)
+    }
+
+    /// Removes the request of this generation and counter, after its answer was verified.
+    pub fn remove(&mut self, generation: u16, counter: u64) -> Option<(Pending, T)> {
+        let at = self.generations.iter().position(|waiting| waiting.generation == generation)?;
+        let waiting = &mut self.generations[at];
+        let place = waiting.place(counter)?;
+        let removed = waiting.places.get_mut(place)?.take()?;
         self.waiting_count -= 1;
-        while let Some(None) = self.places.front() {
-            self.places.pop_front();
-            self.first_counter += 1;
+        while let Some(None) = waiting.places.front() {
+            waiting.places.pop_front();
+            waiting.first_counter += 1;
+        }
+        if waiting.places.is_empty() && at + 1 < self.generations.len() {
+            self.generations.remove(at);
         }
         Some(removed)
     }
@@ -67,9 +97,11 @@ impl<T> Outstanding<T> {
     /// Removes every request, oldest first: they will not be answered any more.
     pub fn drain(&mut self) -> impl Iterator<Item = (Pending, T)> + '_ {
         self.waiting_count = 0;
-        self.places.drain(..).flatten()
+        self.generations.drain(..).flat_map(|waiting| waiting.places).flatten()
     }
+}
 
+impl<T> Waiting<T> {
     fn place(&self, counter: u64) -> Option<usize> {
         usize::try_from(counter.checked_sub(self.first_counter)?).ok()
     }

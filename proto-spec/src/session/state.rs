@@ -5,6 +5,7 @@ use mvt_lanes::HmacKey;
 use crate::{
     Header, Limits, Reject, Suite,
     constants::{FIRST_USE_MS, SLOT_BITS},
+    header::Flags,
     replay,
     secret::Secret,
     session::{Authentic, Exchange, Fresh, Refused, in_time},
@@ -31,8 +32,39 @@ pub struct SessionState {
     reject_after_requests: u32,
     reject_after_ms: u32,
     index: u16,
-    suite: Suite,
+    suite: SuiteByte,
+    phase: Phase,
     keys: HeldKeys,
+}
+
+/// A suite in one byte.
+#[derive(Debug, Clone, Copy)]
+struct SuiteByte(u8);
+
+impl SuiteByte {
+    const fn new(suite: Suite) -> Self {
+        Self(suite as u8)
+    }
+
+    #[inline]
+    const fn suite(self) -> Suite {
+        if self.0 == Suite::Gcm256 as u8 { Suite::Gcm256 } else { Suite::Hs256 }
+    }
+}
+
+/// What a request needs to know of a renewal under way, as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Phase(u8);
+
+impl Phase {
+    /// The next generation is offered.
+    pub(super) const OFFERED: u8 = 0x01;
+    /// The generation before drains.
+    pub(super) const DRAINING: u8 = 0x02;
+    /// A `last` was verified.
+    pub(super) const ENDED: u8 = 0x04;
+    /// Bad tags ask for a renewal.
+    pub(super) const SUSPECT: u8 = 0x08;
 }
 
 const _: () = assert!(size_of::<SessionState>() == 192, "three cache lines");
@@ -52,7 +84,8 @@ impl SessionState {
             reject_after_requests: limits.reject_after_requests,
             reject_after_ms: limits.reject_after_ms,
             index: 0,
-            suite,
+            suite: SuiteByte::new(suite),
+            phase: Phase(0),
             keys,
         }
     }
@@ -68,7 +101,8 @@ impl SessionState {
             reject_after_requests: 0,
             reject_after_ms: 0,
             index: 0,
-            suite: Suite::Hs256,
+            suite: SuiteByte::new(Suite::Hs256),
+            phase: Phase(0),
             keys: HeldKeys { current: HmacKey::blank(), previous: HmacKey::blank() },
         }
     }
@@ -83,15 +117,98 @@ impl SessionState {
     /// The agreed suite.
     #[must_use]
     pub const fn suite(&self) -> Suite {
-        self.suite
+        self.suite.suite()
     }
 
-    const fn origin_ms(&self) -> u64 {
+    /// T_g on the server's timescale, ms.
+    #[must_use]
+    #[inline]
+    pub const fn origin_ms(&self) -> u64 {
         self.origin_generation >> 16
     }
 
-    const fn generation(&self) -> u16 {
+    /// Number of renewals so far.
+    #[must_use]
+    #[inline]
+    pub const fn generation(&self) -> u16 {
         self.origin_generation as u16
+    }
+
+    /// The state of the generation after this one, that begins at `origin_ms` with `chain` = CK_0.
+    pub(super) fn next(&self, mut chain: Secret, origin_ms: u64) -> Self {
+        let keys = HeldKeys::new(&mut chain);
+        Self {
+            chain,
+            key_id: self.key_id,
+            origin_generation: origin_ms << 16 | u64::from(self.generation() + 1),
+            top: 0,
+            reject_after_requests: self.reject_after_requests,
+            reject_after_ms: self.reject_after_ms,
+            index: 0,
+            suite: self.suite,
+            phase: Phase(0),
+            keys,
+        }
+    }
+
+    #[inline]
+    pub(super) const fn is_in(&self, phase: u8) -> bool {
+        self.phase.0 & phase != 0
+    }
+
+    pub(super) const fn enter(&mut self, phase: u8) {
+        self.phase.0 |= phase;
+    }
+
+    pub(super) const fn leave(&mut self, phase: u8) {
+        self.phase.0 &= !phase;
+    }
+
+    /// Whether another generation of this session is kept beside this one: offered, or draining (§11).
+    #[must_use]
+    #[inline]
+    pub const fn is_renewing(&self) -> bool {
+        self.is_in(Phase::OFFERED | Phase::DRAINING)
+    }
+
+    /// Whether a verified request of this generation calls for an OFFER, or for the one outstanding again (§11.2.1,
+    /// §11.2.3): `soft` are the node's limits. The time is spread by the key id over its last tenth.
+    #[must_use]
+    #[inline]
+    pub const fn wants_offer(&self, soft: &Limits, now_ms: u64) -> bool {
+        if self.is_in(Phase::OFFERED | Phase::DRAINING | Phase::SUSPECT) {
+            // §11.2.2: not while the generation before drains.
+            return self.is_in(Phase::OFFERED) || !self.is_in(Phase::DRAINING);
+        }
+        let spread = (soft.renew_after_ms as u64 / 10 * (self.key_id & 0xffff)) >> 16;
+        self.generation() < u16::MAX
+            && (self.top >= soft.renew_after_requests
+                || now_ms.saturating_sub(self.origin_ms()) >= soft.renew_after_ms as u64 - spread)
+    }
+
+    /// Whether a counter of this generation would be recorded; changes nothing.
+    ///
+    /// # Errors
+    /// `Limit`, `Replay` or `TooOld`.
+    pub(super) fn test(&self, window: &[u64], counter: u64) -> Result<(), Reject> {
+        if counter >= u64::from(self.reject_after_requests) {
+            return Err(Reject::Limit);
+        }
+        replay::test(u64::from(self.top), window, counter)
+    }
+
+    /// The same state in another generation; nothing was done in this one.
+    pub(super) fn renumbered(mut self, generation: u16) -> Self {
+        debug_assert_eq!(self.top, 0, "nothing was recorded");
+        self.origin_generation = self.origin_ms() << 16 | u64::from(generation);
+        self
+    }
+
+    /// When nothing of this generation is accepted any more, ms (§7.2.3).
+    #[must_use]
+    #[inline]
+    pub const fn hard_deadline_ms(&self) -> u64 {
+        self.origin_ms() + self.reject_after_ms as u64
     }
 
     /// Whether the client has proved the key by a first verified request (§10.3.2).
@@ -106,7 +223,7 @@ impl SessionState {
     #[inline]
     pub const fn deadline_ms(&self) -> u64 {
         let hard_ms = self.reject_after_ms as u64;
-        let first_use_is_due = !self.is_confirmed() && FIRST_USE_MS < hard_ms;
+        let first_use_is_due = !self.is_confirmed() && self.generation() == 0 && FIRST_USE_MS < hard_ms;
         self.origin_ms() + if first_use_is_due { FIRST_USE_MS } else { hard_ms }
     }
 
@@ -133,8 +250,14 @@ impl SessionState {
     /// same, so that every refusal costs one verification.
     #[inline]
     pub fn check(&mut self, header: &Header, now_ms: u64) -> Fresh {
+        self.check_until(header, now_ms, self.deadline_ms())
+    }
+
+    /// [`SessionState::check`] for a generation that ends at `until_ms`.
+    #[inline]
+    pub(super) fn check_until(&mut self, header: &Header, now_ms: u64, until_ms: u64) -> Fresh {
         self.advance(now_ms);
-        let held = if header.generation != self.generation() || now_ms >= self.deadline_ms() {
+        let held = if header.generation != self.generation() || now_ms >= until_ms {
             Err(Reject::NoSlot)
         } else {
             slot_of(self.origin_ms(), header.timestamp)
@@ -145,6 +268,13 @@ impl SessionState {
             Err(reject) => (Slot::Current, Some(reject)),
         };
         Fresh { stale: in_time(header.timestamp, now_ms).is_err(), ..self.fresh(header, slot, refused) }
+    }
+
+    /// Whether the key of a timestamp's slot is held (§5.2.2).
+    #[must_use]
+    pub fn holds_slot_of(&self, timestamp: u64) -> bool {
+        let asked = slot_of(self.origin_ms(), timestamp);
+        asked.and_then(|asked| Slot::of(u32::from(self.index), asked)).is_ok()
     }
 
     /// The same for a key id the server does not hold; `self` is then a dummy session (§9.2).
@@ -159,10 +289,12 @@ impl SessionState {
             key_id: self.key_id,
             counter: header.counter,
             generation: self.generation(),
-            suite: self.suite,
+            suite: self.suite(),
             slot,
             refused,
             stale: false,
+            joint: header.flags.joint(),
+            last: header.flags.0 & Flags::LAST != 0,
         }
     }
 
@@ -200,7 +332,15 @@ impl SessionState {
         fresh.conclude(opened.is_ok(), key, tag_of(frame))
     }
 
-    /// Replay: records the counter of a verified frame in `window`, this session's words (§7.2.4,
+    /// Whether [`SessionState::commit`] judges this frame: of this generation, which no `last` ended or ends. The others are
+    /// for [`Renewal`](crate::session::Renewal).
+    #[inline]
+    #[must_use]
+    pub const fn judges<K>(&self, authentic: &Authentic<K>) -> bool {
+        authentic.exchange.generation == self.generation() && !authentic.last && !self.is_in(Phase::ENDED)
+    }
+
+    /// Replay: records the counter of a verified frame of this generation in `window`, its words (§7.2.4,
     /// §8.5). What comes back may be executed.
     ///
     /// # Errors
@@ -211,7 +351,8 @@ impl SessionState {
         window: &mut [u64],
         authentic: Authentic<K>,
     ) -> Result<Exchange<K>, Refused<K>> {
-        let Authentic { exchange, stale } = authentic;
+        let Authentic { exchange, stale, .. } = authentic;
+        debug_assert_eq!(exchange.generation, self.generation());
         let mut top = u64::from(self.top);
         let verdict = if exchange.counter >= u64::from(self.reject_after_requests) {
             Err(Reject::Limit)

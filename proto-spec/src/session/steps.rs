@@ -20,6 +20,10 @@ pub struct Fresh {
     /// Refused whatever the tag says: no key was held. The tag is computed all the same (§9.2).
     pub(super) refused: Option<Reject>,
     pub(super) stale: bool,
+    /// May be answered together with others (§7.4).
+    pub(super) joint: bool,
+    /// The flag of that name (§11.3.1).
+    pub(super) last: bool,
 }
 
 impl Fresh {
@@ -40,8 +44,9 @@ impl Fresh {
         if !tag_holds {
             return Err(Reject::BadTag);
         }
-        let Self { key_id, counter, generation, suite, stale, .. } = self;
-        Ok(Authentic { exchange: Exchange { key, suite, key_id, generation, counter, request_tag }, stale })
+        let Self { key_id, counter, generation, suite, stale, last, joint, .. } = self;
+        let exchange = Exchange { key, suite, key_id, generation, counter, request_tag, joint };
+        Ok(Authentic { exchange, stale, last })
     }
 }
 
@@ -51,12 +56,13 @@ impl Fresh {
 pub struct Authentic<K = RequestKey> {
     pub(super) exchange: Exchange<K>,
     pub(super) stale: bool,
+    pub(super) last: bool,
 }
 
 /// A verified request that is not executed: answered with an ERR.
 #[derive(Debug)]
 pub struct Refused<K = RequestKey> {
-    /// The counted reason: `Stale`, `Limit`, `Replay` or `TooOld`.
+    /// The counted reason: `Stale`, `Limit`, `Ended`, `Replay` or `TooOld`.
     pub reject: Reject,
     /// Seals the ERR.
     pub exchange: Exchange<K>,

@@ -8,6 +8,7 @@ use aes_gcm::{
     aes::Aes256Enc,
 };
 use mvt_lanes::{Engine, HmacKey, MAC_BYTES};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::{
@@ -24,11 +25,11 @@ type Cipher = AesGcm<Aes256Enc, U12>;
 /// Lanes whose keys are derived at a time.
 const SOME: usize = 16;
 
-pub(super) fn seal(key: &Secret, frame: &mut [u8], bound_to: &[u8]) {
+pub(crate) fn seal(key: &Secret, frame: &mut [u8], bound_to: &[u8]) {
     seal_with(&Cipher::new(key.expose().into()), frame, bound_to);
 }
 
-pub(super) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
+pub(crate) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
     open_with(&Cipher::new(key.expose().into()), frame, bound_to)
 }
 
@@ -46,6 +47,24 @@ fn open_with(cipher: &Cipher, frame: &mut [u8], bound_to: &[u8]) -> bool {
     let (associated, length) = associated(header, bound_to);
     let tag = Tag::<Cipher>::try_from(&*tag).expect("16 bytes");
     cipher.decrypt_inout_detached(&nonce(header), &associated[..length], payload.into(), &tag).is_ok()
+}
+
+pub(super) fn open_joint(key: &Secret, frame: &[u8], request_tags: &[u8]) -> bool {
+    let cipher = Cipher::new(key.expose().into());
+    let (signed, tag) = frame.split_at(frame.len() - TAG_BYTES);
+    let made = joint_tag(&cipher, signed, request_tags);
+    made.as_slice().ct_eq(tag).into()
+}
+
+/// The tag of a VERDICTS, which encrypts nothing (§7.4).
+fn joint_tag(cipher: &Cipher, signed: &[u8], request_tags: &[u8]) -> Tag<Cipher> {
+    let mut associated = Vec::with_capacity(signed.len() + request_tags.len());
+    associated.extend_from_slice(signed);
+    associated.extend_from_slice(request_tags);
+    let nothing: &mut [u8] = &mut [];
+    cipher
+        .encrypt_inout_detached(&nonce(signed), &associated, nothing.into())
+        .expect("associated bytes are far below GCM's bound")
 }
 
 /// Request keys of many frames, each scheduled once for the request and its answer, and whether its tag held.
@@ -99,6 +118,12 @@ impl Lanes {
     /// Seals the answer of a lane.
     pub(crate) fn seal(&self, lane: usize, frame: &mut [u8], bound_to: &[u8]) {
         seal_with(&self.ciphers[lane], frame, bound_to);
+    }
+
+    /// Seals a VERDICTS under the key of a lane.
+    pub(crate) fn seal_joint(&self, lane: usize, frame: &mut [u8], request_tags: &[u8]) {
+        let (signed, tag) = frame.split_at_mut(frame.len() - TAG_BYTES);
+        tag.copy_from_slice(&joint_tag(&self.ciphers[lane], signed, request_tags));
     }
 
     /// Wipes every key.

@@ -99,13 +99,14 @@ impl Lanes {
         self.holds[lane]
     }
 
-    /// Seals `count` answers in `bytes`; `answer` gives the lane of the key, where the answer is, and the request's tag.
+    /// Seals `count` answers in `bytes`; `answer` gives the lane of the key, where the answer is, and the tags of
+    /// the requests it is bound to.
     pub(crate) fn seal<'a>(
         &self,
         engine: Engine,
         count: usize,
         bytes: &mut [u8],
-        answer: impl Fn(usize) -> (usize, Range<usize>, &'a Tag),
+        answer: impl Fn(usize) -> (usize, Range<usize>, &'a [u8]),
     ) {
         let mut at = 0;
         while at < count {
@@ -123,15 +124,15 @@ impl Lanes {
         at: usize,
         count: usize,
         bytes: &mut [u8],
-        answer: impl Fn(usize) -> (usize, Range<usize>, &'a Tag),
+        answer: impl Fn(usize) -> (usize, Range<usize>, &'a [u8]),
     ) -> usize {
         let mut macs = [[0; MAC_BYTES]; N];
         {
             let mut jobs = [Job::new(&self.keys[0], &[]); N];
             for (lane, job) in jobs[..count].iter_mut().enumerate() {
-                let (place, span, request_tag) = answer(at + lane);
+                let (place, span, request_tags) = answer(at + lane);
                 let signed = &bytes[span.start..span.end - TAG_BYTES];
-                *job = Job::joined(&self.keys[place], signed, request_tag);
+                *job = Job::joined(&self.keys[place], signed, request_tags);
             }
             engine.mac(&jobs[..count], &mut macs[..count]);
         }

@@ -113,6 +113,21 @@ impl RequestKey {
     }
 }
 
+/// Joint answers (§7.4).
+impl RequestKey {
+    /// Checks a VERDICTS `frame`: this is the key of its first entry, `request_tags` are those of all.
+    ///
+    /// # Errors
+    /// `BadTag`.
+    pub fn open_joint(&self, frame: &[u8], request_tags: &[u8]) -> Result<(), Reject> {
+        let tag_holds = match self {
+            Self::Hs256(key) => hs256::open(key, frame, request_tags),
+            Self::Gcm256(key) => gcm256::open_joint(key, frame, request_tags),
+        };
+        if tag_holds { Ok(()) } else { Err(Reject::BadTag) }
+    }
+}
+
 /// The tag of a whole frame.
 #[must_use]
 #[inline]

@@ -2,6 +2,9 @@
 #![allow(dead_code)] // each test binary uses its part
 
 pub mod noise;
+pub mod points;
+pub mod renewing;
+pub mod resumption;
 
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role, Suite,
@@ -9,6 +12,7 @@ use mvt_proto::{
     frame::{grant::Grant, hello::Hello},
     login::{Admitted, Identity, Initiator, Mac1, Offer, Responder},
     lost::{LostKey, LostKeys},
+    schedule::GenerationKeys,
     secret::Secret,
     session::{Answer, ClientSession, Exchange, Granted, Pending, Refused, ServerSession},
     slot::{SlotKey, SlotKeys},
@@ -22,6 +26,8 @@ pub const CLIENT_ORIGIN_MS: u64 = 5_000;
 /// One slot, ms.
 pub const SLOT_MS: u64 = 1 << 16;
 pub const KEY_ID: u64 = 0x0001_0203_0405_0607;
+/// Limits that nothing in a model reaches.
+pub const MODEL_LIMITS: Limits = Limits { replay_window_bits: 64, ..Limits::DEFAULT };
 /// CK_0 of [`Pair::unequal`] and of [`sealed`].
 pub const CHAIN: u8 = 0xcc;
 pub const SUITES: [Suite; 2] = [Suite::Hs256, Suite::Gcm256];
@@ -67,7 +73,7 @@ pub fn hello_with_cookie(login_id: u64, cookie: Option<[u8; 16]>) -> (Initiator,
 
 pub fn grant(suite: Suite, limits: Limits) -> Grant {
     let lost_key = lost_keys().lost_key(KEY_ID);
-    Grant { key_id: KEY_ID, suite, server_time_ms: ORIGIN_MS, limits, lost_key, ticket: Vec::new() }
+    Grant { key_id: KEY_ID, suite, server_time_ms: ORIGIN_MS, limits, lost_key }
 }
 
 pub fn read_hello(frame: &[u8]) -> Result<Responder, Reject> {
@@ -109,6 +115,13 @@ pub fn request_header(suite: Suite, counter: u64, at_ms: u64) -> Header {
     }
 }
 
+/// The keys of a generation 0 whose CK_0 is `chain` repeated: for tests that seal by hand.
+pub fn keys(key_id: u64, chain: u8) -> GenerationKeys {
+    let mut keys = GenerationKeys::derive(secret(chain ^ 0xff), key_id, 0);
+    keys.request_chain = secret(chain);
+    keys
+}
+
 /// Both halves of a session, logged in at [`ORIGIN_MS`].
 pub struct Pair {
     pub client: ClientSession,
@@ -120,8 +133,8 @@ impl Pair {
         let (initiator, frame) = hello(&[suite]);
         let responder = read_hello(&frame).expect("an honest HELLO opens");
         assert_eq!(responder.client_public(), client_identity().public());
-        let Admitted { hello_r, session } = responder.admit(&grant(suite, limits)).expect("admitted");
-        let client = initiator.finish(&hello_r, CLIENT_ORIGIN_MS).expect("an honest HELLO_R opens");
+        let Admitted { answer, session } = responder.admit(&grant(suite, limits)).expect("admitted");
+        let client = initiator.finish(&answer, CLIENT_ORIGIN_MS).expect("an honest HELLO_R opens");
         Self { client, server: session }
     }
 
@@ -132,13 +145,12 @@ impl Pair {
             suite,
             limits: client,
             server_time_ms: ORIGIN_MS,
-            request_chain: secret(CHAIN),
+            keys: keys(KEY_ID, CHAIN),
             lost_key: lost_keys().lost_key(KEY_ID),
-            ticket: Vec::new(),
         };
         Self {
             client: ClientSession::new(granted, CLIENT_ORIGIN_MS),
-            server: ServerSession::new(KEY_ID, suite, server, secret(CHAIN), ORIGIN_MS),
+            server: ServerSession::new(KEY_ID, suite, server, keys(KEY_ID, CHAIN), ORIGIN_MS),
         }
     }
 
@@ -161,7 +173,7 @@ impl Pair {
         let header = Header::parse(frame, Role::Server).map_err(Served::Unverified)?;
         let fresh = self.server.check(&header, ORIGIN_MS + at_ms);
         let authentic = self.server.open(fresh, frame).map_err(Served::Unverified)?;
-        self.server.commit(authentic).map_err(|refused| Served::Refused(Box::new(refused)))
+        self.server.commit(authentic, ORIGIN_MS + at_ms).map_err(|refused| Served::Refused(Box::new(refused)))
     }
 
     /// The name of the verdict on `frame`: `accept` or a reject.

@@ -110,7 +110,7 @@ pub fn hello(server: &Identity, parts: &HelloParts<'_>) -> Vec<u8> {
 
 /// Writes mac1 behind `frame`.
 pub fn sign(server: &Identity, frame: &mut Vec<u8>) {
-    let tag = Mac1::new(server.public()).hello_tag(frame);
+    let tag = Mac1::new(server.public()).tag(frame);
     frame.extend_from_slice(&tag);
 }
 

@@ -9,41 +9,38 @@ use mvt_proto::{
     schedule::{GenerationKeys, extract},
     secret::Secret,
     session::ClientSession,
-    slot::{SlotKey, SlotKeys},
-    suite::RequestKey,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    Case, Outcome, hex, ok, reject,
+    Case, Outcome,
+    granted::{self, NOW_MS},
+    hex, ok, reject,
     support::noise::{self, HelloParts},
     symmetric::limits,
     unhex,
 };
 
-/// The client's monotonic clock when the answer arrives.
-const NOW_MS: u64 = 1_000;
-
 fn secret(case: &Case, name: &str) -> Secret {
     Secret::new(case.array(name))
 }
 
-fn identity(case: &Case, name: &str) -> Identity {
+pub fn identity(case: &Case, name: &str) -> Identity {
     Identity::new(secret(case, name))
 }
 
-fn numbers(case: &Case, name: &str) -> Vec<u16> {
+pub fn numbers(case: &Case, name: &str) -> Vec<u16> {
     case.list(name).iter().map(|value| value.as_u64().expect("a number") as u16).collect()
 }
 
-fn known(numbers: &[u16]) -> Vec<Suite> {
+pub fn known(numbers: &[u16]) -> Vec<Suite> {
     numbers.iter().copied().filter_map(Suite::from_id).collect()
 }
 
 pub fn mac1(case: &Case) -> Outcome {
     let mac1 = Mac1::new(&case.array("server_public"));
     let hello = case.bytes("hello");
-    let tag = mac1.hello_tag(&hello[..hello.len() - TAG_BYTES]);
+    let tag = mac1.tag(&hello[..hello.len() - TAG_BYTES]);
     mac1.verify(&hello).map_or_else(reject, |()| ok(json!({ "tag": hex(&tag) })))
 }
 
@@ -82,14 +79,24 @@ fn hello_of_more_suites(case: &Case, server: &Identity) -> Vec<u8> {
     )
 }
 
-fn grant(reply: &Case, suite: Suite) -> Grant {
+pub fn grant(reply: &Case, suite: Suite) -> Grant {
     Grant {
         key_id: reply.key_id(),
         suite,
         server_time_ms: reply.number("server_time"),
         limits: limits(reply, reply.number("replay_window_bits")),
         lost_key: LostKey::new(reply.array("lost_key")),
-        ticket: reply.bytes("ticket"),
+    }
+}
+
+/// Any grant of a suite.
+pub fn any_grant(suite: Suite) -> Grant {
+    Grant {
+        key_id: 7,
+        suite,
+        server_time_ms: 0,
+        limits: mvt_proto::Limits::DEFAULT,
+        lost_key: LostKey::new([0; 16]),
     }
 }
 
@@ -112,7 +119,7 @@ fn run_login(case: &Case) -> Result<Outcome, Reject> {
     let responder = read(case, &server, &hello, secret(case, "server_ephemeral_private"))?;
     let suite = responder.choose_suite(&known(&numbers(case, "allowed")))?;
     let client_public = hex(responder.client_public());
-    let Admitted { hello_r, .. } = responder.admit(&grant(&case.part("reply"), suite))?;
+    let Admitted { answer: hello_r, .. } = responder.admit(&grant(&case.part("reply"), suite))?;
     let mut made = json!({
         "suite": suite as u16, "client_public": client_public, "hello": hex(&hello), "hello_r": hex(&hello_r),
     });
@@ -134,7 +141,7 @@ fn add_keys(made: &mut Value, case: &Case, session: Option<ClientSession>, key_i
     let confirm = mvt_lanes::HmacKey::new(keys.confirm.expose());
     let (before_tag, tag) = hello_r.split_at(hello_r.len() - TAG_BYTES);
     let confirms = mvt_lanes::mac(&confirm, before_tag)[..TAG_BYTES] == *tag;
-    let seals = session.is_none_or(|session| seals_under(session, keys.request_chain));
+    let seals = session.is_none_or(|session| granted::seals_under(session, keys.request_chain));
     for (name, holds) in [
         ("h", gs0_holds && confirms),
         ("k1", gs0_holds && confirms),
@@ -145,14 +152,6 @@ fn add_keys(made: &mut Value, case: &Case, session: Option<ClientSession>, key_i
     ] {
         made[name] = if holds { case.expected_ok(name).cloned().unwrap_or_default() } else { Value::Null };
     }
-}
-
-/// Whether what the session seals opens under this chain.
-fn seals_under(mut session: ClientSession, chain: Secret) -> bool {
-    let mut sealed = Vec::new();
-    session.seal_request(1, b"probe", NOW_MS, &mut sealed).expect("sealable");
-    let slots = SlotKeys::new(chain, session.server_time_ms(NOW_MS));
-    RequestKey::derive(session.suite(), slots.key(&SlotKey::Current), 0, 0).open(&mut sealed, &[]).is_ok()
 }
 
 pub fn login_server(case: &Case) -> Outcome {
@@ -180,40 +179,12 @@ fn run_login_client(case: &Case) -> Result<Outcome, Reject> {
     let (initiator, _) = start(case, &case.array("server_public")).expect("known suites")?;
     let hello_r = case.bytes("hello_r");
     let mut session = initiator.finish(&hello_r, NOW_MS)?;
-    let granted = *session.limits();
-    let lost_key = case.expected_ok("reply").and_then(|reply| reply.get("lost_key")).cloned();
-    let mut made = json!({ "reply": {
-        "key_id": hex(&session.key_id().to_be_bytes()),
-        "suite": session.suite() as u16,
-        "server_time": session.server_time_ms(NOW_MS),
-        "renew_after_requests": granted.renew_after_requests,
-        "reject_after_requests": granted.reject_after_requests,
-        "renew_after_ms": granted.renew_after_ms,
-        "reject_after_ms": granted.reject_after_ms,
-        "replay_window_bits": granted.replay_window_bits,
-        "lost_key": if lost_key_holds(&mut session, lost_key.as_ref()) { lost_key } else { None },
-        "ticket": hex(session.ticket()),
-    } });
+    let mut made = json!({ "reply": granted::reply(case, &mut session) });
     let (again, _) = start(case, &case.array("server_public")).expect("known suites")?;
     let fresh = again.finish(&hello_r, NOW_MS)?;
     let key_id = fresh.key_id();
     add_keys(&mut made, case, Some(fresh), key_id, &hello_r);
     Ok(ok(made))
-}
-
-/// Whether the session believes a LOST made with the expected key: compared through its own verification.
-fn lost_key_holds(session: &mut ClientSession, expected: Option<&Value>) -> bool {
-    let Some(key) = expected.and_then(Value::as_str).map(unhex) else { return false };
-    let mut request = Vec::new();
-    let pending = session.seal_request(0, &[], NOW_MS, &mut request).expect("sealable");
-    let mut lost = request[..28].to_vec();
-    lost[2] = 0x1f;
-    lost[3] = 0;
-    lost[14..16].fill(0);
-    let input = [b"mvt1 lost", &request[..28], &request[request.len() - TAG_BYTES..]].concat();
-    lost.extend_from_slice(&mvt_lanes::mac(&mvt_lanes::HmacKey::new(&key), &input)[..TAG_BYTES]);
-    let header = mvt_proto::Header::parse(&lost, mvt_proto::Role::Client).expect("well formed");
-    session.open_answer(&pending, &header, &mut lost, NOW_MS).is_ok()
 }
 
 pub fn retry(case: &Case) -> Outcome {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{Case, Outcome, hex, ok, reject, unhex};
 
-fn role(case: &Case) -> Role {
+pub fn role(case: &Case) -> Role {
     match case.text("role") {
         "server" => Role::Server,
         "client" => Role::Client,
@@ -30,9 +30,15 @@ const fn kind_name(kind: Kind) -> &'static str {
         Kind::Req => "REQ",
         Kind::Resp => "RESP",
         Kind::Err => "ERR",
+        Kind::Ctl => "CTL",
         Kind::Hello => "HELLO",
         Kind::HelloR => "HELLO_R",
         Kind::Retry => "RETRY",
+        Kind::Verdicts => "VERDICTS",
+        Kind::Resume => "RESUME",
+        Kind::ResumeR => "RESUME_R",
+        Kind::Recover => "RECOVER",
+        Kind::RecoverR => "RECOVER_R",
         Kind::Lost => "LOST",
     }
 }
@@ -209,7 +215,7 @@ pub fn limits(case: &Case, window_bits: u64) -> Limits {
     }
 }
 
-fn verdict(session: &mut ServerSession, frame: &mut [u8], now_ms: u64) -> Result<(), Reject> {
+pub fn verdict(session: &mut ServerSession, frame: &mut [u8], now_ms: u64) -> Result<(), Reject> {
     let header = Header::parse(frame, Role::Server)?;
     let fresh = if header.key_id == session.key_id() {
         session.check(&header, now_ms)
@@ -217,14 +223,14 @@ fn verdict(session: &mut ServerSession, frame: &mut [u8], now_ms: u64) -> Result
         session.check_unknown(&header)
     };
     let authentic = session.open(fresh, frame)?;
-    session.commit(authentic).map(|_| ()).map_err(|refused| refused.reject)
+    session.commit(authentic, now_ms).map(|_| ()).map_err(|refused| refused.reject)
 }
 
 pub fn session(case: &Case) -> Outcome {
     let keys = GenerationKeys::derive(Secret::new(case.array("gs0")), case.key_id(), 0);
     let limits = limits(&case.part("limits"), case.number("bits"));
     let origin = case.number("origin");
-    let mut session = ServerSession::new(case.key_id(), case.suite(), limits, keys.request_chain, origin);
+    let mut session = ServerSession::new(case.key_id(), case.suite(), limits, keys, origin);
     let mut judge = |event: &Value| {
         let mut frame = unhex(event["frame"].as_str().expect("hex"));
         let now_ms = event["at"].as_u64().expect("a time");

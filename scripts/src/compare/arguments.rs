@@ -26,7 +26,7 @@ impl Suite {
 }
 
 /// Arguments of `compare`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, PartialEq, Args)]
 pub struct Arguments {
     /// Write the result as JSON too.
     #[arg(long, value_name = "FILE")]
@@ -56,6 +56,21 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// Those of a published run.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self {
+            json: None,
+            depths: vec![1, 16, 64, 256],
+            connections: 8,
+            seconds_per_cell: 2.0,
+            rounds: 5,
+            suites: vec![Suite::Hs256, Suite::Gcm256],
+            peers: vec![PeerName::Redis, PeerName::Memcached, PeerName::Haproxy],
+            no_install: false,
+        }
+    }
+
     /// The arguments without repetitions, in their order.
     #[must_use]
     pub fn without_repetitions(mut self) -> Self {
@@ -100,10 +115,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_a_published_run() {
         let arguments = parse(&[]).unwrap();
-        assert_eq!(arguments.depths, [1, 16, 64, 256]);
-        assert_eq!(arguments.peers, [PeerName::Redis, PeerName::Memcached, PeerName::Haproxy]);
-        assert_eq!(arguments.suites, [Suite::Hs256, Suite::Gcm256]);
-        assert_eq!((arguments.connections, arguments.rounds, arguments.seconds_per_cell), (8, 5, 2.0));
+        assert_eq!(arguments, Arguments::usual());
     }
 
     #[test]

@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// What is the same for every cell of a run.
 #[derive(Debug)]
 pub struct Bench<'a> {
-    /// The client programs.
+    /// The client program.
     pub artifacts: &'a Artifacts,
     /// Where they may write.
     pub folder: &'a Path,
@@ -60,13 +60,10 @@ impl Bench<'_> {
     /// # Errors
     /// When the client program fails, or not every answer is right.
     pub fn measure_peer(&self, kind: &Kind, peer: &Running, depth: u32) -> anyhow::Result<Cost> {
-        let mut arguments = words(&["--protocol", kind.protocol]);
+        let mut arguments = words(&["peer", "--protocol", kind.protocol]);
         arguments.extend(self.words(&peer.address.to_string(), peer.process.id(), depth));
-        arguments.extend(words(&["--warmup-ms", &WARMUP.as_millis().to_string()]));
-        arguments.extend(words(&["--duration-ms", &self.interval.as_millis().to_string()]));
         arguments.extend(peer.client_arguments.iter().map(OsString::from));
-        let report = self.run(&self.artifacts.peer_load, arguments)?;
-        cost_of(&report)
+        cost_of(&self.run(arguments)?)
     }
 
     /// The cost of ours, with the environment that the client program saw.
@@ -77,15 +74,12 @@ impl Bench<'_> {
         let mut arguments = words(&["run", "--server-public-key", &ours.public_key, "--key"]);
         arguments.push(ours.client_key.clone().into());
         arguments.extend(self.words(&ours.address.to_string(), ours.process.id(), depth));
-        arguments.extend(words(&["--suite", suite.name(), "--payload-bytes", &PAYLOAD_BYTES.to_string()]));
-        arguments.extend(words(&["--threads", "1", "--json", "-", "--quiet"]));
-        arguments.extend(words(&["--warmup", &format!("{}ms", WARMUP.as_millis())]));
-        arguments.extend(words(&["--duration", &format!("{}ms", self.interval.as_millis())]));
-        let report = self.run(&self.artifacts.loadgen, arguments)?;
+        arguments.extend(words(&["--suite", suite.name(), "--payload", &PAYLOAD_BYTES.to_string()]));
+        let report = self.run(arguments)?;
         Ok((cost_of(&report)?, report["environment"].clone()))
     }
 
-    /// Arguments that both client programs take.
+    /// Arguments of both kinds of load.
     fn words(&self, server: &str, server_id: u32, depth: u32) -> Vec<OsString> {
         words(&[
             "--server",
@@ -98,11 +92,21 @@ impl Bench<'_> {
             &depth.to_string(),
             "--pin",
             &CLIENT_CORE.to_string(),
+            "--threads",
+            "1",
+            "--json",
+            "-",
+            "--quiet",
+            "--warmup",
+            &format!("{}ms", WARMUP.as_millis()),
+            "--duration",
+            &format!("{}ms", self.interval.as_millis()),
         ])
     }
 
-    fn run(&self, program: &Path, arguments: Vec<OsString>) -> anyhow::Result<Value> {
+    fn run(&self, arguments: Vec<OsString>) -> anyhow::Result<Value> {
         // Files go to `folder`, but the client asks git for the commit: it is started in the root.
+        let program = &self.artifacts.loadgen;
         let mut client =
             Process::start_in("client", None, program, arguments, self.folder, &workspace::folder())?;
         let status = client.finish(WARMUP + self.interval + GRACE, self.stop)?;
@@ -115,7 +119,7 @@ fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }
 
-/// Reads `mvt.report/1` and `mvt.peer/1`, which name these fields alike.
+/// Reads `mvt.report/1`.
 fn cost_of(report: &Value) -> anyhow::Result<Cost> {
     let field = |name: &str| match report[name].as_f64() {
         Some(number) if number > 0.0 => Ok(number),

@@ -9,14 +9,13 @@ use super::peer::{Running, SERVER_CORE, Seat};
 /// # Errors
 /// When it does not start.
 pub fn start(seat: &Seat<'_>) -> anyhow::Result<Running> {
-    let none: [&str; 0] = [];
     let mut process =
-        Process::start("echo", Some(SERVER_CORE), &seat.artifacts.echo_floor, none, seat.folder)?;
+        Process::start("echo", Some(SERVER_CORE), &seat.artifacts.loadgen, ["floor"], seat.folder)?;
     let address = process.await_ready_line(seat.stop)?.address;
     Ok(Running {
         process,
         address,
-        configuration: "echo_floor: one thread on epoll, 64 bytes there and back".into(),
+        configuration: "mvt-loadgen floor: one thread on epoll, 64 bytes there and back".into(),
         client_arguments: Vec::new(),
     })
 }

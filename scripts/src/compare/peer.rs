@@ -87,7 +87,7 @@ pub const KINDS: [Kind; 4] = [
         name: PeerName::Echo,
         text: "echo",
         package: None,
-        program: "echo_floor",
+        program: "mvt-loadgen",
         version_argument: None,
         protocol: "echo",
         start: echo::start,

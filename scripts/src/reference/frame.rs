@@ -8,10 +8,12 @@ pub const HEADER_BYTES: usize = 28;
 pub const TAG_BYTES: usize = 16;
 /// Flag: the payload is encrypted.
 pub const SEALED: u8 = 0x01;
-/// Flag: the sender accepts the offered generation.
+/// Flag: the sender holds this offered generation, unanswered yet.
 pub const ACK: u8 = 0x02;
-/// Flag: the last frame of this generation.
+/// Flag: the last request of this generation.
 pub const LAST: u8 = 0x04;
+/// Flag: this request may be answered together with others.
+pub const JOINT: u8 = 0x08;
 
 /// Who reads a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,35 +37,44 @@ pub struct Kind {
     zero: &'static [Zero],
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Zero {
     KeyId,
     Generation,
     Op,
+    Counter,
     Timestamp,
     Payload,
 }
-use Zero::{Generation, KeyId, Op, Payload, Timestamp};
+use Zero::{Counter, Generation, KeyId, Op, Payload, Timestamp};
 
 const fn kind(number: u8, name: &'static str, to: &str, flags: u8, zero: &'static [Zero]) -> Kind {
     let to = to.as_bytes()[0];
-    Kind { number, name, to_server: to == b's', to_client: to == b'c', flags, zero }
+    Kind {
+        number,
+        name,
+        to_server: matches!(to, b's' | b'b'),
+        to_client: matches!(to, b'c' | b'b'),
+        flags,
+        zero,
+    }
 }
 
-/// Every assigned kind (§3.1, §3.2.4, §3.2.7); `to` is the s(erver), the c(lient), or - while its section is not in force.
-pub const KINDS: [Kind; 13] = [
-    kind(0x1, "REQ", "s", SEALED, &[]),
+/// Every assigned kind (§3.1, §3.2.4, §3.2.7); `to` is the s(erver), the c(lient), b(oth), or - while its section is not in force.
+pub const KINDS: [Kind; 14] = [
+    kind(0x1, "REQ", "s", SEALED | ACK | LAST | JOINT, &[]),
     kind(0x2, "RESP", "c", SEALED, &[]),
     kind(0x3, "ERR", "c", SEALED, &[Payload]),
-    kind(0x4, "CTL", "-", SEALED, &[]),
+    kind(0x4, "CTL", "b", SEALED, &[Counter]),
     kind(0x5, "NOTIFY", "-", SEALED, &[]),
+    kind(0x6, "VERDICTS", "c", 0, &[Op]),
     kind(0x8, "HELLO", "s", 0, &[KeyId, Generation, Timestamp]),
     kind(0x9, "HELLO_R", "c", 0, &[KeyId, Generation, Op, Timestamp]),
     kind(0xa, "RETRY", "c", 0, &[KeyId, Generation, Timestamp]),
-    kind(0xb, "RESUME", "-", 0, &[]),
-    kind(0xc, "RESUME_R", "-", 0, &[]),
-    kind(0xd, "RECOVER", "-", 0, &[]),
-    kind(0xe, "RECOVER_R", "-", 0, &[]),
+    kind(0xb, "RESUME", "s", 0, &[KeyId, Generation, Timestamp]),
+    kind(0xc, "RESUME_R", "c", 0, &[KeyId, Generation, Op, Timestamp]),
+    kind(0xd, "RECOVER", "s", 0, &[KeyId, Generation, Timestamp]),
+    kind(0xe, "RECOVER_R", "c", 0, &[KeyId, Generation, Op, Timestamp]),
     kind(0xf, "LOST", "c", 0, &[Op, Payload]),
 ];
 
@@ -155,7 +166,7 @@ pub fn parse(role: Role, bytes: &[u8]) -> Result<Parsed, Reject> {
     if !(if role == Role::Server { kind.to_server } else { kind.to_client }) {
         return Err(Reject::Kind);
     }
-    if header.flags & !kind.flags != 0 {
+    if header.flags & !kind.flags != 0 || header.flags & (ACK | LAST) == ACK | LAST {
         return Err(Reject::Flags);
     }
     let payload_bytes = total - HEADER_BYTES - TAG_BYTES;
@@ -163,10 +174,18 @@ pub fn parse(role: Role, bytes: &[u8]) -> Result<Parsed, Reject> {
         KeyId => header.key_id == 0,
         Generation => header.generation == 0,
         Op => header.op == 0,
+        Counter => header.counter == 0,
         Timestamp => header.timestamp == 0,
         Payload => payload_bytes == 0,
     };
-    if kind.zero.iter().all(clear) { Ok(Parsed::Frame(header, payload_bytes)) } else { Err(Reject::Field) }
+    let unused_are_zero = kind.zero.iter().all(clear);
+    let key_id_is_one = kind.zero.contains(&KeyId) || header.key_id != 0;
+    let ack_is_later = header.flags & ACK == 0 || header.generation != 0;
+    if unused_are_zero && key_id_is_one && ack_is_later {
+        Ok(Parsed::Frame(header, payload_bytes))
+    } else {
+        Err(Reject::Field)
+    }
 }
 
 /// Header bytes, payload and tag of a whole frame.

@@ -155,13 +155,18 @@ fn read_front(payload: &[u8]) -> Option<(usize, Vec<u16>)> {
     if cookie_bytes != 0 && cookie_bytes != 16 {
         return None;
     }
-    let count = usize::from(*payload.get(1 + cookie_bytes)?);
+    let (list_bytes, suites) = suite_list(payload.get(1 + cookie_bytes..)?)?;
+    Some((1 + cookie_bytes + list_bytes, suites))
+}
+
+/// Bytes of a list that starts with its count, and its suites; `None` if §10.1 refuses it.
+pub fn suite_list(bytes: &[u8]) -> Option<(usize, Vec<u16>)> {
+    let count = usize::from(*bytes.first()?);
     if !(1..=8).contains(&count) {
         return None;
     }
-    let end = 2 + cookie_bytes + 2 * count;
-    let list = payload.get(2 + cookie_bytes..end)?;
+    let list = bytes.get(1..1 + 2 * count)?;
     let suites: Vec<u16> = list.chunks(2).map(|two| u16::from(two[0]) << 8 | u16::from(two[1])).collect();
     let repeated = suites.iter().enumerate().any(|(i, suite)| suites[..i].contains(suite));
-    (!repeated).then_some((end, suites))
+    (!repeated).then_some((1 + 2 * count, suites))
 }

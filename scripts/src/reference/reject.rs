@@ -35,6 +35,20 @@ pub enum Reject {
     UnknownClient,
     /// No suite in common.
     NoSuite,
+    /// Counter above the last of a draining generation.
+    Ended,
+    /// A recovery that is not yet recorded.
+    Pending,
+    /// CTL that does not open, or is not due.
+    Control,
+    /// Ticket that does not open, or is out of time.
+    Ticket,
+    /// Binder wrong, or mode not allowed.
+    Binder,
+    /// RECOVER that does not open.
+    Recovery,
+    /// Client authenticated before its revocation.
+    Revoked,
 }
 
 impl Reject {
@@ -57,6 +71,13 @@ impl Reject {
             Self::Noise => "noise",
             Self::UnknownClient => "unknown_client",
             Self::NoSuite => "no_suite",
+            Self::Ended => "ended",
+            Self::Pending => "pending",
+            Self::Control => "control",
+            Self::Ticket => "ticket",
+            Self::Binder => "binder",
+            Self::Recovery => "recovery",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -18,8 +18,13 @@ impl Window {
         Self { bits, top: 0, accepted: BTreeSet::new() }
     }
 
-    /// Tests a counter, and sets it if it is fresh.
-    pub fn accept(&mut self, counter: u64) -> Result<(), Reject> {
+    /// One past the highest accepted counter.
+    pub fn top(&self) -> u64 {
+        self.top
+    }
+
+    /// Tests a counter.
+    pub fn test(&self, counter: u64) -> Result<(), Reject> {
         if counter < self.top {
             if self.top - counter > self.bits {
                 return Err(Reject::TooOld);
@@ -28,6 +33,12 @@ impl Window {
                 return Err(Reject::Replay);
             }
         }
+        Ok(())
+    }
+
+    /// Tests a counter, and sets it if it is fresh.
+    pub fn accept(&mut self, counter: u64) -> Result<(), Reject> {
+        self.test(counter)?;
         self.accepted.insert(counter);
         self.top = self.top.max(counter + 1);
         Ok(())

@@ -49,7 +49,7 @@ pub(super) fn gcm_open(key: &[u8; 32], nonce: [u8; 12], aad: &[u8], text: &[u8])
 }
 
 /// §4.1: byte 2 ‖ byte 3 ‖ op or status ‖ u16 0 ‖ timestamp.
-fn gcm_nonce(header: &[u8]) -> [u8; 12] {
+pub(super) fn gcm_nonce(header: &[u8]) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[0..2].copy_from_slice(&header[2..4]);
     nonce[2..4].copy_from_slice(&header[14..16]);

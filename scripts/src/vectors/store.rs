@@ -105,8 +105,8 @@ mod tests {
     }
 
     #[test]
-    fn there_are_at_least_seventy_properties() {
-        assert!(make().unwrap().len() >= 70);
+    fn there_are_at_least_two_hundred_properties() {
+        assert!(make().unwrap().len() >= 200);
     }
 
     #[test]
@@ -140,6 +140,12 @@ mod tests {
             "noise",
             "unknown_client",
             "no_suite",
+            "ended",
+            "control",
+            "ticket",
+            "binder",
+            "recovery",
+            "revoked",
         ] {
             let (refusal, verdict) = (format!("\"reject\": \"{reason}\""), format!("          \"{reason}\""));
             assert!(all.contains(&refusal) || all.contains(&verdict), "no vector of {reason}");

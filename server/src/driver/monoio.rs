@@ -32,6 +32,8 @@ const RING_ENTRIES: u32 = 4096;
 const READ_BYTES_FIRST: usize = 4096;
 /// The runtime's timers are no finer; a shorter wait would not let other tasks run.
 const TIMER_TICK: Duration = Duration::from_millis(1);
+/// Between two pieces of the sessions that are due: 256,000 a second at most.
+const RECLAIM_PAUSE: Duration = Duration::from_millis(1);
 /// How long to wait when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -206,6 +208,7 @@ async fn accept(station: Rc<Station>, listener: TcpListener, canceller: Rc<RefCe
             }
             Err(error) if is_cancelled(&error) => return,
             Err(error) => {
+                station.shard.borrow().counters().accept_failed.add(1);
                 tracing::warn!(%error, "accept failed");
                 ::monoio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -273,8 +276,8 @@ async fn write(
     id: ConnectionId,
     mut writer: OwnedWriteHalf<TcpStream>,
 ) {
-    let mut buffer = Vec::new();
     loop {
+        let mut buffer = Vec::new();
         let now_ms = station.clock.now_ms();
         let is_last = station.shard.borrow_mut().take_output(id, &mut buffer, now_ms);
         if buffer.is_empty() {
@@ -285,7 +288,7 @@ async fn write(
             continue;
         }
         match write_all(&wire, &mut writer, buffer).await {
-            Some(returned) => buffer = returned,
+            Some(returned) => station.shard.borrow_mut().sent(id, returned),
             None => break,
         }
         wire.drained.set();
@@ -337,6 +340,10 @@ async fn sweep(station: Rc<Station>) {
     let mut hand = SweepHand::default();
     loop {
         ::monoio::time::sleep(Duration::from_millis(SWEEP_INTERVAL_MS)).await;
+        // In pieces, and whatever is ready to be read in between.
+        while station.shard.borrow_mut().reclaim(station.clock.now_ms()) {
+            ::monoio::time::sleep(RECLAIM_PAUSE).await;
+        }
         let now_ms = station.clock.now_ms();
         let mut overdue = Vec::new();
         station.shard.borrow_mut().sweep(&mut hand, now_ms, |id| overdue.push(id));

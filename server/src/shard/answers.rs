@@ -30,6 +30,18 @@ impl Answers {
         }
     }
 
+    /// Whether what is appended next for `origin` continues the last run.
+    pub(super) fn continues(&self, origin: Origin) -> bool {
+        matches!(origin, Origin::Here(_)) && self.runs.last().is_some_and(|run| run.origin == origin)
+    }
+
+    /// What was appended last belongs to the last run too.
+    pub(super) fn extend_last(&mut self) {
+        if let Some(run) = self.runs.last_mut() {
+            run.span.end = self.bytes.len();
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.runs.clear();

@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 
 use mvt_proto::constants::{FIRST_USE_MS, KEY_BYTES};
 
-use crate::{limits::LINGER_MS, shard::lane::Lane};
+use crate::{
+    limits::{LINGER_MS, TRIM_MS},
+    shard::lane::Lane,
+};
 
 /// Names a connection of one shard, and a lane of it; a place reused later has another generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ConnectionId {
     pub(super) index: u32,
     pub(super) generation: u32,
@@ -106,7 +109,24 @@ impl Connection {
         self.is_closing()
     }
 
-    /// Whether some deadline has passed: half a frame, output nobody reads, a login nobody finishes, silence.
+    /// What the driver had of the lane was sent.
+    pub(super) fn note_sent(&mut self, id: ConnectionId) {
+        if self.lane(id).is_some() {
+            self.lane_mut(id).note_sent();
+        }
+    }
+
+    /// To be called at every sweep.
+    pub(super) fn look_at(&mut self, now_ms: u64) {
+        let active_ms = self.verified_ms.unwrap_or(self.opened_ms);
+        let is_silent = now_ms.saturating_sub(active_ms) > TRIM_MS;
+        self.first.look_at(now_ms, is_silent);
+        for lane in &mut self.others {
+            lane.look_at(now_ms, is_silent);
+        }
+    }
+
+    /// Whether some deadline has passed: half a frame, output nobody reads or reads too slowly, a login nobody finishes, silence.
     pub(super) fn is_overdue(&self, now_ms: u64, idle_ms: u64) -> bool {
         let since = |then: u64| now_ms.saturating_sub(then);
         let is_stalled =
@@ -121,5 +141,29 @@ impl Connection {
     /// Whether it has been closing for longer than the peer gets to hear of it.
     pub(super) fn is_lingering_too_long(&self, now_ms: u64) -> bool {
         self.closing_since_ms.is_some_and(|then| now_ms.saturating_sub(then) > LINGER_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::STALL_MS;
+
+    #[test]
+    fn output_waits_from_when_it_is_there_not_from_the_one_before() {
+        for lane in 0..3 {
+            let id = ConnectionId { lane, ..ConnectionId::default() };
+            let mut connection = Connection::new(([127, 0, 0, 1], 1).into(), None, 0);
+            connection.note_verified(50_000);
+            connection.lane_mut(id).output.push(1);
+            for (now_ms, is_overdue) in
+                [(60_000, false), (60_000 + STALL_MS, false), (60_001 + STALL_MS, true)]
+            {
+                connection.look_at(now_ms);
+                assert_eq!(connection.is_overdue(now_ms, 1 << 40), is_overdue, "{now_ms}");
+            }
+            connection.take_output(id, &mut Vec::new(), 80_000);
+            assert!(!connection.is_overdue(80_000, 1 << 40));
+        }
     }
 }

@@ -4,7 +4,7 @@ use mvt_proto::header::{node_slot_of, shard_of};
 
 use crate::{
     mailbox::{Mail, Packet},
-    shard::{ConnectionId, Shard, batch::Origin},
+    shard::{ConnectionId, Shard, batch::Origin, revocation::Scan},
 };
 
 impl Shard {
@@ -30,9 +30,10 @@ impl Shard {
         let mailbox = &mailboxes[self.index];
         mailbox.rearm();
         let (mut is_shutdown, mut has_forwarded) = (false, false);
-        while let Some(mail) = mailbox.take() {
+        // No more than can have been there: what came later wakes us again, and the connections have their turn first.
+        for mail in std::iter::from_fn(|| mailbox.take()).take(mailbox.capacity()) {
             match mail {
-                Mail::Admitted { connection, admitted } => self.admit(connection, *admitted, now_ms),
+                Mail::Admitted { connection, newcomer } => self.admit(connection, newcomer, now_ms),
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
                 Mail::Forwarded { from_shard, connection, frame } => {
                     let origin = Origin::Forwarded { from_shard: from_shard as u16, connection };
@@ -46,18 +47,24 @@ impl Shard {
                 }
                 Mail::Answered { connection, frame, verified } => {
                     if let Some(place) = self.connections.get_mut(connection) {
-                        place.lane_mut(connection).output.extend_from_slice(&frame);
+                        self.spares.lend(&mut place.lane_mut(connection).output).extend_from_slice(&frame);
                         self.note_answer(connection, verified, now_ms);
                         self.connections.mark_dirty(connection);
                     }
                 }
                 Mail::Packet(packet) => self.packets.push_back(packet),
+                Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
+                Mail::Recorded { key_id, authenticated_ms } => {
+                    self.conclude_recovery(key_id, authenticated_ms, now_ms);
+                }
+                Mail::RecoveryComplete { key_id } => self.complete_recovery(key_id, now_ms),
                 Mail::Shutdown => is_shutdown = true,
             }
         }
         if has_forwarded {
             self.turn(now_ms);
         }
+        self.go_on_revoking(now_ms);
         is_shutdown
     }
 

@@ -3,7 +3,7 @@
 use mvt_proto::Reject;
 
 use crate::{
-    limits::STALL_MS,
+    limits::{SEND_MS_MAX, STALL_MS},
     shard::{
         ConnectionId,
         batch::{Batch, Origin},
@@ -19,13 +19,21 @@ pub(super) struct Lane {
     /// When the carried frame began to arrive.
     carry_since_ms: u64,
     pub(super) output: Vec<u8>,
-    /// When output was last handed to the driver, or began to wait for it.
-    output_since_ms: u64,
+    /// When a sweep first saw output waiting for the driver.
+    output_since_ms: Option<u64>,
+    /// Since when the driver has had output of it that is not sent.
+    sending_since_ms: Option<u64>,
 }
 
 impl Lane {
     pub(super) const fn new(now_ms: u64) -> Self {
-        Self { carry: Vec::new(), carry_since_ms: now_ms, output: Vec::new(), output_since_ms: now_ms }
+        Self {
+            carry: Vec::new(),
+            carry_since_ms: now_ms,
+            output: Vec::new(),
+            output_since_ms: None,
+            sending_since_ms: None,
+        }
     }
 
     /// Cuts whole frames off the stream into `batch` and carries the rest; gives the bytes taken, fewer than all only when
@@ -82,16 +90,35 @@ impl Lane {
     }
 
     pub(super) fn take_output(&mut self, spare: &mut Vec<u8>, now_ms: u64) {
-        self.output_since_ms = now_ms;
+        self.output_since_ms = None;
         std::mem::swap(&mut self.output, spare);
+        if !spare.is_empty() {
+            self.sending_since_ms.get_or_insert(now_ms);
+        }
     }
 
-    /// Whether half a frame, or output nobody reads, has stood still for too long.
+    pub(super) const fn note_sent(&mut self) {
+        self.sending_since_ms = None;
+    }
+
+    /// To be called at every sweep: sees what waits, and gives back memory that a connection which has been silent for a while
+    /// does not need.
+    pub(super) fn look_at(&mut self, now_ms: u64, is_silent: bool) {
+        if !self.output.is_empty() {
+            self.output_since_ms.get_or_insert(now_ms);
+        }
+        if self.carry.is_empty() && is_silent {
+            self.carry = Vec::new();
+        }
+    }
+
+    /// Whether half a frame, or output nobody reads or reads too slowly, has stood still for too long.
     pub(super) fn is_stalled(&self, now_ms: u64) -> bool {
         let since = |then: u64| now_ms.saturating_sub(then);
         let half_a_frame = !self.carry.is_empty() && since(self.carry_since_ms) > STALL_MS;
-        let unread = !self.output.is_empty() && since(self.output_since_ms) > STALL_MS;
-        half_a_frame || unread
+        let unread = self.output_since_ms.is_some_and(|then| since(then) > STALL_MS);
+        let too_slow = self.sending_since_ms.is_some_and(|then| since(then) > SEND_MS_MAX);
+        half_a_frame || unread || too_slow
     }
 }
 

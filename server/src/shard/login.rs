@@ -1,38 +1,49 @@
-//! Logins as the shard sees them: judge a HELLO cheaply, hand it to the pool, take in the result (SPEC §10, §14). What goes
-//! back before that is a RETRY, shorter than the HELLO (§14.1).
+//! Logins, resumes and recoveries as the shard sees them: judge the frame cheaply, hand it to the pool, take in the result
+//! (SPEC §10, §12 to §14). What goes back before that is a RETRY, shorter than the frame (§14.1).
 
 use mvt_proto::{
-    Reject,
-    frame::{hello::Hello, retry::Retry},
-    login::Admitted,
+    Kind, Reject,
+    frame::{hello::Hello, recover::Recover, resume::Resume, retry::Retry},
+    secret::scrub_stack,
 };
 
 use crate::{
     handshakes::{Job, Load},
     limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX},
+    mailbox::{Entrance, Newcomer},
     shard::{ConnectionId, Shard, batch::Origin},
 };
 
 impl Shard {
-    /// mac1, layout, cookie under load, then the bounded queue of the pool.
+    /// mac1, layout, cookie (under load, for a RECOVER always, §13.2.1), then the bounded queue of the pool.
     ///
     /// # Errors
-    /// `Mac1` or `Field`: the connection is to be closed.
-    pub(super) fn hello(&mut self, id: ConnectionId, frame: &[u8], now_ms: u64) -> Result<(), Reject> {
+    /// `Mac1`, `Kind` or `Field`: the connection is to be closed.
+    pub(super) fn login(
+        &mut self,
+        id: ConnectionId,
+        kind: Kind,
+        frame: &[u8],
+        now_ms: u64,
+    ) -> Result<(), Reject> {
         self.node.mac1.verify(frame)?;
-        let hello = Hello::parse(frame)?;
+        match kind {
+            Kind::Resume => Resume::parse(frame).map(|_| ())?,
+            Kind::Recover => Recover::parse(frame).map(|_| ())?,
+            _ => Hello::parse(frame).map(|_| ())?,
+        }
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
         let peer = connection.peer;
         let channel_binding = connection.channel_binding.clone();
         let has_room = connection.logins_under_way < LOGINS_PER_CONNECTION_MAX;
-        let retry = match self.handshakes.load() {
-            _ if !has_room => Some(Retry::Busy(BUSY_WAIT_MS)),
+        let load = if has_room { self.handshakes.load(kind) } else { Load::Full };
+        let retry = match load {
             Load::Full => Some(Retry::Busy(BUSY_WAIT_MS)),
-            Load::High => self.handshakes.cookie_to_bring(&hello, peer, now_ms).map(Retry::Cookie),
-            Load::Low => None,
+            Load::Low if kind != Kind::Recover => None,
+            _ => self.handshakes.cookie_to_bring(frame, peer, now_ms).map(Retry::Cookie),
         };
         let retry = retry.or_else(|| {
-            let job = Job { shard: self.index, connection: id, channel_binding, hello: frame.into() };
+            let job = Job { shard: self.index, connection: id, kind, channel_binding, frame: frame.into() };
             self.handshakes.submit(job).err().map(|_| Retry::Busy(BUSY_WAIT_MS))
         });
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
@@ -51,22 +62,45 @@ impl Shard {
         Ok(())
     }
 
-    /// Keeps a granted session and sends its HELLO_R.
-    pub(super) fn admit(&mut self, id: ConnectionId, admitted: Admitted, now_ms: u64) {
+    /// Keeps a granted session and sends its answer; unless its client was revoked while the pool was at it, then it ends as
+    /// with a client nobody knows (SPEC §12.2.1).
+    pub(super) fn admit(&mut self, id: ConnectionId, newcomer: Box<Newcomer>, now_ms: u64) {
+        self.keep(id, newcomer, now_ms);
+        scrub_stack();
+    }
+
+    #[inline(never)]
+    fn keep(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
         if connection.is_closing() {
             return;
         }
-        if self.sessions.insert(admitted.session) {
-            self.counters.logins.add(1);
-            self.counters.sessions_opened.add(1);
-            connection.lane_mut(id).output.extend_from_slice(&admitted.hello_r);
-            self.connections.mark_dirty(id);
-        } else {
+        let Newcomer { admitted, owner, psk_alone, entrance } = &mut *newcomer;
+        let (owner, psk_alone, entrance) = (*owner, *psk_alone, *entrance);
+        if self.node.revocations.load().refuses_owner(&owner) {
+            self.counters.sessions_revoked.add(1);
+            self.counters.reject(entrance.refusal());
+            self.end(id, now_ms);
+            return;
+        }
+        let key_id = admitted.session.key_id();
+        if !self.sessions.take_in(&mut admitted.session, owner, now_ms) {
             self.counters.sessions_refused.add(1);
             self.end(id, now_ms);
+            return;
         }
+        if psk_alone && let Some(place) = self.sessions.find(key_id) {
+            self.sessions.cold_mut(place).psk_alone = true;
+        }
+        match entrance {
+            Entrance::Login => self.counters.logins.add(1),
+            Entrance::Resume => self.counters.resumes.add(1),
+            Entrance::Recovery { new_public } => self.recovering.begin(key_id, owner, new_public),
+        }
+        self.counters.sessions_opened.add(1);
+        self.spares.lend(&mut connection.lane_mut(id).output).extend_from_slice(&admitted.answer);
+        self.connections.mark_dirty(id);
     }
 
     /// One way for all causes: the connection closes (SPEC §10.3.3).

@@ -12,19 +12,21 @@ mod forward;
 mod index;
 mod lane;
 mod login;
+mod recovering;
+mod renewal;
+mod renewals;
+mod revocation;
 pub mod sessions;
+mod spares;
 mod sweep;
 mod turn;
 mod verify;
+mod wheel;
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
 use mvt_lanes::Engine;
-use mvt_proto::{
-    Reject, Role, framer,
-    framer::Cut,
-    session::{self, SessionState},
-};
+use mvt_proto::{Reject, Role, framer, framer::Cut, session};
 
 pub use connection::{ChannelBinding, ConnectionId};
 pub use sweep::SweepHand;
@@ -43,7 +45,11 @@ use batch::Batch;
 use connection::Connection;
 use connections::Connections;
 use index::Place;
-use sessions::Sessions;
+use recovering::Recovering;
+use renewal::Dummy;
+use revocation::Scan;
+use sessions::{Generation, Sessions};
+use spares::Spares;
 use turn::What;
 
 /// What a shard is made of.
@@ -72,24 +78,31 @@ pub struct Shard {
     mailboxes: Arc<[Mailbox]>,
     sessions: Sessions,
     connections: Connections,
+    /// Memory for output: connections that owe nothing hold none.
+    spares: Spares,
     batch: Batch,
     /// Of the piece of the batch under way: what each frame is, the session of each request, request keys, answers.
     rows: Vec<What>,
-    places: Vec<Option<Place>>,
+    checked: Vec<Option<(Place, Generation)>>,
     lanes: session::Batch,
     answers: Answers,
     /// Frames of keys we do not hold are verified against it (SPEC §9.2).
-    dummy: SessionState,
+    dummy: Dummy,
     answer: Vec<u8>,
     /// Packets for the shard's QUIC that came by mail: as many as a mailbox holds, until the driver takes them.
     packets: VecDeque<Packet>,
+    /// When the stack is scrubbed next, ms.
+    scrub_ms: u64,
+    /// Revocations whose sessions are not all erased yet, the one under way first.
+    revoking: VecDeque<Scan>,
+    recovering: Recovering,
 }
 
 impl Shard {
     /// A shard without connections or sessions.
     ///
     /// # Errors
-    /// [`Fatal::Randomness`].
+    /// [`Fatal::Randomness`], or [`Fatal::Os`] when there are no addresses for the sessions there may be.
     pub fn new(parts: Parts) -> Result<Self, Fatal> {
         Self::with_engine(parts, Engine::detect())
     }
@@ -97,21 +110,26 @@ impl Shard {
     /// The same, computing request keys and tags with `engine`.
     ///
     /// # Errors
-    /// [`Fatal::Randomness`].
+    /// As [`Shard::new`].
     pub fn with_engine(parts: Parts, engine: Engine) -> Result<Self, Fatal> {
         let Parts { index, node, service, counters, handshakes, mailboxes } = parts;
         Ok(Self {
             index,
-            dummy: node.dummy_session()?.into_parts().0,
-            sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits),
+            dummy: Dummy::new(&node)?,
+            sessions: Sessions::new(node.sessions_per_shard_max, node.limits.replay_window_bits)
+                .map_err(|source| Fatal::Os { what: "cannot reserve the table of sessions", source })?,
             connections: Connections::new(node.connections_per_shard_max),
+            spares: Spares::default(),
             batch: Batch::new(),
             rows: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
-            places: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
+            checked: Vec::with_capacity(session::BATCH_REQUESTS_MAX),
             lanes: session::Batch::new(engine),
             answers: Answers::default(),
             answer: Vec::new(),
             packets: VecDeque::new(),
+            scrub_ms: 0,
+            revoking: VecDeque::new(),
+            recovering: Recovering::default(),
             node,
             service,
             counters,
@@ -147,8 +165,8 @@ impl Shard {
         }
     }
 
-    /// Cuts `bytes`, the next of a stream of connection `id` (SPEC §17.1.1), into the batch of this turn; judges the batch first where it
-    /// is full. A malformed frame ends the connection after what came before it (SPEC §3.2.5).
+    /// Cuts `bytes`, the next of a stream of connection `id` (SPEC §17.1.3), into the batch of this turn; judges the
+    /// batch first where it is full. A malformed frame ends the connection after what came before it (SPEC §3.2.5).
     pub fn ingest(&mut self, id: ConnectionId, bytes: &[u8], now_ms: u64) {
         self.ingest_by(id, bytes, now_ms, |connection, bytes, batch| {
             connection.lane_mut(id).cut(bytes, batch, id, now_ms)
@@ -197,7 +215,7 @@ impl Shard {
         }
     }
 
-    /// The peer sent its last byte (SPEC §17.1.2), or the driver cannot write any more: what was received is answered, then it ends.
+    /// The peer sent its last byte (SPEC §17.1.4), or the driver cannot write any more: what was received is answered, then it ends.
     pub fn hang_up(&mut self, id: ConnectionId, now_ms: u64) {
         self.turn(now_ms);
         self.end(id, now_ms);
@@ -208,13 +226,29 @@ impl Shard {
         self.connections.next_dirty()
     }
 
-    /// Swaps the output of `id` with `spare`, an empty buffer; true when the connection is to be closed after it.
+    /// Swaps the output of `id` with `spare`, an empty buffer, best one without memory; true when the connection is to be
+    /// closed after it. [`Shard::sent`] takes the buffer back.
     pub fn take_output(&mut self, id: ConnectionId, spare: &mut Vec<u8>, now_ms: u64) -> bool {
         debug_assert!(spare.is_empty());
         match self.connections.get_mut(id) {
             Some(connection) => connection.take_output(id, spare, now_ms),
             None => true,
         }
+    }
+
+    /// The output of `id` that was taken is sent, or given up; takes back its memory.
+    pub fn sent(&mut self, id: ConnectionId, mut buffer: Vec<u8>) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.note_sent(id);
+        }
+        buffer.clear();
+        self.spares.put(buffer);
+    }
+
+    /// What this shard counts.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Whether `id` may be read: not at the watermark, not closing.

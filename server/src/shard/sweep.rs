@@ -1,7 +1,9 @@
-//! Deadlines: a bounded look around at every tick.
+//! Deadlines: of sessions by the wheel, of connections by a look around, both in bounded pieces.
+
+use mvt_proto::secret::scrub_stack;
 
 use crate::{
-    limits::SWEEP_COUNT_MAX,
+    limits::{RECLAIM_COUNT_MAX, SWEEP_COUNT_MAX},
     shard::{ConnectionId, Shard},
 };
 
@@ -10,16 +12,27 @@ use crate::{
 pub struct SweepHand(usize);
 
 impl Shard {
-    /// Erases sessions past their deadline and ends connections past theirs; `abort` is called for those that are to be
-    /// cut off at once because they had their time to close.
+    /// Erases sessions past their deadline, and the keys of slots that passed (SPEC §5.2.2), up to [`RECLAIM_COUNT_MAX`]
+    /// sessions; true when more are due, which is to be called for again after the next turn.
+    pub fn reclaim(&mut self, now_ms: u64) -> bool {
+        let swept = self.sessions.sweep(RECLAIM_COUNT_MAX, now_ms);
+        self.counters.sessions_erased.add(swept.erased_count);
+        self.counters.drains_ended.add(self.sessions.sweep_renewals(RECLAIM_COUNT_MAX, now_ms));
+        // Two microseconds a tick, for what logins, renewals and steps of slots left on this stack.
+        scrub_stack();
+        !swept.is_done
+    }
+
+    /// Ends connections past their deadline; `abort` is called for those that are to be cut off at once because they had
+    /// their time to close.
     pub fn sweep(&mut self, hand: &mut SweepHand, now_ms: u64, mut abort: impl FnMut(ConnectionId)) {
-        let erased = self.sessions.sweep(SWEEP_COUNT_MAX, now_ms);
-        self.counters.sessions_erased.add(erased);
+        self.sweep_recoveries();
         let places = self.connections.place_count();
         for _ in 0..places.min(SWEEP_COUNT_MAX) {
             hand.0 = (hand.0 + 1) % places;
             let Some(id) = self.connections.id_at(hand.0) else { continue };
-            let Some(connection) = self.connections.get(id) else { continue };
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            connection.look_at(now_ms);
             if connection.is_lingering_too_long(now_ms) {
                 abort(id);
             } else if !connection.is_closing() && connection.is_overdue(now_ms, self.node.idle_ms) {

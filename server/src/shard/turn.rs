@@ -2,28 +2,39 @@
 //!
 //! The passes are not inlined, so that a profile tells them apart.
 
-use mvt_proto::{Header, Kind, Reject, Role, session::BATCH_REQUESTS_MAX};
+use std::ops::Range;
 
-use crate::shard::{
-    Shard,
-    batch::{Batch, Origin},
-    index::Place,
+use mvt_proto::{Header, Kind, Reject, Role, secret::scrub_stack, session::BATCH_REQUESTS_MAX};
+
+use crate::{
+    limits::SWEEP_INTERVAL_MS,
+    shard::{
+        Shard,
+        batch::{Batch, Origin},
+        index::Place,
+        sessions::{Generation, PREFETCH_GROUP},
+    },
 };
 
 /// What a frame is, as far as its header and the session table tell.
 #[derive(Debug)]
 pub(super) enum What {
-    /// A request we judge: its number among those opened together, and its session if we have it.
+    /// A request we judge: its number among those opened together, and what it was checked against, if we have its session.
     Request {
         header: Header,
         number: usize,
-        place: Option<Place>,
+        held: Option<(Place, Generation)>,
     },
-    /// A request whose key another shard owns.
+    /// A CTL of a key id that is ours.
+    Control {
+        header: Header,
+    },
+    /// A request or a CTL whose key another shard owns.
     Elsewhere {
         owner: usize,
     },
-    Hello,
+    /// A HELLO, a RESUME or a RECOVER.
+    Login(Kind),
     Malformed(Reject),
 }
 
@@ -37,13 +48,17 @@ impl Shard {
         self.counters.turns.add(1);
         let mut batch = std::mem::take(&mut self.batch);
         let mut rows = std::mem::take(&mut self.rows);
-        for first in (0..batch.frame_count()).step_by(BATCH_REQUESTS_MAX) {
+        let mut first = 0;
+        while first < batch.frame_count() {
             let count = BATCH_REQUESTS_MAX.min(batch.frame_count() - first);
             self.read(&batch, first, count, &mut rows);
+            let count = rows.len();
             self.check(&batch, first, &mut rows, now_ms);
             self.open_requests(&mut batch);
             self.judge(&batch, first, &mut rows, now_ms);
+            self.end_joint_answer(now_ms);
             self.deliver();
+            first += count;
         }
         for id in batch.closing() {
             self.end(id, now_ms);
@@ -51,66 +66,85 @@ impl Shard {
         batch.clear();
         self.batch = batch;
         self.rows = rows;
+        // Now and then, for the slot keys that moved on in these turns.
+        if now_ms >= self.scrub_ms {
+            self.scrub_ms = now_ms + SWEEP_INTERVAL_MS;
+            scrub_stack();
+        }
     }
 
-    /// Passes A and B: headers, then what their sessions need is asked for, first the index, then the entries.
+    /// Pass A: headers, and the index entries of their keys are asked for. A CTL is read alone: a SHARE makes the keys that the
+    /// requests behind it are checked with.
     #[inline(never)]
     fn read(&mut self, batch: &Batch, first: usize, count: usize, rows: &mut Vec<What>) {
         for index in first..first + count {
             let what = match Header::parse(batch.frame(index), Role::Server) {
-                Ok(header) if header.kind == Kind::Req => {
+                Ok(header) if matches!(header.kind, Kind::Req | Kind::Ctl) => {
                     let owner = match batch.origin(index) {
                         Origin::Here(_) => self.owner_elsewhere(header.key_id),
                         Origin::Forwarded { .. } => None,
                     };
-                    match owner {
-                        Some(owner) => What::Elsewhere { owner },
-                        None => {
+                    match (owner, header.kind) {
+                        (Some(owner), _) => What::Elsewhere { owner },
+                        (None, Kind::Ctl) if index > first => break,
+                        (None, Kind::Ctl) => {
+                            rows.push(What::Control { header });
+                            break;
+                        }
+                        (None, _) => {
                             self.sessions.prefetch_index(header.key_id);
-                            What::Request { header, number: 0, place: None }
+                            What::Request { header, number: 0, held: None }
                         }
                     }
                 }
-                Ok(_) => What::Hello,
+                Ok(header) => What::Login(header.kind),
                 Err(reject) => What::Malformed(reject),
             };
             rows.push(what);
         }
-        for row in rows {
-            if let What::Request { header, .. } = row {
-                self.sessions.prefetch_session(header.key_id, header.counter);
+    }
+
+    /// Passes B and C, a group at a time: what the sessions need is asked for; then session, generation, time,
+    /// slot. What a frame does later in the turn moves a generation, but no key that was found here.
+    #[inline(never)]
+    fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
+        let mut at = first;
+        for group in rows.chunks_mut(PREFETCH_GROUP) {
+            for row in &*group {
+                if let What::Request { header, .. } = row {
+                    self.sessions.prefetch_session(header.key_id, header.counter);
+                }
+            }
+            for row in group {
+                self.check_row(batch.span(at), row, now_ms);
+                at += 1;
             }
         }
     }
 
-    /// Pass C: session, time, slot. Nothing a frame can do later in the turn changes what is found here.
-    #[inline(never)]
-    fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
-        for (at, row) in rows.iter_mut().enumerate() {
-            let What::Request { header, number, place } = row else { continue };
-            *place = self.sessions.find(header.key_id);
-            let span = batch.span(first + at);
-            *number = match *place {
-                Some(place) => {
-                    let (state, _) = self.sessions.parts_mut(place);
-                    let fresh = state.check(header, now_ms);
-                    self.lanes.push(state, fresh, span)
-                }
-                None => self.lanes.push(&self.dummy, self.dummy.check_unknown(header), span),
-            };
-            self.places.push(*place);
+    #[inline]
+    fn check_row(&mut self, span: Range<usize>, row: &mut What, now_ms: u64) {
+        let What::Request { header, number, held } = row else { return };
+        *held = self.sessions.find(header.key_id).map(|place| {
+            let (fresh, generation) = self.sessions.check(place, header, now_ms);
+            *number = self.lanes.push(self.sessions.checked(place, generation), fresh, span.clone());
+            (place, generation)
+        });
+        if held.is_none() {
+            *number = self.lanes.push(&self.dummy.state, self.dummy.state.check_unknown(header), span);
         }
+        self.checked.push(*held);
     }
 
     /// Pass D: request keys and tags, in lanes.
     #[inline(never)]
     fn open_requests(&mut self, batch: &mut Batch) {
-        let (sessions, dummy, places) = (&self.sessions, &self.dummy, &self.places);
-        self.lanes.open(&mut batch.bytes, |number| match places[number] {
-            Some(place) => sessions.state(place),
+        let (sessions, dummy, checked) = (&self.sessions, &self.dummy.state, &self.checked);
+        self.lanes.open(&mut batch.bytes, |number| match checked[number] {
+            Some((place, generation)) => sessions.checked(place, generation),
             None => dummy,
         });
-        self.places.clear();
+        self.checked.clear();
     }
 
     /// Passes E and F: in the order received, replay and execution; everything a frame changes, it changes here.
@@ -126,17 +160,21 @@ impl Shard {
             }
             let frame = batch.frame(first + at);
             let judged = match (row, origin) {
-                (What::Request { header, number, place }, _) => {
-                    verified_count += u64::from(self.request(origin, &header, number, place, frame, now_ms));
+                (What::Request { header, number, held }, _) => {
+                    verified_count += u64::from(self.request(origin, &header, number, held, frame, now_ms));
+                    Ok(())
+                }
+                (What::Control { header }, _) => {
+                    self.control(origin, &header, frame, now_ms);
                     Ok(())
                 }
                 (What::Elsewhere { owner }, Origin::Here(id)) => {
                     self.forward(owner, id, frame);
                     Ok(())
                 }
-                (What::Hello, Origin::Here(id)) => self.hello(id, frame, now_ms),
+                (What::Login(kind), Origin::Here(id)) => self.login(id, kind, frame, now_ms),
                 (What::Malformed(reject), Origin::Here(_)) => Err(reject),
-                // Another shard forwards requests only.
+                // Another shard forwards requests and CTLs only.
                 (_, Origin::Forwarded { .. }) => Ok(()),
             };
             if let (Err(reject), Origin::Here(id)) = (judged, origin) {
@@ -149,7 +187,7 @@ impl Shard {
 
     /// Pass G: the answers' tags, in lanes; then they sit in their connections' output.
     #[inline(never)]
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         let mut answers = std::mem::take(&mut self.answers);
         self.lanes.seal(&mut answers.bytes);
         for run in &answers.runs {
@@ -157,7 +195,7 @@ impl Shard {
             match run.origin {
                 Origin::Here(id) => {
                     if let Some(connection) = self.connections.get_mut(id) {
-                        connection.lane_mut(id).output.extend_from_slice(bytes);
+                        self.spares.lend(&mut connection.lane_mut(id).output).extend_from_slice(bytes);
                         self.connections.mark_dirty(id);
                     }
                 }

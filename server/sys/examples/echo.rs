@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let _ = mvt_sys::affinity::pin_to(0);
     let (_bell, waiter) = UnixStream::pair()?;
     waiter.set_nonblocking(true)?;
-    let options = RingOptions { lines_max: 1024, tick: Duration::from_millis(50) };
+    let options = RingOptions::new(1024, Duration::from_millis(50));
     let mut ring = Ring::new(listener, waiter, options)?;
     ring.accept();
     let started = cpu_time();

@@ -1,6 +1,6 @@
 //! Facts about this host, as it says them itself.
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The release of the kernel.
 #[must_use]
@@ -21,10 +21,19 @@ pub fn setting(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok()?.lines().next().map(|line| line.trim().to_owned())
 }
 
-/// The soft limit on open files; `None` is no limit.
+/// The soft limit on open files, and the hard one up to which a process may raise it; `None` is no limit.
 #[must_use]
-pub fn open_files_max() -> Option<u64> {
-    getrlimit(Resource::Nofile).current
+pub fn open_files_limits() -> (Option<u64>, Option<u64>) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    (current, maximum)
+}
+
+/// Raises the soft limit on open files of this process to the hard one, and gives what is in force then.
+pub fn raise_open_files() -> Option<u64> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Refused: the limit stays as it is, and the caller sees that.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    open_files_limits().0
 }
 
 /// The soft limit on locked memory, bytes; `None` is no limit.
@@ -50,7 +59,15 @@ pub fn cpu_features() -> Vec<(&'static str, bool)> {
 
 #[cfg(test)]
 mod tests {
-    use super::version_of;
+    use super::*;
+
+    #[test]
+    fn open_files_are_raised_to_the_hard_limit() {
+        let (soft, hard) = open_files_limits();
+        assert!(hard.is_none() || soft.is_some(), "{soft:?} of {hard:?}");
+        assert_eq!(raise_open_files(), hard);
+        assert_eq!(open_files_limits(), (hard, hard));
+    }
 
     #[test]
     fn a_kernel_release_begins_with_its_version() {

@@ -4,8 +4,14 @@ pub mod affinity;
 pub mod clock;
 pub mod host;
 pub mod keystore;
-pub mod memory;
+pub mod port_steering;
 pub mod probe;
 pub mod socket;
 pub mod steering;
 pub mod uring;
+
+pub mod lines;
+pub mod slab;
+
+pub mod memory;
+mod pages;

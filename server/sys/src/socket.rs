@@ -12,6 +12,11 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// Datagrams the kernel is asked to hold for a UDP socket, bytes; it may hold fewer.
 const DATAGRAM_BYTES_HELD: usize = 4 << 20;
 
+/// What the kernel holds of a connection for us before it was read (twice that, its own bookkeeping included). Left to
+/// itself it would grow to megabytes, and under overload what waits there turns stale before it is judged: then everything
+/// would be verified and nothing executed.
+pub const RECEIVE_BYTES: usize = 256 * 1024;
+
 /// `count` listening TCP sockets on `address` that share its port (`SO_REUSEPORT`), non-blocking, with `TCP_NODELAY`
 /// inherited by what they accept. Port 0 is chosen by the kernel once for all of them. All or none.
 ///
@@ -31,6 +36,8 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_tcp_nodelay(true)?;
+    // Before it listens: what it accepts inherits both.
+    socket.set_recv_buffer_size(RECEIVE_BYTES)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     if shared {

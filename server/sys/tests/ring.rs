@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mvt_sys::uring::{Completion, Filled, LineId, ReceiveEnd, Ring, RingOptions, Wait};
+use mvt_sys::uring::{Completion, Filled, LineId, ReceiveEnd, Ring, RingOptions, Shortages, Wait};
 
 struct Bench {
     ring: Ring,
@@ -16,11 +16,14 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    bench_with(RingOptions::new(64, Duration::from_millis(20)))
+}
+
+fn bench_with(options: RingOptions) -> Bench {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = listener.local_addr().expect("an address");
     let (bell, waiter) = UnixStream::pair().expect("a pair");
     waiter.set_nonblocking(true).expect("set");
-    let options = RingOptions { lines_max: 64, tick: Duration::from_millis(20) };
     let mut ring = Ring::new(listener, waiter, options).expect("a ring");
     ring.accept();
     Bench { ring, address, _bell: bell }
@@ -102,6 +105,8 @@ fn a_receive_without_a_free_buffer_ends_and_loses_nothing() {
     }
     assert!(received == text, "in order and whole");
     assert!(times_out_of_buffers >= 2, "the buffers ran out");
+    assert_eq!(bench.ring.take_shortages().buffers_exhausted, times_out_of_buffers);
+    assert_eq!(bench.ring.take_shortages(), Shortages::default(), "taken once");
     drop(sending.join().expect("joined").expect("sent"));
 }
 
@@ -186,4 +191,110 @@ fn a_buffer_of_another_ring_is_refused() {
     let Completion::Received { filled, .. } = bench.next() else { panic!("received") };
     let other = self::bench();
     let _ = other.ring.bytes(&filled);
+}
+
+#[test]
+fn a_full_completion_queue_loses_nothing_and_deafens_nobody() {
+    const LINES: usize = 40;
+    const ROUNDS: usize = 20;
+    let options =
+        RingOptions { submissions: 8, completions: 8, ..RingOptions::new(64, Duration::from_millis(20)) };
+    let mut bench = bench_with(options);
+    let (mut streams, mut lines) = (Vec::new(), Vec::new());
+    for _ in 0..LINES {
+        let (stream, line) = bench.accepted();
+        bench.ring.receive(line);
+        streams.push(stream);
+        lines.push(line);
+    }
+    bench.ring.enter(Wait::Poll).expect("entered");
+    let mut overflowed = 0;
+    for round in 0..ROUNDS {
+        // All at one instant: five times what the queue holds.
+        for (number, stream) in streams.iter_mut().enumerate() {
+            stream.write_all(&[round as u8, number as u8, 7]).expect("sent");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        let mut received = vec![Vec::new(); LINES];
+        while received.iter().any(|bytes| bytes.len() < 3) {
+            let (line, is_over) = match bench.next() {
+                Completion::Received { line, filled, is_armed } => {
+                    let number = lines.iter().position(|known| *known == line).expect("a line");
+                    received[number].extend_from_slice(bench.ring.bytes(&filled));
+                    bench.ring.recycle(filled);
+                    (line, !is_armed)
+                }
+                Completion::ReceiveEnded { line, end: ReceiveEnd::Stopped } => (line, true),
+                other => panic!("{other:?}"),
+            };
+            if is_over {
+                bench.ring.receive(line);
+            }
+        }
+        for (number, bytes) in received.iter().enumerate() {
+            assert_eq!(*bytes, [round as u8, number as u8, 7], "round {round}");
+        }
+        overflowed += bench.ring.take_shortages().completions_overflowed;
+    }
+    assert!(overflowed > 0, "the queue was too small, and it was counted");
+}
+
+/// A ring of a client and its line, with the server's end of it.
+fn dialed() -> (Bench, TcpStream, LineId) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let (bell, waiter) = UnixStream::pair().expect("a pair");
+    waiter.set_nonblocking(true).expect("set");
+    let options = RingOptions::new(64, Duration::from_millis(500));
+    let mut ring = Ring::dialer(waiter, options).expect("a ring");
+    let stream = TcpStream::connect(address).expect("connected");
+    stream.set_nonblocking(true).expect("set");
+    let line = ring.adopt(stream).expect("adopted");
+    let (peer, _) = listener.accept().expect("accepted");
+    (Bench { ring, address, _bell: bell }, peer, line)
+}
+
+#[test]
+fn a_line_of_a_client_sends_receives_and_is_used_again() {
+    let (mut bench, mut peer, line) = dialed();
+    bench.ring.receive(line);
+    bench.ring.send(line, b"question".to_vec());
+    assert!(bench.ring.is_unsubmitted());
+    let sent = bench.next();
+    assert!(matches!(sent, Completion::Sent { result: Ok(()), .. }), "{sent:?}");
+    let mut question = [0; 8];
+    peer.read_exact(&mut question).expect("all of it");
+    assert_eq!(&question, b"question");
+    peer.write_all(b"answer").expect("sent");
+    match bench.next() {
+        Completion::Received { filled, line: on, .. } => {
+            assert_eq!((bench.ring.bytes(&filled), on), (&b"answer"[..], line));
+            bench.ring.recycle(filled);
+        }
+        other => panic!("{other:?}"),
+    }
+    bench.ring.hang_up(line);
+    let end = bench.next();
+    assert!(matches!(end, Completion::ReceiveEnded { end: ReceiveEnd::EndOfStream, .. }), "{end:?}");
+    assert!(bench.ring.is_idle(line));
+    bench.ring.close(line);
+    assert_eq!(peer.read(&mut question).expect("an end"), 0);
+    let again = TcpStream::connect(bench.address);
+    assert!(again.is_err(), "the listener of the test is gone");
+    let other = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let stream = TcpStream::connect(other.local_addr().expect("an address")).expect("connected");
+    let next = bench.ring.adopt(stream).expect("adopted");
+    assert_eq!(next.index(), line.index());
+    assert_ne!(next, line, "another generation");
+}
+
+#[test]
+fn a_wait_with_a_bound_ends_by_itself() {
+    let (mut bench, _peer, line) = dialed();
+    bench.ring.receive(line);
+    bench.ring.enter(Wait::Poll).expect("entered");
+    while bench.ring.next_completion().is_some() {}
+    let started = Instant::now();
+    bench.ring.enter(Wait::SleepAtMost(Duration::from_millis(3))).expect("entered");
+    assert!(started.elapsed() >= Duration::from_millis(2), "{:?}", started.elapsed());
 }

@@ -1,6 +1,8 @@
 //! A real server process on a loopback port, and a client that can also misbehave.
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod resuming;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -62,20 +64,32 @@ impl Server {
         })
     }
 
-    /// The same, in a network namespace.
-    pub fn start_in_namespace(config: &str, name: &str) -> Self {
+    /// The same, with `program` and its arguments before the server's command line; the process is still the server's.
+    pub fn start_under(config: &str, program: &[&str]) -> Self {
         Self::start_with(config, |path| {
-            let mut command = Command::new("ip");
-            command.args(["netns", "exec", name, env!("CARGO_BIN_EXE_mvt-server")]);
+            let mut command = Command::new(program[0]);
+            command.args(&program[1..]).arg(env!("CARGO_BIN_EXE_mvt-server"));
             spawn_by(command, path)
         })
     }
 
-    /// Memory its process holds now, bytes.
-    pub fn resident_bytes(&self) -> u64 {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a process");
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    /// Another node with the keys of this one and of its client, in a folder of its own.
+    pub fn start_beside(&self, config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path();
+        for file in ["server.key", "client.key", "seal.key"] {
+            fs::copy(self.path(file), path.join(file)).expect("copied");
+        }
+        fs::write(path.join("mvt.toml"), format!("listen.tcp = \"127.0.0.1:0\"\n{config}")).expect("written");
+        let (process, line) = spawn(path);
+        let (address, backend) = read_ready(&line, path);
+        let quic = read_quic(&line);
+        Self { address, public_key: self.public_key, backend, quic, process, folder }
+    }
+
+    /// Waits for its end; its exit status.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.process.wait().expect("ended").code()
     }
 
     fn start_with(config: &str, spawn: impl Fn(&Path) -> (Child, String)) -> Self {
@@ -86,13 +100,38 @@ impl Server {
         let public_key = keyfile::key_from_text(text.trim()).expect("keygen prints the public key");
         let client = mvt_server(path, &["keygen", "--client", "client.key"]);
         let client = String::from_utf8(client.stdout).expect("text");
-        assert!(mvt_server(path, &["enroll", "clients.mvt", "tester", client.trim()]).status.success());
+        assert!(mvt_server(path, &["enroll", "tester", client.trim()]).status.success());
         fs::write(path.join("mvt.toml"), format!("listen.tcp = \"127.0.0.1:0\"\n{config}")).expect("written");
 
         let (process, line) = spawn(path);
         let (address, backend) = read_ready(&line, path);
         let quic = read_quic(&line);
         Self { address, public_key, backend, quic, process, folder }
+    }
+
+    /// Another server of the same name: same key file, same ring of ticket keys, same clients in a store of its own.
+    pub fn twin(&self, config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path();
+        for name in ["server.key", "client.key"] {
+            fs::copy(self.path(name), path.join(name)).expect("copied");
+        }
+        let client = keyfile::key_to_text(self.client_keys().identity.public());
+        assert!(mvt_server(path, &["enroll", "tester", &client]).status.success());
+        let ring = self.path("tickets.ring");
+        let text = format!(
+            "listen.tcp = \"127.0.0.1:0\"\nidentity.node_slot = 2\ntickets.ring_file = {ring:?}\n{config}"
+        );
+        fs::write(path.join("mvt.toml"), text).expect("written");
+        let (process, line) = spawn(path);
+        let (address, backend) = read_ready(&line, path);
+        let quic = read_quic(&line);
+        Self { address, public_key: self.public_key, backend, quic, process, folder }
+    }
+
+    /// Gives a command to the running server.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        mvt_server(self.folder.path(), &[arguments, &["--config", "mvt.toml"]].concat())
     }
 
     /// Kills the process and starts another on the same files: same keys, no memory.
@@ -112,9 +151,30 @@ impl Server {
         self.folder.path().join(name)
     }
 
+    /// Its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// File descriptors its process has open.
     pub fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("a process").count()
+    }
+
+    /// Time its threads have spent on a core, ns.
+    pub fn cpu_ns(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id())).expect("a process");
+        let time = |path: PathBuf| -> Option<u64> {
+            fs::read_to_string(path.join("schedstat")).ok()?.split_whitespace().next()?.parse().ok()
+        };
+        tasks.filter_map(|task| time(task.ok()?.path())).sum()
+    }
+
+    /// Its resident memory, bytes.
+    pub fn resident_bytes(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.split_whitespace().next().and_then(|word| word.parse::<usize>().ok()).expect("a number") * 1024
     }
 
     /// Sends it a signal.
@@ -227,6 +287,8 @@ pub fn random() -> Secret {
 pub struct Wire {
     pub stream: TcpStream,
     received: Vec<u8>,
+    /// CTL frames that came between the others.
+    pub controls: Vec<Vec<u8>>,
 }
 
 impl Wire {
@@ -234,15 +296,26 @@ impl Wire {
         let stream = TcpStream::connect(address).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream.set_nodelay(true).expect("set");
-        Self { stream, received: Vec::new() }
+        Self { stream, received: Vec::new(), controls: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("sent");
     }
 
-    /// The next frame; `None` when the server has closed.
+    /// The next frame that is no CTL; `None` when the server has closed.
     pub fn frame(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let frame = self.any_frame()?;
+            if frame[2] & 0x0f != mvt_proto::Kind::Ctl as u8 {
+                return Some(frame);
+            }
+            self.controls.push(frame);
+        }
+    }
+
+    /// The next frame; `None` when the server has closed.
+    pub fn any_frame(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Cut::Frame(length) = framer::cut(&self.received, Role::Client).expect("well formed") {
                 let rest = self.received.split_off(length);
@@ -290,8 +363,15 @@ pub fn judge(session: &mut ClientSession, pending: &Pending, frame: &mut [u8]) -
     match session.open_answer(pending, &header, frame, mvt_sys::clock::boottime_ms()) {
         Ok(Answer::Response { status, .. }) => Ok(status),
         Ok(Answer::Refused(reason)) => Err(format!("{reason:?}")),
-        Ok(Answer::Lost) => Err("Lost".into()),
+        Ok(Answer::Lost | Answer::Unready) => Err("Lost".into()),
+        Ok(Answer::Ended) => Err("Ended".into()),
         Err(Reject::BadTag) => Err("BadTag".into()),
         Err(reject) => Err(format!("not an answer: {reject:?}")),
     }
+}
+
+/// What the server counted as `name`, over all shards, by the log it ended with.
+pub fn counted(log: &str, name: &str) -> u64 {
+    let words = log.split(|c: char| c.is_whitespace() || c == '"');
+    words.filter_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok()).sum()
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use mvt_lanes::Engine;
 use mvt_proto::{
-    Limits, Suite,
+    ClientId, Limits, Suite,
     header::key_id,
     keyfile::KeyFile,
     login::{Admitted, Identity, Initiator, Offer},
     lost::LostKey,
+    schedule::GenerationKeys,
     secret::Secret,
     session::{ClientSession, Granted, ServerSession},
 };
@@ -18,8 +19,9 @@ use mvt_server::{
     counters::Counters,
     enrolment::Enrolment,
     handshakes::HandshakePool,
-    mailbox::{Mail, Mailbox},
+    mailbox::{Entrance, Mail, Mailbox, Newcomer},
     node::Node,
+    owner::Owner,
     service::ServiceKind,
     shard::{ConnectionId, Parts, Shard},
 };
@@ -57,13 +59,18 @@ pub fn halves(shard: u8, number: u64, suite: Suite, limits: Limits) -> (ClientSe
         suite,
         limits: Limits { renew_after_requests: u32::MAX, reject_after_requests: u32::MAX, ..limits },
         server_time_ms: ORIGIN_MS,
-        request_chain: secret(number),
+        keys: GenerationKeys::derive(secret(number), key_id, 0),
         lost_key: LostKey::new([1; 16]),
-        ticket: Vec::new(),
     };
     (
         ClientSession::new(granted, ORIGIN_MS),
-        ServerSession::new(key_id, suite, limits, secret(number), ORIGIN_MS),
+        ServerSession::new(
+            key_id,
+            suite,
+            limits,
+            GenerationKeys::derive(secret(number), key_id, 0),
+            ORIGIN_MS,
+        ),
     )
 }
 
@@ -120,10 +127,16 @@ impl Rig {
 
     /// Lets `session` in as a login would: a HELLO arrives, and what the pool made of it comes as mail.
     pub fn admit(&mut self, session: ServerSession) {
+        self.admit_for(Owner { client: ClientId::of_name("tester"), authenticated_ms: ORIGIN_MS }, session);
+    }
+
+    /// The same, for this owner.
+    pub fn admit_for(&mut self, owner: Owner, session: ServerSession) {
         self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
         self.shard.turn(ORIGIN_MS);
-        let admitted = Box::new(Admitted { hello_r: Vec::new(), session });
-        let mail = Mail::Admitted { connection: self.admitting, admitted };
+        let admitted = Admitted { answer: Vec::new(), session };
+        let newcomer = Newcomer { admitted, owner, psk_alone: false, entrance: Entrance::Login };
+        let mail = Mail::Admitted { connection: self.admitting, newcomer: Box::new(newcomer) };
         assert!(self.mailboxes[0].post(mail).is_ok(), "the mailbox has room");
         self.shard.read_mail(ORIGIN_MS);
         while let Some(id) = self.shard.next_dirty() {

@@ -125,7 +125,7 @@ fn span_s(over_time: &OverTime) -> f64 {
 }
 
 fn time_axis(over_time: &OverTime) -> Axis {
-    Axis::linear(span_s(over_time), TIME_TICKS, |seconds| format!("{} s", (seconds * 10.0).round() / 10.0))
+    Axis::linear(span_s(over_time), TIME_TICKS, |seconds| format!("{} s", (seconds * 100.0).round() / 100.0))
 }
 
 /// The y axis of lines whose values are logarithms of ns.

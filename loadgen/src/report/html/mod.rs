@@ -42,7 +42,7 @@ fn heading(out: &mut String, report: &Report) {
     let _ = writeln!(
         out,
         "<header>\n<p class=\"eyebrow\">MVT load report &middot; {}</p>\n<h1>{}</h1>\n<p>{} for {:.0} s, {} connections, {} \
-         generator thread{}, {} payload bytes, {}{}.</p>\n</header>",
+         generator thread{}, {}{}{}.</p>\n</header>",
         escape(&units::utc(report.started_unix_s)),
         escape(&title),
         if work.schedule == "open" { "Open loop" } else { "Closed loop" },
@@ -50,9 +50,9 @@ fn heading(out: &mut String, report: &Report) {
         work.connections,
         work.threads,
         if work.threads == 1 { "" } else { "s" },
-        work.payload_bytes,
-        escape(&work.suite),
+        escape(&work.unit()),
         work.arrivals.as_ref().map_or_else(String::new, |name| format!(", {} arrivals", escape(name))),
+        work.extras().iter().map(|extra| format!(", {}", escape(extra))).collect::<String>(),
     );
 }
 

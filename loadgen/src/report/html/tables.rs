@@ -11,6 +11,8 @@ use crate::{
 /// All of them.
 pub(super) fn write(out: &mut String, report: &Report) {
     objectives(out, report);
+    search(out, report);
+    bad_frames(out, report);
     percentiles(out, report);
     section(
         out,
@@ -54,6 +56,48 @@ fn objectives(out: &mut String, report: &Report) {
     }
     rows.push_str("</table>");
     section(out, "Objectives", "What was asserted before the run.", &rows);
+}
+
+fn search(out: &mut String, report: &Report) {
+    let Some(search) = &report.search else { return };
+    let rows: Vec<_> = search
+        .probes
+        .iter()
+        .map(|probe| {
+            let p99 = probe.p99.map_or_else(|| "–".to_owned(), units::microseconds);
+            let verdict = format!("{:?}", probe.verdict).to_lowercase();
+            let why = if probe.why.is_empty() { verdict } else { format!("{verdict}: {}", probe.why) };
+            vec![why, format!("{}/s", units::grouped(probe.rate_per_s.round() as u64)), p99]
+        })
+        .collect();
+    let found = search.rate_per_s.map_or_else(
+        || "No rate held".to_owned(),
+        |rate| format!("{} requests per second held", units::grouped(rate.round() as u64)),
+    );
+    let sentence = format!(
+        "{found} {}; the search ended because {}. This page is of the {} probe.",
+        search.slo.join(", "),
+        search.stopped,
+        if search.rate_per_s.is_some() { "best" } else { "last" },
+    );
+    section(out, "Search of the highest rate", &sentence, &table(&["verdict", "offered", "p99"], &rows));
+}
+
+fn bad_frames(out: &mut String, report: &Report) {
+    if report.bad.is_empty() {
+        return;
+    }
+    let row = |(name, count): (&String, &crate::tally::BadCount)| {
+        let numbers = [count.sent, count.refused, count.accepted].map(units::grouped);
+        std::iter::once(name.clone()).chain(numbers).collect()
+    };
+    let rows: Vec<Vec<String>> = report.bad.iter().map(row).collect();
+    section(
+        out,
+        "Bad frames",
+        "Frames the server has to refuse, sent beside the requests, in all phases. One that is accepted is an error.",
+        &table(&["kind", "sent", "refused as they must be", "accepted"], &rows),
+    );
 }
 
 fn percentiles(out: &mut String, report: &Report) {
@@ -119,7 +163,11 @@ fn costs(report: &Report) -> Vec<(String, String)> {
         (generator.to_owned(), cpu(report.client_cpu_ns_per_request)),
         ("generator busy".to_owned(), format!("{:.1} %", report.generator_busy_share * 100.0)),
         ("logins".to_owned(), units::grouped(report.logins)),
+        ("renewals".to_owned(), units::grouped(report.renewals)),
     ];
+    if report.reconnects > 0 {
+        rows.push(("reconnects".to_owned(), units::grouped(report.reconnects)));
+    }
     if report.slip_ns.is_some() {
         rows.insert(0, ("held back by the server".to_owned(), units::grouped(report.held_back)));
     }
@@ -156,6 +204,7 @@ fn setting(report: &Report) -> Vec<(String, String)> {
     let mut rows: Vec<(String, String)> = [
         ("commit", commit),
         ("generator build", machine.generator_build.clone()),
+        ("generator moves bytes by", machine.generator_io.clone()),
         ("server", work.server.clone()),
         ("window", format!("{} x {} in flight", work.connections, work.in_flight)),
         ("warm-up", format!("{} s", work.warmup_s)),

@@ -70,9 +70,15 @@ fn seals() -> Vec<Vector> {
         vectors.push(vector.ok("last status", case(suite, "RESP", u16::MAX, b"x")));
         let mut vector =
             Vector::new(err, "§7.3", "seal_response", "An ERR is sealed like a RESP without payload.");
-        for (status, reason) in
-            [(1, "STALE"), (2, "REPLAY"), (3, "LIMIT"), (4, "RENEW"), (5, "REVOKED"), (6, "EXPIRED")]
-        {
+        for (status, reason) in [
+            (1, "STALE"),
+            (2, "REPLAY"),
+            (3, "LIMIT"),
+            (4, "RENEW"),
+            (5, "REVOKED"),
+            (6, "EXPIRED"),
+            (7, "PENDING"),
+        ] {
             vector = vector.ok(reason, case(suite, "ERR", status, b""));
         }
         vectors.push(vector);
@@ -101,7 +107,10 @@ fn opens() -> Vec<Vector> {
             let frame = answer(suite, "RESP", 200, &bytes("payload", count));
             good = good.ok(format!("{name}, RESP, {count} bytes"), open(id, &own, &frame));
         }
-        good = good.ok(format!("{name}, ERR"), open(id, &own, &answer(suite, "ERR", 1, &[])));
+        for (status, reason) in [(1, "STALE"), (6, "EXPIRED"), (7, "PENDING")] {
+            let frame = answer(suite, "ERR", status, &[]);
+            good = good.ok(format!("{name}, ERR {reason}"), open(id, &own, &frame));
+        }
         let frame = answer(suite, "RESP", 200, b"answer");
         let other = request_tag(suite, b"another");
         bound = bound.reject(format!("{name}, another request"), open(id, &other, &frame), "bad_tag");

@@ -3,7 +3,7 @@
 use super::material::{KEY_ID, ORIGIN, bytes, frame, request_header};
 use crate::{
     hex::encode,
-    reference::frame::{ACK, Header, KINDS, LAST, SEALED},
+    reference::frame::{ACK, Header, JOINT, KINDS, LAST, SEALED},
     vectors::vector::Vector,
 };
 use serde_json::{Value, json};
@@ -15,21 +15,27 @@ fn to(role: &str, frame: &[u8]) -> Value {
 }
 
 /// Kinds with their text in force, by receiver.
-const SERVER_KINDS: [&str; 2] = ["REQ", "HELLO"];
-const CLIENT_KINDS: [&str; 5] = ["RESP", "ERR", "LOST", "HELLO_R", "RETRY"];
+const SERVER_KINDS: [&str; 5] = ["REQ", "CTL", "HELLO", "RESUME", "RECOVER"];
+const CLIENT_KINDS: [&str; 9] =
+    ["RESP", "ERR", "VERDICTS", "CTL", "LOST", "HELLO_R", "RETRY", "RESUME_R", "RECOVER_R"];
 
-/// The shortest good frame of a kind, all fields 0 but what the kind needs.
+/// Kinds that use the key id.
+const WITH_KEY_ID: [&str; 6] = ["REQ", "RESP", "ERR", "VERDICTS", "CTL", "LOST"];
+
+/// A good frame of a kind, all fields 0 but what the kind needs.
 fn shortest(kind: &str) -> Vec<u8> {
     let (op, payload_bytes) = match kind {
-        "HELLO" => (1, 468),
-        "HELLO_R" => (0, 100),
+        "HELLO" | "RESUME" | "RECOVER" => (1, 468),
+        "HELLO_R" | "RESUME_R" | "RECOVER_R" => (0, 130),
+        "CTL" => (1, 33),
+        "VERDICTS" => (0, 16),
         "RETRY" => (1, 16),
         "ERR" => (1, 0),
         _ => (0, 0),
     };
-    let echo = matches!(kind, "REQ" | "RESP" | "ERR" | "LOST");
-    let key_id = if echo { KEY_ID } else { 0 };
-    frame(Header { op, key_id, counter: 9, ..Header::of(kind) }, &vec![0; payload_bytes])
+    let key_id = if WITH_KEY_ID.contains(&kind) { KEY_ID } else { 0 };
+    let counter = if kind == "CTL" { 0 } else { 9 };
+    frame(Header { op, key_id, counter, ..Header::of(kind) }, &vec![0; payload_bytes])
 }
 
 /// `frame` with another byte at `at`.
@@ -89,19 +95,15 @@ fn lengths() -> Vec<Vector> {
 fn versions() -> Vec<Vector> {
     let mut version =
         Vector::new("frame_version_unknown_is_refused", "§3.2.2", OP, "Every version but 1 is refused.");
-    let mut unassigned = Vector::new(
-        "frame_kind_unassigned_is_refused",
-        "§3.2.3",
-        OP,
-        "Kinds 0, 6 and 7 are refused by both.",
-    );
+    let mut unassigned =
+        Vector::new("frame_kind_unassigned_is_refused", "§3.2.3", OP, "Kinds 0 and 7 are refused by both.");
     for (role, kind) in [("server", "REQ"), ("client", "RESP")] {
         let good = shortest(kind);
         for nibble in (0..16_u8).filter(|nibble| *nibble != 1) {
             let frame = set(&good, 2, nibble << 4 | good[2] & 0xf);
             version = version.reject(format!("version {nibble}, else a {kind}"), to(role, &frame), "version");
         }
-        for number in [0, 6, 7] {
+        for number in [0, 7] {
             let frame = set(&good, 2, 0x10 | number);
             unassigned = unassigned.reject(format!("kind {number}"), to(role, &frame), "kind");
         }
@@ -154,16 +156,20 @@ fn flags() -> Vec<Vector> {
         "frame_flags_of_another_kind_are_refused",
         "§3.2.4",
         OP,
-        "An assigned flag is refused on a kind that does not define it, or while its section is not in force.",
+        "An assigned flag is refused on a kind that does not define it.",
     );
     for (role, kinds) in receivers {
         for kind in kinds {
-            for bit in 3..8 {
+            for bit in 4..8 {
                 let frame = set(&shortest(kind), 3, 1 << bit);
                 reserved = reserved.reject(format!("{kind}, bit {bit}"), to(role, &frame), "flags");
             }
-            for (name, flag) in [("sealed", SEALED), ("ack", ACK), ("last", LAST)] {
-                let defined = flag == SEALED && matches!(*kind, "REQ" | "RESP" | "ERR");
+            for (name, flag) in [("sealed", SEALED), ("ack", ACK), ("last", LAST), ("joint", JOINT)] {
+                let defined = match *kind {
+                    "REQ" => true,
+                    "RESP" | "ERR" | "CTL" => flag == SEALED,
+                    _ => false,
+                };
                 if !defined {
                     let frame = set(&shortest(kind), 3, flag);
                     foreign = foreign.reject(format!("{name} on {kind}"), to(role, &frame), "flags");
@@ -171,15 +177,33 @@ fn flags() -> Vec<Vector> {
             }
         }
     }
-    let mut defined =
-        Vector::new("frame_flags_defined_are_read", "§3.2.4", OP, "Requests and answers may carry sealed.");
-    for flags in [0, SEALED] {
-        defined = defined.ok(format!("REQ, flags {flags}"), to("server", &set(&shortest("REQ"), 3, flags)));
+    let request = frame(request_header(), b"x");
+    let mut defined = Vector::new(
+        "frame_flags_defined_are_read",
+        "§3.2.4",
+        OP,
+        "Requests, answers and control frames may carry sealed; requests ack or last, and joint.",
+    );
+    let mut both = Vector::new(
+        "frame_flags_ack_and_last_exclude_each_other",
+        "§3.2.4",
+        OP,
+        "ack and last are never both set.",
+    );
+    for sealed in [0, SEALED] {
+        for (name, flag) in [("no flag", 0), ("ack", ACK), ("last", LAST)] {
+            let comment = format!("REQ, {name}, sealed {sealed}");
+            defined = defined.ok(comment, to("server", &set(&request, 3, sealed | flag)));
+            let comment = format!("REQ, {name}, joint, sealed {sealed}");
+            defined = defined.ok(comment, to("server", &set(&request, 3, sealed | flag | JOINT)));
+        }
+        let frame = set(&request, 3, sealed | ACK | LAST);
+        both = both.reject(format!("sealed {sealed}"), to("server", &frame), "flags");
     }
-    for kind in ["RESP", "ERR"] {
+    for kind in ["RESP", "ERR", "CTL"] {
         defined = defined.ok(format!("{kind}, sealed"), to("client", &set(&shortest(kind), 3, SEALED)));
     }
-    vec![reserved, foreign, defined]
+    vec![reserved, foreign, both, defined]
 }
 
 fn fields() -> Vec<Vector> {
@@ -190,6 +214,28 @@ fn fields() -> Vec<Vector> {
         ("frame_field_hello_unused_are_zero", "server", "HELLO", [&places[..], &timestamp].concat()),
         ("frame_field_hello_r_unused_are_zero", "client", "HELLO_R", [&places[..], &op, &timestamp].concat()),
         ("frame_field_retry_unused_are_zero", "client", "RETRY", [&places[..], &timestamp].concat()),
+        ("frame_field_resume_unused_are_zero", "server", "RESUME", [&places[..], &timestamp].concat()),
+        (
+            "frame_field_resume_r_unused_are_zero",
+            "client",
+            "RESUME_R",
+            [&places[..], &op, &timestamp].concat(),
+        ),
+        ("frame_field_recover_unused_are_zero", "server", "RECOVER", [&places[..], &timestamp].concat()),
+        (
+            "frame_field_recover_r_unused_are_zero",
+            "client",
+            "RECOVER_R",
+            [&places[..], &op, &timestamp].concat(),
+        ),
+        ("frame_field_ctl_counter_is_zero", "server", "CTL", vec![("counter", 16), ("counter", 21)]),
+        (
+            "frame_field_ctl_counter_is_zero_to_a_client",
+            "client",
+            "CTL",
+            vec![("counter", 16), ("counter", 21)],
+        ),
+        ("frame_field_verdicts_op_is_zero", "client", "VERDICTS", op.to_vec()),
         ("frame_field_lost_op_is_zero", "client", "LOST", op.to_vec()),
     ];
     let mut vectors = Vec::new();
@@ -211,6 +257,28 @@ fn fields() -> Vec<Vector> {
             empty = empty.reject(format!("{kind} with {count} bytes"), to("client", &bad), "field");
         }
     }
+    let mut named = Vector::new(
+        "frame_field_key_id_is_not_zero",
+        "§3.2.7",
+        OP,
+        "A kind that uses the key id is refused with key id 0.",
+    );
+    for kind in WITH_KEY_ID {
+        let role = if SERVER_KINDS.contains(&kind) { "server" } else { "client" };
+        let mut bad = shortest(kind);
+        bad[4..12].fill(0);
+        named = named.reject(kind, to(role, &bad), "field");
+    }
+    let acknowledged = |generation| Header { flags: ACK, generation, ..request_header() };
+    let ack = Vector::new(
+        "frame_field_ack_is_not_of_generation_0",
+        "§3.2.7",
+        OP,
+        "Generation 0 is never offered, so ack in it is refused.",
+    )
+    .reject("generation 0", to("server", &frame(acknowledged(0), &[])), "field")
+    .ok("generation 1", to("server", &frame(acknowledged(1), &[])))
+    .ok("generation 65535", to("server", &frame(acknowledged(u16::MAX), &[])));
     let full = Header {
         key_id: u64::MAX,
         generation: u16::MAX,
@@ -243,6 +311,6 @@ fn fields() -> Vec<Vector> {
     order = order.reject("version, kind, flags, field", to("server", &bad), "version");
     bad[..2].copy_from_slice(&41_u16.to_be_bytes());
     order = order.reject("length, version, kind, flags, field", to("server", &bad), "length");
-    vectors.extend([empty, extremes, order]);
+    vectors.extend([empty, named, ack, extremes, order]);
     vectors
 }

@@ -4,6 +4,8 @@ use super::material::{KEY_ID, ORIGIN, bytes, flip, key, key_id};
 use crate::{
     hex::encode,
     reference::{
+        grant::Grant,
+        hkdf::array,
         login::{Client, front, hello_header, padding_bytes},
         noise::HandshakeState,
         x25519::KeyPair,
@@ -35,6 +37,36 @@ pub(super) fn hello() -> (Vec<u8>, HandshakeState) {
     client().padded_hello(LOGIN_ID, &[], &[2, 1])
 }
 
+/// What servers grant, but for the suite.
+pub(super) fn grant() -> Grant {
+    Grant {
+        key_id: KEY_ID,
+        suite: 2,
+        server_time: ORIGIN,
+        renew_after_requests: 1 << 20,
+        reject_after_requests: 1 << 21,
+        renew_after_ms: 600_000,
+        reject_after_ms: 900_000,
+        replay_window_bits: 1024,
+        lost_key: array(&bytes("lost_key", 16)),
+    }
+}
+
+/// [`grant`] as a case writes it, where the server chooses the suite.
+pub(super) fn grant_input() -> Value {
+    let grant = grant();
+    json!({
+        "key_id": key_id(grant.key_id),
+        "server_time": grant.server_time,
+        "renew_after_requests": grant.renew_after_requests,
+        "reject_after_requests": grant.reject_after_requests,
+        "renew_after_ms": grant.renew_after_ms,
+        "reject_after_ms": grant.reject_after_ms,
+        "replay_window_bits": grant.replay_window_bits,
+        "lost_key": encode(&grant.lost_key),
+    })
+}
+
 /// What the cases of a login share.
 fn base() -> Value {
     json!({
@@ -47,17 +79,7 @@ fn base() -> Value {
         "allowed": [1, 2],
         "cookie": "",
         "channel_binding": "",
-        "reply": {
-            "key_id": key_id(KEY_ID),
-            "server_time": ORIGIN,
-            "renew_after_requests": 1 << 20,
-            "reject_after_requests": 1 << 21,
-            "renew_after_ms": 600_000,
-            "reject_after_ms": 900_000,
-            "replay_window_bits": 1024,
-            "lost_key": encode(&bytes("lost_key", 16)),
-            "ticket": "",
-        },
+        "reply": grant_input(),
     })
 }
 
@@ -177,16 +199,6 @@ fn offers() -> Vec<Vector> {
 }
 
 fn replies() -> Vec<Vector> {
-    let mut tickets = Vector::new(
-        "login_reply_tickets",
-        "§10.2",
-        "login",
-        "A ticket has 0 to 368 bytes; with the longest a HELLO_R is as long as the HELLO.",
-    );
-    for count in [0, 1, 100, 368] {
-        let ticket = json!(encode(&bytes("ticket", count)));
-        tickets = tickets.ok(format!("{count} bytes"), with(&[("reply.ticket", ticket)]));
-    }
     let mut limits =
         Vector::new("login_reply_limits", "§10.2", "login", "A hard limit may equal its soft limit.");
     for (requests, ms) in [([1_u32, 1], [1000_u32, 1000]), ([u32::MAX; 2], [u32::MAX; 2]), ([5, 6], [7, 8])] {
@@ -215,7 +227,7 @@ fn replies() -> Vec<Vector> {
     .ok("last key id", with(&[("reply.key_id", json!(key_id(u64::MAX)))]))
     .ok("time 0", with(&[("reply.server_time", json!(0))]))
     .ok("last time", with(&[("reply.server_time", json!((1_u64 << 48) - 1))]));
-    vec![tickets, limits, windows, ids]
+    vec![limits, windows, ids]
 }
 
 /// A HELLO with any bytes for cookie and suites, else good and 512 bytes.

@@ -1,16 +1,16 @@
 //! HELLO_Rs that a client accepts or refuses.
 
 use super::{
-    login::{LOGIN_ID, client, hello, server},
-    material::{KEY_ID, LOW_ORDER, ORIGIN, bytes, flip, key},
+    login::{LOGIN_ID, client, grant, hello, server},
+    material::{KEY_ID, LOW_ORDER, flip, key},
 };
 use crate::{
     hex::{decode, encode},
     reference::{
-        hkdf::array,
+        grant::Grant,
         login::{Server, prologue},
         noise::{HandshakeState, NAME, SymmetricState},
-        reply::{Reply, finish_hello_r, hello_r},
+        reply::{finish_hello_r, hello_r},
         schedule::{first_generation, schedule},
         x25519::KeyPair,
     },
@@ -31,21 +31,6 @@ fn case(frame: &[u8]) -> Value {
         "channel_binding": "",
         "hello_r": encode(frame),
     })
-}
-
-fn reply() -> Reply {
-    Reply {
-        key_id: KEY_ID,
-        suite: 2,
-        server_time: ORIGIN,
-        renew_after_requests: 1 << 20,
-        reject_after_requests: 1 << 21,
-        renew_after_ms: 600_000,
-        reject_after_ms: 900_000,
-        replay_window_bits: 1024,
-        lost_key: array(&bytes("lost_key", 16)),
-        ticket: bytes("ticket", 40),
-    }
 }
 
 /// The handshake of a server that accepted [`hello`], with an ephemeral key of that name.
@@ -74,16 +59,11 @@ pub(super) fn vectors() -> Vec<Vector> {
 }
 
 fn tampered() -> Vec<Vector> {
-    let good = answer(&reply().encode());
+    let good = answer(&grant().encode());
     let accepts =
         Vector::new("login_client_accepts", "§10.2", OP, "A good HELLO_R gives the client its session.")
             .ok("", case(&good))
-            .ok("suite 1", case(&answer(&Reply { suite: 1, ..reply() }.encode())))
-            .ok("without a ticket", case(&answer(&Reply { ticket: Vec::new(), ..reply() }.encode())))
-            .ok(
-                "with the longest ticket",
-                case(&answer(&Reply { ticket: bytes("ticket", 368), ..reply() }.encode())),
-            );
+            .ok("suite 1", case(&answer(&Grant { suite: 1, ..grant() }.encode())));
     let mut header =
         Vector::new("login_client_header_is_judged", "§3.2.7", OP, "A changed header is refused.");
     for (region, at, reason) in [
@@ -109,8 +89,8 @@ fn tampered() -> Vec<Vector> {
         ("e, the bit X25519 ignores", 59, 7),
         ("key id", 60, 0),
         ("suite", 69, 0),
-        ("lost_key", 100, 0),
-        ("last byte of the ticket", end - 17, 0),
+        ("lost_key", 94, 0),
+        ("last byte of lost_key", end - 17, 0),
         ("tag of the payload", end - 16, 0),
         ("tag of the payload", end - 1, 7),
     ] {
@@ -129,9 +109,9 @@ fn tampered() -> Vec<Vector> {
 }
 
 fn confirmed() -> Vec<Vector> {
-    let good = answer(&reply().encode());
+    let good = answer(&grant().encode());
     let noise_state = accepted("server ephemeral", &hello().0);
-    let (_, keys) = hello_r(&noise_state, LOGIN_ID, &reply().encode());
+    let (_, keys) = hello_r(&noise_state, LOGIN_ID, &grant().encode());
     let (head, _) = good.split_at(good.len() - 16);
     let wrong = |cf: &[u8; 32]| finish_hello_r(cf, LOGIN_ID, &head[28..]);
     let confirm = Vector::new(
@@ -144,7 +124,7 @@ fn confirmed() -> Vec<Vector> {
     .reject("CF_0 of another key id", case(&wrong(&schedule(keys.schedule.gs, KEY_ID + 1, 0).cf)), "bad_tag")
     .reject("GS_0", case(&wrong(&keys.schedule.gs)), "bad_tag");
     let (other_hello, _) = client().padded_hello(LOGIN_ID, &[], &[1, 2]);
-    let (foreign, _) = hello_r(&accepted("server ephemeral", &other_hello), LOGIN_ID, &reply().encode());
+    let (foreign, _) = hello_r(&accepted("server ephemeral", &other_hello), LOGIN_ID, &grant().encode());
     let other = Vector::new(
         "login_client_answer_is_of_one_login",
         "§10.2",
@@ -156,7 +136,7 @@ fn confirmed() -> Vec<Vector> {
 }
 
 fn fields() -> Vec<Vector> {
-    let good = reply().encode();
+    let good = grant().encode();
     let set = |at: usize, new: &[u8]| {
         let mut payload = good.clone();
         payload[at..at + new.len()].copy_from_slice(new);
@@ -198,22 +178,18 @@ fn fields() -> Vec<Vector> {
     }
     let id = Vector::new("login_client_key_id_is_not_zero", "§10.2", OP, "A session of key id 0 is refused.")
         .reject("", set(0, &[0; 8]), "field");
-    let with_ticket = |count: usize| Reply { ticket: bytes("ticket", count), ..reply() }.encode();
     let mut trailing = Vector::new(
-        "login_client_ticket_ends_the_payload",
+        "login_client_grant_is_50_bytes",
         "§10.2.1",
         OP,
-        "Bytes after the ticket, or a ticket longer than what is there, are refused.",
+        "A grant that is shorter or longer, a ticket behind it or not, is refused.",
     );
-    for claimed in [0_u16, 39, 41, 368, 369, u16::MAX] {
-        trailing = trailing.reject(
-            format!("{claimed} of 40 bytes claimed"),
-            set(50, &claimed.to_be_bytes()),
-            "field",
-        );
+    for count in [8_usize, 34, 49] {
+        trailing = trailing.reject(format!("{count} bytes"), case(&answer(&good[..count])), "field");
     }
-    for (comment, count) in [("no ticket length", 50), ("half a ticket length", 51), ("a key id alone", 8)] {
-        trailing = trailing.reject(comment, case(&answer(&good[..count])), "field");
+    for more in [1_usize, 2, 119, 368] {
+        let longer = [good.as_slice(), &vec![0; more]].concat();
+        trailing = trailing.reject(format!("{more} bytes more"), case(&answer(&longer)), "field");
     }
     let long = Vector::new(
         "login_client_answer_is_not_longer_than_the_hello",
@@ -221,8 +197,8 @@ fn fields() -> Vec<Vector> {
         OP,
         "A HELLO_R of more than 512 bytes is refused.",
     )
-    .reject("a ticket of 369 bytes", case(&answer(&with_ticket(369))), "field")
-    .reject("a ticket of 2000 bytes", case(&answer(&with_ticket(2000))), "field");
+    .reject("513 bytes", case(&answer(&[good.as_slice(), &[0; 371]].concat())), "field")
+    .reject("2000 bytes more", case(&answer(&[good.as_slice(), &[0; 2000]].concat())), "field");
     vec![suites, limits, windows, id, trailing, long]
 }
 
@@ -249,7 +225,7 @@ fn low_order() -> Vector {
         symmetric.mix_hash(&low);
         symmetric.mix_key(&[0; 32]);
         symmetric.mix_key(&[0; 32]);
-        let sealed = symmetric.encrypt_and_hash(&reply().encode());
+        let sealed = symmetric.encrypt_and_hash(&grant().encode());
         let (h, k1, k2) = symmetric.finish();
         let cf = schedule(first_generation(&h, &k1, &k2), KEY_ID, 0).cf;
         let frame = finish_hello_r(&cf, LOGIN_ID, &[low, sealed].concat());

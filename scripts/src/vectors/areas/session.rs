@@ -6,7 +6,7 @@ use crate::{
     reference::{
         frame::Header,
         schedule::schedule,
-        session::Session,
+        session::{Bounds, Session},
         suite::{Suite, seal},
     },
     vectors::vector::Vector,
@@ -29,7 +29,14 @@ impl Script {
     /// A session that is used at once, so that it is not forgotten: counter 0, 10 ms after the origin.
     pub(super) fn new(suite: u16, bits: u64) -> Self {
         let kind = Suite::of(suite.into()).expect("a suite");
-        let session = Session::new(kind, key("gs0"), KEY_ID, ORIGIN, LIMIT, bits);
+        let bounds = Bounds {
+            renew_after_requests: LIMIT / 2,
+            renew_after_ms: 600_000,
+            reject_after_requests: LIMIT,
+            reject_after_ms: 900_000,
+            window_bits: bits,
+        };
+        let session = Session::new(kind, KEY_ID, bounds, (0, key("gs0"), ORIGIN), ORIGIN);
         let script = Self { suite, session, bits, events: Vec::new(), verdicts: Vec::new() };
         script.sent(10, 0, 10, "accept")
     }

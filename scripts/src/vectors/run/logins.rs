@@ -5,10 +5,11 @@ use crate::{
     hex::encode,
     reference::{
         frame::parts,
+        grant::Grant,
         hkdf::array,
         login as hellos,
         reject::Reject,
-        reply::{Keys, Reply, hello_r, read_hello_r},
+        reply::{Keys, hello_r, read_hello_r},
         retry as retries,
         x25519::KeyPair,
     },
@@ -22,7 +23,7 @@ pub(super) fn mac1(inputs: Inputs<'_>) -> Outcome {
     outcome(if held { Ok(json!({ "tag": encode(&tag) })) } else { Err(Reject::Mac1) })
 }
 
-fn pair(inputs: &Inputs<'_>, name: &'static str) -> Result<KeyPair, InputError> {
+pub(super) fn pair(inputs: &Inputs<'_>, name: &'static str) -> Result<KeyPair, InputError> {
     Ok(KeyPair::new(inputs.array(name)?))
 }
 
@@ -35,35 +36,33 @@ fn client(inputs: &Inputs<'_>, server_public: [u8; 32]) -> Result<hellos::Client
     })
 }
 
-/// The payload of §10.2 as a case writes it; the suite is the server's choice.
-fn reply(inputs: &Inputs<'_>, suite: u16) -> Result<Reply, InputError> {
-    let reply = inputs.object("reply")?;
-    Ok(Reply {
-        key_id: reply.key_id("key_id")?,
+/// The grant of §10.2 as a case writes it; the suite is the server's choice.
+pub(super) fn grant(inputs: &Inputs<'_>, suite: u16) -> Result<Grant, InputError> {
+    let grant = inputs.object("reply")?;
+    Ok(Grant {
+        key_id: grant.key_id("key_id")?,
         suite,
-        server_time: reply.number("server_time")?,
-        renew_after_requests: reply.number("renew_after_requests")?,
-        reject_after_requests: reply.number("reject_after_requests")?,
-        renew_after_ms: reply.number("renew_after_ms")?,
-        reject_after_ms: reply.number("reject_after_ms")?,
-        replay_window_bits: reply.number("replay_window_bits")?,
-        lost_key: reply.array("lost_key")?,
-        ticket: reply.bytes("ticket")?,
+        server_time: grant.number("server_time")?,
+        renew_after_requests: grant.number("renew_after_requests")?,
+        reject_after_requests: grant.number("reject_after_requests")?,
+        renew_after_ms: grant.number("renew_after_ms")?,
+        reject_after_ms: grant.number("reject_after_ms")?,
+        replay_window_bits: grant.number("replay_window_bits")?,
+        lost_key: grant.array("lost_key")?,
     })
 }
 
-fn reply_json(reply: &Reply) -> Value {
+pub(super) fn grant_json(grant: &Grant) -> Value {
     json!({
-        "key_id": encode(&reply.key_id.to_be_bytes()),
-        "suite": reply.suite,
-        "server_time": reply.server_time,
-        "renew_after_requests": reply.renew_after_requests,
-        "reject_after_requests": reply.reject_after_requests,
-        "renew_after_ms": reply.renew_after_ms,
-        "reject_after_ms": reply.reject_after_ms,
-        "replay_window_bits": reply.replay_window_bits,
-        "lost_key": encode(&reply.lost_key),
-        "ticket": encode(&reply.ticket),
+        "key_id": encode(&grant.key_id.to_be_bytes()),
+        "suite": grant.suite,
+        "server_time": grant.server_time,
+        "renew_after_requests": grant.renew_after_requests,
+        "reject_after_requests": grant.reject_after_requests,
+        "renew_after_ms": grant.renew_after_ms,
+        "reject_after_ms": grant.reject_after_ms,
+        "replay_window_bits": grant.replay_window_bits,
+        "lost_key": encode(&grant.lost_key),
     })
 }
 
@@ -84,7 +83,7 @@ pub(super) fn login(inputs: Inputs<'_>) -> Outcome {
         Ok(accepted) => accepted,
         Err(reason) => return outcome(Err(reason)),
     };
-    let sent = reply(&inputs, accepted.suite)?;
+    let sent = grant(&inputs, accepted.suite)?;
     let (frame, keys) = hello_r(&accepted.noise, login_id, &sent.encode());
     let read = read_hello_r(&noise, login_id, &suites, &frame);
     outcome(read.map(|(got, same)| {
@@ -141,8 +140,8 @@ pub(super) fn login_client(inputs: Inputs<'_>) -> Outcome {
     let login_id = inputs.number("login_id")?;
     let (_, noise) = client.padded_hello(login_id, &inputs.bytes("cookie")?, &suites);
     let read = read_hello_r(&noise, login_id, &suites, &whole(&inputs, "hello_r")?);
-    outcome(read.map(|(reply, keys)| {
-        let mut ok = json!({ "reply": reply_json(&reply) });
+    outcome(read.map(|(grant, keys)| {
+        let mut ok = json!({ "reply": grant_json(&grant) });
         ok.as_object_mut().expect("an object").extend(keys_json(&keys));
         ok
     }))

@@ -7,7 +7,7 @@ use crate::{
         clock,
         frame::{Header, kind_named},
         replay::{Window, window_bits_valid},
-        session::Session,
+        session::{Bounds, Session},
         suite::{open, seal},
     },
 };
@@ -65,7 +65,7 @@ pub(super) fn open_response(inputs: Inputs<'_>) -> Outcome {
     outcome(payload.map(|payload| json!({ "status": status, "payload": encode(&payload) })))
 }
 
-fn window(inputs: &Inputs<'_>) -> Result<u64, InputError> {
+pub(super) fn window(inputs: &Inputs<'_>) -> Result<u64, InputError> {
     let bits = inputs.number("bits")?;
     if window_bits_valid(bits) { Ok(bits) } else { Err(InputError::Field("bits")) }
 }
@@ -83,14 +83,17 @@ pub(super) fn in_time(inputs: Inputs<'_>) -> Outcome {
 }
 
 pub(super) fn session(inputs: Inputs<'_>) -> Outcome {
-    let mut session = Session::new(
-        inputs.suite()?,
-        inputs.array("gs0")?,
-        inputs.key_id("key_id")?,
-        inputs.number("origin")?,
-        inputs.object("limits")?.number("reject_after_requests")?,
-        window(&inputs)?,
-    );
+    let limits = inputs.object("limits")?;
+    let bounds = Bounds {
+        renew_after_requests: limits.number("renew_after_requests")?,
+        renew_after_ms: limits.number("renew_after_ms")?,
+        reject_after_requests: limits.number("reject_after_requests")?,
+        reject_after_ms: limits.number("reject_after_ms")?,
+        window_bits: window(&inputs)?,
+    };
+    let origin = inputs.number("origin")?;
+    let start = (0, inputs.array("gs0")?, origin);
+    let mut session = Session::new(inputs.suite()?, inputs.key_id("key_id")?, bounds, start, origin);
     let mut verdicts = Vec::new();
     let mut now = inputs.number("origin")?;
     for event in inputs.objects("events")? {

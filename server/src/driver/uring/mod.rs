@@ -2,7 +2,6 @@
 //! with one send for each connection, and one system call does that and waits for more.
 
 mod settle;
-mod spares;
 mod spin;
 mod wires;
 
@@ -19,7 +18,6 @@ use crate::{
     limits::{LINGER_MS, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard, SweepHand},
 };
-use spares::Spares;
 use spin::Spin;
 use wires::Wires;
 
@@ -34,7 +32,6 @@ struct Station {
     clock: ServerClock,
     quic: Option<QuicPort>,
     wires: Wires,
-    spares: Spares,
     spin: Spin,
     hand: SweepHand,
     /// Server time of this turn.
@@ -49,23 +46,22 @@ struct Station {
     overdue: Vec<ConnectionId>,
     /// Whether a failed accept was logged since the last tick.
     is_accept_failing: bool,
+    /// Whether sessions are due that were not looked at yet.
+    is_behind: bool,
     /// Set when told to stop: when to stop waiting for peers.
     stop_at_ms: Option<u64>,
 }
 
 pub(super) fn drive(seat: Seat) -> io::Result<()> {
     let Seat { shard, listener, quic, waiter, clock, connections_max, spin, .. } = seat;
-    let options = RingOptions {
-        lines_max: u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX),
-        tick: Duration::from_millis(SWEEP_INTERVAL_MS),
-    };
+    let lines_max = u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX);
+    let options = RingOptions::new(lines_max, Duration::from_millis(SWEEP_INTERVAL_MS));
     let mut station = Station {
         ring: Ring::new(listener, waiter, options)?,
         shard,
         clock,
         quic: quic.map(|(socket, parts)| QuicPort::new(socket, parts)).transpose()?,
         wires: Wires::default(),
-        spares: Spares::default(),
         spin: Spin::new(spin),
         hand: SweepHand::default(),
         now_ms: clock.now_ms(),
@@ -74,6 +70,7 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
         hung_up: Vec::new(),
         overdue: Vec::new(),
         is_accept_failing: false,
+        is_behind: false,
         stop_at_ms: None,
     };
     station.ring.accept();
@@ -84,7 +81,9 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
 impl Station {
     fn serve(&mut self) -> io::Result<()> {
         while !self.is_done() {
-            if !self.spin.finds_work(&mut self.ring)? {
+            if self.is_behind {
+                self.ring.enter(Wait::Poll)?;
+            } else if !self.spin.finds_work(&mut self.ring)? {
                 self.ring.enter(self.patience())?;
             }
             self.read_clocks();
@@ -105,7 +104,12 @@ impl Station {
             if let Some(quic) = &mut self.quic {
                 quic.settle(&mut self.shard, self.now, self.now_ms);
             }
+            // After the answers are on their way, a piece at a time.
+            if self.is_behind {
+                self.is_behind = self.shard.reclaim(self.now_ms);
+            }
         }
+        self.count_shortages();
         Ok(())
     }
 
@@ -162,6 +166,7 @@ impl Station {
                 None => self.ring.close(line),
             },
             Completion::AcceptFailed(error) => {
+                self.shard.counters().accept_failed.add(1);
                 if !std::mem::replace(&mut self.is_accept_failing, true) {
                     tracing::warn!(%error, "accept failed");
                 }
@@ -187,8 +192,8 @@ impl Station {
     }
 
     fn take_sent(&mut self, line: LineId, buffer: Vec<u8>, is_whole: bool) {
-        self.spares.put(buffer);
         let Some(wire) = self.wires.get_mut(line) else { return };
+        self.shard.sent(wire.id, buffer);
         if !is_whole {
             // What else there is to say would not arrive either.
             wire.is_mute = true;
@@ -212,6 +217,8 @@ impl Station {
 
     /// Every [`SWEEP_INTERVAL_MS`].
     fn sweep(&mut self) {
+        self.count_shortages();
+        self.is_behind = true;
         let overdue = &mut self.overdue;
         self.shard.sweep(&mut self.hand, self.now_ms, |id| overdue.push(id));
         while let Some(id) = self.overdue.pop() {
@@ -221,6 +228,13 @@ impl Station {
         if self.stop_at_ms.is_none() {
             self.ring.accept();
         }
+    }
+
+    fn count_shortages(&mut self) {
+        let shortages = self.ring.take_shortages();
+        let counters = self.shard.counters();
+        counters.buffers_exhausted.add(shortages.buffers_exhausted);
+        counters.completions_overflowed.add(shortages.completions_overflowed);
     }
 
     /// Stops accepting and lets every connection end after its output.
@@ -233,13 +247,5 @@ impl Station {
 
     fn is_done(&self) -> bool {
         self.stop_at_ms.is_some_and(|then| self.now_ms >= then || self.shard.connection_count() == 0)
-    }
-}
-
-impl Drop for Station {
-    fn drop(&mut self) {
-        if self.ring.overflow_count() > 0 {
-            tracing::info!(times = self.ring.overflow_count(), "completions had to wait for room");
-        }
     }
 }

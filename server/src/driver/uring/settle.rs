@@ -50,14 +50,13 @@ impl Station {
             wire.awaits_send = true;
             return;
         }
-        let mut buffer = self.spares.take();
+        let mut buffer = Vec::new();
         let is_last = self.shard.take_output(wire.id, &mut buffer, self.now_ms);
         if !buffer.is_empty() {
             wire.awaits_send = is_last;
             self.ring.send(line, buffer);
             return;
         }
-        self.spares.put(buffer);
         wire.is_mute = is_last;
     }
 

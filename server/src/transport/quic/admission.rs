@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mvt_proto::Kind;
 use quinn_proto::{ConnectionHandle, Incoming};
 
 use crate::{
@@ -25,7 +26,8 @@ impl Quic {
             self.counters.quic_dropped.add(1);
             return self.endpoint.ignore(incoming);
         }
-        let is_loaded = under_way >= HANDSHAKES_UNPROVED_MAX || self.handshakes.load() != Load::Low;
+        let is_loaded =
+            under_way >= HANDSHAKES_UNPROVED_MAX || self.handshakes.load(Kind::Hello) != Load::Low;
         if !is_loaded || incoming.remote_address_validated() {
             return self.waiting.push_back(incoming);
         }

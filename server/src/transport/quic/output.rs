@@ -55,8 +55,8 @@ impl Link {
                 // Stopped or closed: what else there is to say would not arrive either.
                 Err(_) => shard.hang_up(id, now_ms),
             }
-            rest.clear();
             *begin = 0;
+            shard.sent(id.by(lane), std::mem::take(rest));
         }
     }
 
@@ -105,8 +105,8 @@ impl Link {
                     }
                 }
             }
-            rest.clear();
             *begin = 0;
+            shard.sent(id.by(LANE_DATAGRAMS), std::mem::take(rest));
         }
     }
 

@@ -1,4 +1,6 @@
-//! Lines: accepted connections, each a direct descriptor of the ring, with what is under way on them.
+//! Lines: accepted connections, each a direct descriptor of the ring, or a client's own, with what is under way on them.
+
+use std::net::TcpStream;
 
 /// Names a line; a direct descriptor used again has another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +42,8 @@ pub(super) struct Line {
     pub(super) is_shutting_down: bool,
     pub(super) receive: Receive,
     pub(super) sending: Option<Sending>,
+    /// The connection of an adopted line; an accepted one is a direct descriptor.
+    pub(super) stream: Option<TcpStream>,
 }
 
 impl Line {
@@ -56,6 +60,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// A line for `stream` at the first free place.
+    pub(super) fn adopt(&mut self, stream: TcpStream) -> LineId {
+        let free = self.places.iter().position(|line| !line.is_open);
+        let id = self.open(free.unwrap_or(self.places.len()) as u32);
+        self.places[id.index()].stream = Some(stream);
+        id
+    }
+
     /// The line at a direct descriptor that accept just gave.
     pub(super) fn open(&mut self, index: u32) -> LineId {
         let place = index as usize;

@@ -1,15 +1,17 @@
-//! An io_uring that serves the connections of one listener, as a safe interface: memory that the kernel may touch is
+//! An io_uring that serves the connections of one listener, or those of a client, as a safe interface: memory that the kernel may touch is
 //! owned here from the moment an operation is queued until its completion was reaped, whatever the caller does.
 //!
 //! - [`Ring`] queues operations and gives their [`Completion`]s; `setup` makes it and locks its opcodes, `reap` reads
 //!   its completion queue.
 //! - A [`LineId`] names an accepted connection: a direct descriptor with a generation; `lines` holds what is under way
 //!   on each.
+//! - `dial` takes over the connections of a client.
 //! - `buffers` is the ring of buffers the kernel receives into; [`Filled`] is the right to read one.
 //! - `accepts` is where the kernel writes the addresses of peers. `token` is what `user_data` says. `pages` is memory
 //!   by the page.
 
 mod completion;
+mod dial;
 mod reap;
 mod ring;
 
@@ -25,5 +27,5 @@ mod token;
 pub use buffers::Filled;
 pub use completion::{Completion, ReceiveEnd};
 pub use lines::LineId;
-pub use ring::{Ring, Wait};
+pub use ring::{Ring, Shortages, Wait};
 pub use setup::{OPERATIONS, RingOptions, probe};

@@ -109,7 +109,11 @@ impl Ring {
                 let end = match result {
                     0.. => ReceiveEnd::EndOfStream,
                     _ => match error_of(result) {
-                        Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN => ReceiveEnd::Stopped,
+                        Errno::NOBUFS => {
+                            self.shortages.buffers_exhausted += 1;
+                            ReceiveEnd::Stopped
+                        }
+                        Errno::CANCELED | Errno::INTR | Errno::AGAIN => ReceiveEnd::Stopped,
                         errno => ReceiveEnd::Broken(errno.into()),
                     },
                 };

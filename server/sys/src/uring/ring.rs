@@ -15,16 +15,13 @@ use io_uring::{
     squeue::Entry,
     types::{CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec},
 };
-use rustix::{
-    event::PollFlags,
-    io::Errno,
-    net::{SendFlags, Shutdown},
-};
+use rustix::{event::PollFlags, io::Errno, net::SendFlags};
 
 use super::{
     Filled, LineId, RingOptions,
     accepts::Accepts,
-    buffers::{BUFFER_GROUP, Buffers},
+    buffers::Buffers,
+    dial::Target,
     lines::{Lines, Receive, Sending},
     setup,
     token::{Purpose, Token},
@@ -59,7 +56,8 @@ pub(super) struct Lent {
 pub struct Ring {
     pub(super) uring: ManuallyDrop<IoUring>,
     pub(super) lent: ManuallyDrop<Lent>,
-    listener: TcpListener,
+    /// None on a ring of a client.
+    listener: Option<TcpListener>,
     bell: UnixStream,
     /// Queued when the submission queue was full.
     backlog: VecDeque<Entry>,
@@ -72,7 +70,16 @@ pub struct Ring {
     /// Completions in the queue that are such sends' and no reason not to sleep.
     pub(super) old_news: usize,
     pub(super) is_accepting: bool,
-    overflow_count: u64,
+    pub(super) shortages: Shortages,
+}
+
+/// What ran out, and was waited for; nothing is lost by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shortages {
+    /// Receives that ended because no buffer was free.
+    pub buffers_exhausted: u64,
+    /// Times that completions had to wait in the kernel because the completion queue was full.
+    pub completions_overflowed: u64,
 }
 
 impl Ring {
@@ -81,8 +88,16 @@ impl Ring {
     /// # Errors
     /// The kernel's: see [`setup::probe`].
     pub fn new(listener: TcpListener, bell: UnixStream, options: RingOptions) -> io::Result<Self> {
+        Self::build(Some(listener), bell, options)
+    }
+
+    pub(super) fn build(
+        listener: Option<TcpListener>,
+        bell: UnixStream,
+        options: RingOptions,
+    ) -> io::Result<Self> {
         let mut buffers = Buffers::new()?;
-        let uring = setup::build(options.lines_max, &mut buffers)?;
+        let uring = setup::build(options, &mut buffers)?;
         let RingOptions { tick, .. } = options;
         let lent = Lent {
             buffers,
@@ -102,17 +117,21 @@ impl Ring {
             at_once: 0,
             old_news: 0,
             is_accepting: false,
-            overflow_count: 0,
+            shortages: Shortages::default(),
         };
         ring.listen_to_bell();
         ring.tick();
         Ok(ring)
     }
 
-    /// Puts as many accepts in flight as there may be.
+    pub(super) const fn has_listener(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// Puts as many accepts in flight as there may be; none without a listener.
     pub fn accept(&mut self) {
+        let Some(listener) = self.listener.as_ref().map(|listener| Fd(listener.as_raw_fd())) else { return };
         self.is_accepting = true;
-        let listener = Fd(self.listener.as_raw_fd());
         while let Some((index, address, length)) = self.lent.accepts.take() {
             let token = Token::new(Purpose::Accept, index, 0);
             let accept = opcode::Accept::new(listener, address.cast(), length)
@@ -138,8 +157,8 @@ impl Ring {
         let place = self.lent.lines.open_mut(line);
         assert!(place.receive == Receive::Idle, "one receive at a time");
         place.receive = Receive::Armed;
-        let receive = opcode::RecvMulti::new(Fixed(line.index), BUFFER_GROUP);
-        self.push(receive.build(), Token::new(Purpose::Receive, line.index, line.generation));
+        let receive = Target::of(line.index, place).receive();
+        self.push(receive, Token::new(Purpose::Receive, line.index, line.generation));
     }
 
     /// Whether a receive is under way and not being stopped.
@@ -182,12 +201,12 @@ impl Ring {
     }
 
     fn send_rest(&mut self, line: LineId, flags: SendFlags) {
-        let sending = self.lent.lines.open_mut(line).sending.as_ref().expect("a send under way");
+        let place = self.lent.lines.open_mut(line);
+        let sending = place.sending.as_ref().expect("a send under way");
         let rest = &sending.buffer[sending.begin..];
         let length = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-        let send =
-            opcode::Send::new(Fixed(line.index), rest.as_ptr(), length).flags(flags.bits().cast_signed());
-        self.push(send.build(), Token::new(Purpose::Send, line.index, line.generation));
+        let send = Target::of(line.index, place).send(rest.as_ptr(), length, flags);
+        self.push(send, Token::new(Purpose::Send, line.index, line.generation));
     }
 
     /// Whether a send is under way.
@@ -209,8 +228,8 @@ impl Ring {
     pub fn shut_down(&mut self, line: LineId) {
         let place = self.lent.lines.open_mut(line);
         assert!(!std::mem::replace(&mut place.is_shutting_down, true), "once");
-        let shutdown = opcode::Shutdown::new(Fixed(line.index), Shutdown::Write as i32);
-        self.push(shutdown.build(), Token::new(Purpose::Shutdown, line.index, line.generation));
+        let shutdown = Target::of(line.index, place).shut_down();
+        self.push(shutdown, Token::new(Purpose::Shutdown, line.index, line.generation));
     }
 
     /// Whether nothing is in flight on `line`, so that it may be closed.
@@ -226,6 +245,9 @@ impl Ring {
         let place = self.lent.lines.open_mut(line);
         assert!(place.is_idle(), "nothing is in flight");
         place.is_open = false;
+        if place.stream.take().is_some() {
+            return;
+        }
         let close = opcode::Close::new(Fixed(line.index));
         self.push(close.build(), Token::new(Purpose::Close, line.index, line.generation));
     }
@@ -305,7 +327,7 @@ impl Ring {
             _ => self.uring.submit_and_wait(want),
         };
         self.at_once = 0;
-        self.overflow_count += u64::from(self.uring.submission().cq_overflow());
+        self.shortages.completions_overflowed += u64::from(self.uring.submission().cq_overflow());
         self.submit_backlog();
         match entered.map_err(|error| (Errno::from_io_error(&error), error)) {
             Ok(_) => Ok(()),
@@ -321,10 +343,9 @@ impl Ring {
         self.uring.completion().len() > self.old_news || self.uring.submission().taskrun()
     }
 
-    /// Times that completions had to wait in the kernel because the completion queue was full. None is lost.
-    #[must_use]
-    pub const fn overflow_count(&self) -> u64 {
-        self.overflow_count
+    /// What ran out since this was last asked.
+    pub fn take_shortages(&mut self) -> Shortages {
+        std::mem::take(&mut self.shortages)
     }
 
     /// Ends everything in flight; false when the kernel does not let go of something.

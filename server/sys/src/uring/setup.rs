@@ -37,22 +37,34 @@ pub struct RingOptions {
     pub lines_max: u32,
     /// Time between two ticks.
     pub tick: std::time::Duration,
+    /// Submission queue entries.
+    pub submissions: u32,
+    /// Completion queue entries, at least as many.
+    pub completions: u32,
+}
+
+impl RingOptions {
+    /// With the queues that serve a shard well.
+    #[must_use]
+    pub const fn new(lines_max: u32, tick: std::time::Duration) -> Self {
+        Self { lines_max, tick, submissions: SUBMISSIONS, completions: COMPLETIONS }
+    }
 }
 
 /// A ring that runs, locked; `buffers` are the kernel's from now on.
-pub(super) fn build(lines_max: u32, buffers: &mut Buffers) -> io::Result<IoUring> {
+pub(super) fn build(options: RingOptions, buffers: &mut Buffers) -> io::Result<IoUring> {
     let uring: IoUring = IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
         .setup_taskrun_flag()
         .setup_submit_all()
         .setup_r_disabled()
-        .setup_cqsize(COMPLETIONS)
+        .setup_cqsize(options.completions)
         .dontfork()
-        .build(SUBMISSIONS)?;
+        .build(options.submissions)?;
     check_operations(&uring)?;
     let submitter = uring.submitter();
-    submitter.register_files_sparse(lines_max.clamp(1, FILES_MAX).min(descriptors_max()))?;
+    submitter.register_files_sparse(options.lines_max.clamp(1, FILES_MAX).min(descriptors_max()))?;
     buffers.register(&submitter)?;
     submitter.register_iowq_max_workers(&mut KERNEL_THREADS.clone())?;
     let flags = squeue::Flags::FIXED_FILE | squeue::Flags::BUFFER_SELECT;
@@ -86,7 +98,7 @@ fn descriptors_max() -> u32 {
 pub fn probe() -> io::Result<()> {
     // Closed before its buffers: locals are dropped in the reverse order.
     let mut buffers = Buffers::new()?;
-    let _uring = build(8, &mut buffers)?;
+    let _uring = build(RingOptions::new(8, std::time::Duration::ZERO), &mut buffers)?;
     Ok(())
 }
 
@@ -97,7 +109,8 @@ mod tests {
     /// The result of an operation on a ring made by [`build`].
     fn result_of(entry: &squeue::Entry) -> i32 {
         let mut buffers = Buffers::new().expect("memory");
-        let mut uring = build(8, &mut buffers).expect("a ring");
+        let options = RingOptions::new(8, std::time::Duration::ZERO);
+        let mut uring = build(options, &mut buffers).expect("a ring");
         // SAFETY: the operations of these tests name no memory.
         unsafe { uring.submission().push(entry) }.expect("room");
         uring.submit_and_wait(1).expect("entered");

@@ -1,0 +1,82 @@
+//! Requests that are due in one turn.
+
+use std::cell::Cell;
+
+use crate::{
+    pacing::{Due, Pacing},
+    phase::{Phase, Phases},
+    tally::Tally,
+    workload::Bad,
+};
+
+/// What is kept beside a request that waits.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// Where its latency begins: the intended instant, or in a closed loop just before the write that carries it, set
+    /// when the kernel is given the write.
+    pub(super) from_ns: Cell<u64>,
+    pub(super) due: Due,
+    /// Of the measured interval.
+    pub(super) measured: bool,
+    /// What it is, if it is no request to be executed.
+    pub(super) bad: Option<Bad>,
+    /// Its bytes were sent twice.
+    pub(super) twice: Cell<Option<Twice>>,
+}
+
+/// What has come of a request whose bytes were sent twice; answers may come in any order (SPEC §7.2.6).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Twice {
+    pub(super) one_answered: bool,
+    pub(super) one_refused: bool,
+}
+
+impl Sent {
+    /// A bad frame: never measured.
+    pub(super) const fn bad(bad: Bad) -> Self {
+        let due = Due { intended_ns: None, held_back: false };
+        Self { from_ns: Cell::new(0), due, measured: false, bad: Some(bad), twice: Cell::new(None) }
+    }
+
+    /// Notes `now_ns` as the time of its write.
+    pub(super) fn stamp(&self, now_ns: u64, tally: &mut Tally) {
+        self.from_ns.set(self.due.intended_ns.unwrap_or(now_ns));
+        if self.measured {
+            tally.send(self.due, now_ns);
+        }
+    }
+}
+
+/// What to seal in one turn.
+#[derive(Debug)]
+pub(super) struct Outgoing<'a> {
+    pub(super) pacing: &'a mut Pacing,
+    /// Requests that wait on the connection.
+    pub(super) waiting: usize,
+    pub(super) now_ns: u64,
+    pub(super) boot_ms: u64,
+    pub(super) phase: Phase,
+    pub(super) phases: Option<Phases>,
+    /// Measured requests that may still be sent.
+    pub(super) budget: &'a mut u64,
+    pub(super) tally: &'a mut Tally,
+}
+
+impl Outgoing<'_> {
+    /// The next request that is due now; it waits from now on.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Sent> {
+        let is_due = *self.budget > 0 && self.pacing.is_due(self.now_ns, self.waiting, self.phase.sends());
+        if !is_due {
+            return None;
+        }
+        let due = self.pacing.take();
+        let measured = match due.intended_ns {
+            Some(intended_ns) => self.phases.is_some_and(|phases| phases.measures(intended_ns)),
+            None => self.phase == Phase::Measure,
+        };
+        *self.budget -= u64::from(measured && *self.budget != u64::MAX);
+        self.waiting += 1;
+        Some(Sent { from_ns: Cell::new(0), due, measured, bad: None, twice: Cell::new(None) })
+    }
+}

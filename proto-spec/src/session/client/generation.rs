@@ -1,0 +1,61 @@
+//! What a client keeps of one generation (SPEC §5, §11).
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{schedule::GenerationKeys, secret::Secret, slot::SlotKeys};
+
+/// The keys of one generation at the client. Wiped on drop.
+#[derive(Debug)]
+pub(super) struct Generation {
+    pub(super) number: u16,
+    pub(super) slots: SlotKeys,
+    /// Requests sealed so far.
+    pub(super) counter: u64,
+    /// An answer under it verified (§11.3.1).
+    pub(super) is_confirmed: bool,
+    /// RT_g; blank once the next generation is derived.
+    pub(super) ratchet: Secret,
+    /// RS_g; blank once handed to the caller with its ticket.
+    pub(super) resume: Option<Secret>,
+    pub(super) control_s2c: Secret,
+    pub(super) control_c2s: Secret,
+}
+
+impl Generation {
+    pub(super) fn new(number: u16, keys: GenerationKeys, origin_ms: u64) -> Self {
+        let GenerationKeys { ratchet, resume, control_c2s, control_s2c, request_chain, confirm: _ } = keys;
+        Self {
+            number,
+            slots: SlotKeys::new(request_chain, origin_ms),
+            counter: 0,
+            is_confirmed: false,
+            ratchet,
+            resume: Some(resume),
+            control_s2c,
+            control_c2s,
+        }
+    }
+}
+
+/// The generation before the newest one.
+#[derive(Debug)]
+pub(super) struct Previous {
+    pub(super) generation: Generation,
+    /// The OFFER that ended it, as received (§11.2.5).
+    pub(super) offer: Box<[u8]>,
+    /// The SHARE that answered it; empty with form 0.
+    pub(super) share: Vec<u8>,
+    /// The next request is its last (§11.3.1).
+    pub(super) owes_last: bool,
+    /// When the first request of the newest generation was sealed, by the caller's clock, ms.
+    pub(super) left_ms: Option<u64>,
+}
+
+impl Previous {
+    /// Nothing is sealed under it any more: its slot keys are erased, the control keys stay for what comes late.
+    pub(super) fn leave(&mut self) {
+        if core::mem::replace(&mut self.owes_last, false) {
+            self.generation.slots = SlotKeys::new(Secret::blank(), self.generation.slots.origin_ms());
+        }
+    }
+}

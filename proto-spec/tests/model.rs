@@ -1,0 +1,63 @@
+//! Every schedule of a renewal up to a length, on the real sessions of both sides: frames lost, repeated and out of order,
+//! a server that restarts, time that passes (SPEC §11).
+//!
+//! In every state: no request is executed twice, nor by a session it was not made for; no generation has two keys; the two
+//! sides come together as soon as the network lets them. Servers that break a rule must be caught.
+
+mod model {
+    pub mod servers;
+    pub mod world;
+}
+mod support;
+
+use model::{
+    servers::{COMMITS_ON_OFFER, Loose, NOTHING, OFFERS_TWICE, REBUILDS_THE_WINDOW, Real},
+    world::{Explored, explore},
+};
+
+/// Steps of a schedule.
+const LENGTH: usize = 8;
+/// The same where a Diffie-Hellman is among them.
+const LENGTH_WITH_EXCHANGE: usize = 6;
+
+#[test]
+fn no_schedule_breaks_a_renewal() {
+    let Explored { states, counterexample } = explore::<Real>(0, LENGTH);
+    eprintln!("{states} states");
+    assert_eq!(counterexample, None);
+    assert!(states > 2_000, "{states} states only");
+}
+
+#[test]
+fn no_schedule_breaks_a_renewal_with_a_diffie_hellman() {
+    let Explored { states, counterexample } = explore::<Real>(7, LENGTH_WITH_EXCHANGE);
+    eprintln!("{states} states");
+    assert_eq!(counterexample, None);
+    assert!(states > 500, "{states} states only");
+}
+
+/// The loose parts are sound before they are spoilt: what is caught below is caught for its mistake.
+#[test]
+fn no_schedule_breaks_the_loose_server() {
+    let Explored { counterexample, .. } = explore::<Loose<NOTHING>>(0, LENGTH - 1);
+    assert_eq!(counterexample, None);
+}
+
+#[test]
+fn a_commit_on_offer_is_caught() {
+    let (why, schedule) = explore::<Loose<COMMITS_ON_OFFER>>(0, LENGTH).counterexample.expect("caught");
+    eprintln!("{why}: {schedule:?}");
+}
+
+#[test]
+fn two_outstanding_offers_are_caught() {
+    let (why, schedule) = explore::<Loose<OFFERS_TWICE>>(0, LENGTH).counterexample.expect("caught");
+    eprintln!("{why}: {schedule:?}");
+}
+
+#[test]
+fn a_window_rebuilt_under_the_same_key_is_caught() {
+    let (why, schedule) = explore::<Loose<REBUILDS_THE_WINDOW>>(0, LENGTH).counterexample.expect("caught");
+    assert_eq!(why, "a request was executed twice");
+    eprintln!("{why}: {schedule:?}");
+}

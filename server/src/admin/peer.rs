@@ -1,0 +1,119 @@
+//! One caller of the admin socket: one request at a time, bounded in bytes and time.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    os::unix::net::UnixStream,
+    time::{Duration, Instant},
+};
+
+use rustix::event::PollFlags;
+use zeroize::Zeroize;
+
+use crate::limits::{ADMIN_PEER_MS, ADMIN_REQUEST_BYTES_MAX};
+
+/// A caller. What it is told may be secret, so its buffers are wiped.
+#[derive(Debug)]
+pub struct Peer {
+    stream: UnixStream,
+    uid: u32,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    written: usize,
+    deadline: Instant,
+    is_done: bool,
+}
+
+impl Peer {
+    /// A caller that just connected.
+    #[must_use]
+    pub fn new(stream: UnixStream, uid: u32, now: Instant) -> Self {
+        let deadline = now + Duration::from_millis(ADMIN_PEER_MS);
+        Self { stream, uid, input: Vec::new(), output: Vec::new(), written: 0, deadline, is_done: false }
+    }
+
+    /// The user of its process.
+    #[must_use]
+    pub const fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// To wait on.
+    #[must_use]
+    pub const fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    /// What is waited for: an answer is written before the next request is read.
+    #[must_use]
+    pub const fn interest(&self) -> PollFlags {
+        if self.output.is_empty() { PollFlags::IN } else { PollFlags::OUT }
+    }
+
+    /// Whether it is to be forgotten.
+    #[must_use]
+    pub fn is_done(&self, now: Instant) -> bool {
+        self.is_done || now >= self.deadline
+    }
+
+    /// Reads what is there; a whole request, without its end of line, when there is one.
+    pub fn read(&mut self) -> Option<Vec<u8>> {
+        let mut buffer = [0; 4096];
+        while self.output.is_empty() {
+            if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
+                let rest = self.input.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.input, rest);
+                line.pop();
+                return Some(line);
+            }
+            if self.input.len() >= ADMIN_REQUEST_BYTES_MAX {
+                tracing::warn!(uid = self.uid, "admin socket: a request beyond its bound");
+                self.is_done = true;
+                return None;
+            }
+            let room = buffer.len().min(ADMIN_REQUEST_BYTES_MAX - self.input.len());
+            match self.stream.read(&mut buffer[..room]) {
+                Ok(0) => self.is_done = true,
+                Ok(length) => {
+                    self.input.extend_from_slice(&buffer[..length]);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => self.is_done = true,
+            }
+            return None;
+        }
+        None
+    }
+
+    /// Begins to answer with `line`.
+    pub fn answer(&mut self, line: Vec<u8>, now: Instant) {
+        self.output = line;
+        self.output.push(b'\n');
+        self.written = 0;
+        self.deadline = now + Duration::from_millis(ADMIN_PEER_MS);
+        self.write();
+    }
+
+    /// Writes what the socket takes.
+    pub fn write(&mut self) {
+        while self.written < self.output.len() {
+            match self.stream.write(&self.output[self.written..]) {
+                Ok(length) => self.written += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.is_done = true;
+                    return;
+                }
+            }
+        }
+        self.output.zeroize();
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.output.zeroize();
+    }
+}

@@ -1,0 +1,147 @@
+//! An operator's commands on the store: to the running server if there is one, else on the file itself.
+
+mod offline;
+mod text;
+
+use std::path::Path;
+
+use crate::{
+    admin::{
+        caller::Caller,
+        request::{Answer, NewClient, Request},
+    },
+    config::{Config, Engine},
+    fatal::Fatal,
+    registry,
+    store::{StoreError, file},
+};
+
+/// Clients in one request of an import: each is well below 200 bytes.
+const IMPORT_COUNT_MAX: usize = 256;
+
+/// Where commands go.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    /// The configuration file; without it the defaults hold and files are looked for here.
+    #[arg(long, short)]
+    pub config: Option<std::path::PathBuf>,
+    /// Answer with one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads the configuration at `path`, or gives the defaults.
+///
+/// # Errors
+/// The configuration's.
+pub fn configuration(path: Option<&Path>) -> Result<Config, Fatal> {
+    Ok(path.map(Config::read).transpose()?.unwrap_or_default())
+}
+
+/// Makes an empty store.
+///
+/// # Errors
+/// [`registry::init`].
+pub fn init(target: &Target) -> Result<(), Fatal> {
+    let config = configuration(target.config.as_deref())?;
+    registry::init(&config)?;
+    println!("{} {}", config.store.file.display(), config.store.seal_key_file.display());
+    Ok(())
+}
+
+/// Asks, and prints the answer.
+///
+/// # Errors
+/// Why it was not done, or not known to be done.
+pub fn ask(target: &Target, request: Request) -> Result<(), Fatal> {
+    let mut desk = Desk::open(target, matches!(request, Request::Enroll { .. }))?;
+    let answer = desk.ask(&request)?;
+    print(target, &answer);
+    Ok(())
+}
+
+/// Lists every client, page by page.
+///
+/// # Errors
+/// As [`ask`].
+pub fn list(target: &Target) -> Result<(), Fatal> {
+    let mut desk = Desk::open(target, false)?;
+    let mut after = String::new();
+    loop {
+        let answer = desk.ask(&Request::List { after })?;
+        print(target, &answer);
+        match answer {
+            Answer::Clients { clients, is_more: true } => {
+                after = clients.last().map(|client| client.identity.name.clone()).unwrap_or_default();
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Enrols the clients of an authorized file that are not enrolled just so already.
+///
+/// # Errors
+/// The file's, and as [`ask`].
+pub fn import(target: &Target, path: &Path) -> Result<(), Fatal> {
+    let lines = file::read(path)?;
+    let mut desk = Desk::open(target, true)?;
+    for lines in lines.chunks(IMPORT_COUNT_MAX) {
+        let clients = lines.iter().map(NewClient::of_line).collect();
+        let answer = desk.ask(&Request::Enroll { clients, skip_known: true, recovery_kit: false })?;
+        print(target, &answer);
+    }
+    Ok(())
+}
+
+fn print(target: &Target, answer: &Answer) {
+    if target.json {
+        let line = zeroize::Zeroizing::new(serde_json::to_string(answer).expect("answers are plain data"));
+        println!("{}", *line);
+    } else {
+        print!("{}", *text::of(answer));
+    }
+}
+
+/// The running server, or the file.
+enum Desk {
+    Online(Caller, std::path::PathBuf),
+    Offline(Box<offline::Offline>),
+}
+
+impl Desk {
+    fn open(target: &Target, may_create: bool) -> Result<Self, Fatal> {
+        let config = configuration(target.config.as_deref())?;
+        let path = config.admin.socket.clone();
+        let caller =
+            Caller::connect(&path).map_err(|source| Fatal::AdminSocket { path: path.clone(), source })?;
+        if let Some(caller) = caller {
+            return Ok(Self::Online(caller, path));
+        }
+        let registry = match registry::open(&config) {
+            Err(Fatal::Store(StoreError::Missing { .. }))
+                if may_create && config.store.engine == Engine::Redb =>
+            {
+                registry::init(&config)?;
+                // Said, because it may be the wrong folder.
+                eprintln!("mvt-server: made {}", config.store.file.display());
+                registry::open(&config)?
+            }
+            opened => opened?,
+        };
+        Ok(Self::Offline(Box::new(offline::Offline::new(registry, config))))
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Answer, Fatal> {
+        let answer = match self {
+            Self::Online(caller, path) => {
+                caller.ask(request).map_err(|source| Fatal::Unanswered { path: path.clone(), source })?
+            }
+            Self::Offline(offline) => offline.ask(request)?,
+        };
+        match answer {
+            Answer::Refused { status, text } => Err(Fatal::Refused { status, text }),
+            answer => Ok(answer),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The store's file when no server runs.
+
+use mvt_proto::recovery::RecoveryKey;
+
+use crate::{
+    admin::{
+        claims::Claim,
+        execute::{Host, ServerKeys, Unconfirmed, execute},
+        request::{Answer, Request},
+    },
+    config::Config,
+    fatal::Fatal,
+    keys,
+    registry::Registry,
+    revocations::Revocations,
+    tickets,
+};
+
+/// An open store, and no node.
+pub(super) struct Offline {
+    registry: Registry,
+    nobody: Nobody,
+}
+
+impl Offline {
+    pub(super) const fn new(registry: Registry, config: Config) -> Self {
+        Self { registry, nobody: Nobody { config } }
+    }
+
+    pub(super) fn ask(&mut self, request: &Request) -> Result<Answer, Fatal> {
+        let uid = rustix::process::geteuid().as_raw();
+        Ok(execute(&mut self.registry, &mut self.nobody, uid, request)?)
+    }
+}
+
+/// What there is of a node that does not run: nobody to publish to, and no session to erase.
+struct Nobody {
+    config: Config,
+}
+
+impl Host for Nobody {
+    fn now_ms(&self) -> u64 {
+        mvt_sys::clock::wall_ms()
+    }
+
+    fn publish(&mut self, _: &Registry) {}
+
+    fn erase_sessions(&mut self, _: Revocations) -> Result<(), Unconfirmed> {
+        Ok(())
+    }
+
+    fn tell_recorded(&mut self, _: &Claim, _: Option<u64>) {}
+
+    fn tell_complete(&mut self, _: &Claim) {}
+
+    fn rotate_ticket_key(&mut self) -> Result<u32, String> {
+        let id =
+            tickets::rotate_now(&self.config.tickets, self.now_ms()).map_err(|error| error.to_string())?;
+        Ok(u32::from_be_bytes(id))
+    }
+
+    fn server_keys(&mut self) -> Result<ServerKeys, String> {
+        let file = keys::read(&self.config.identity.key_file).map_err(|error| error.to_string())?;
+        let reset_secret = file.reset_secret().map_err(|error| error.to_string())?;
+        let recovery_public = *RecoveryKey::new(reset_secret).public();
+        Ok(ServerKeys { server_public: *file.identity.public(), recovery_public })
+    }
+}

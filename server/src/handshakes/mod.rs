@@ -1,0 +1,242 @@
+//! The pool that does the key agreement of logins, resumes and recoveries, beside the shards and bounded (SPEC §14.4).
+
+mod cookies;
+mod login;
+mod recover;
+mod resume;
+mod stock;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    thread,
+};
+
+use crossbeam::channel::{Receiver, Sender, bounded, select};
+use mvt_proto::{
+    Kind, Suite,
+    agreement::Ephemeral,
+    constants::{COOKIE_BYTES, KEY_BYTES},
+    frame::grant::Grant,
+    header,
+    secret::{Secret, scrub_stack},
+};
+
+use crate::{
+    fatal::Fatal,
+    keys::random_secret,
+    mailbox::{Mail, Mailbox},
+    node::Node,
+    shard::{ChannelBinding, ConnectionId},
+};
+use cookies::Cookies;
+use stock::Stock;
+
+/// A HELLO, a RESUME or a RECOVER whose mac1 and layout held.
+#[derive(Debug)]
+pub struct Job {
+    /// The shard it arrived at, which will own the session.
+    pub shard: usize,
+    /// Its connection there.
+    pub connection: ConnectionId,
+    /// What that connection is bound to; `None` on TCP (SPEC §10).
+    pub channel_binding: Option<Box<ChannelBinding>>,
+    /// What it is.
+    pub kind: Kind,
+    /// The whole frame.
+    pub frame: Box<[u8]>,
+}
+
+impl Job {
+    /// The CB of SPEC §10, §12.3 and §13.1.
+    fn channel_binding(&self) -> &[u8] {
+        self.channel_binding.as_deref().map_or(&[], |binding| binding)
+    }
+}
+
+/// How full the queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// Up to half full.
+    Low,
+    /// More: cookies are asked (§14.2).
+    High,
+    /// Full: clients wait.
+    Full,
+}
+
+/// The queues of the pool, and the cookies that guard them. RESUMEs have one of their own, as long as the others': a flood
+/// of HELLOs, which cost two key agreements before they are known to be worthless, does not keep out those who hold a ticket.
+#[derive(Debug)]
+pub struct HandshakePool {
+    logins: Sender<Job>,
+    resumes: Sender<Job>,
+    waiting: OnceLock<Waiting>,
+    cookies: Cookies,
+    stock: Arc<Stock>,
+}
+
+/// The ends of the queues from which the threads take.
+#[derive(Debug, Clone)]
+struct Waiting {
+    logins: Receiver<Job>,
+    resumes: Receiver<Job>,
+    is_low: Receiver<()>,
+}
+
+/// Attempts to hand a result to its shard, 1 ms apart.
+const POST_ATTEMPTS: usize = 20;
+
+impl HandshakePool {
+    /// A pool whose queues hold `queue_count` frames each; its threads start with [`HandshakePool::start`].
+    ///
+    /// # Errors
+    /// [`Fatal::Randomness`].
+    pub fn new(queue_count: usize, now_ms: u64) -> Result<Self, Fatal> {
+        let (logins, waiting_logins) = bounded(queue_count);
+        let (resumes, waiting_resumes) = bounded(queue_count);
+        let (stock, is_low) = Stock::new();
+        let waiting = Waiting { logins: waiting_logins, resumes: waiting_resumes, is_low };
+        let cookies = Cookies::new(now_ms)?;
+        Ok(Self { logins, resumes, waiting: OnceLock::from(waiting), cookies, stock: Arc::new(stock) })
+    }
+
+    /// Starts `threads` threads; results go to the shards' mailboxes.
+    ///
+    /// # Errors
+    /// [`Fatal::Os`] when a thread cannot start.
+    pub fn start(&self, threads: usize, node: &Arc<Node>, mailboxes: &Arc<[Mailbox]>) -> Result<(), Fatal> {
+        let Some(waiting) = self.waiting.get() else { return Ok(()) };
+        for number in 0..threads {
+            let (node, mailboxes, waiting) = (node.clone(), mailboxes.clone(), waiting.clone());
+            let stock = self.stock.clone();
+            thread::Builder::new()
+                .name(format!("mvt-login-{number}"))
+                .spawn(move || work(&node, &mailboxes, &waiting, &stock))
+                .map_err(|source| Fatal::Os { what: "cannot start a login thread", source })?;
+        }
+        Ok(())
+    }
+
+    const fn queue(&self, kind: Kind) -> &Sender<Job> {
+        match kind {
+            Kind::Resume => &self.resumes,
+            _ => &self.logins,
+        }
+    }
+
+    /// How full the queue of this kind is.
+    #[must_use]
+    pub fn load(&self, kind: Kind) -> Load {
+        let queue = self.queue(kind);
+        let (length, most) = (queue.len(), queue.capacity().unwrap_or(usize::MAX));
+        if length >= most {
+            Load::Full
+        } else if length * 2 > most {
+            Load::High
+        } else {
+            Load::Low
+        }
+    }
+
+    /// Queues a job.
+    ///
+    /// # Errors
+    /// The job, when its queue is full.
+    pub fn submit(&self, job: Job) -> Result<(), Job> {
+        self.queue(job.kind).try_send(job).map_err(crossbeam::channel::TrySendError::into_inner)
+    }
+
+    /// A key pair for an OFFER; `None` when the stock is empty.
+    #[must_use]
+    pub fn take_ephemeral(&self) -> Option<Box<Ephemeral>> {
+        self.stock.take()
+    }
+
+    /// Fills the stock of key pairs, as the pool's threads do when it runs low.
+    pub fn fill_stock(&self) {
+        self.stock.fill();
+    }
+
+    /// The cookie that `frame` must bring; `None` when it brings a valid one (§14.2).
+    #[must_use]
+    pub fn cookie_to_bring(&self, frame: &[u8], peer: SocketAddr, now_ms: u64) -> Option<[u8; COOKIE_BYTES]> {
+        self.cookies.to_bring(frame, peer, now_ms)
+    }
+}
+
+fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, stock: &Stock) {
+    loop {
+        // Where several wait, one is taken, at random.
+        let job = select! {
+            recv(waiting.logins) -> job => job,
+            recv(waiting.resumes) -> job => job,
+            recv(waiting.is_low) -> low => {
+                if low.is_err() {
+                    return;
+                }
+                stock.fill();
+                scrub_stack();
+                continue;
+            }
+        };
+        let Ok(job) = job else { return };
+        let mut mail = judge(node, &job);
+        // The keys that were agreed are in the box; what was left of them on the way is not needed.
+        scrub_stack();
+        // A full mailbox means the shard is behind. The pool waits a little with it, and its own queue fills and sheds; but
+        // a shard that stands still must not stop the logins of the others: then the login is dropped, and its connection
+        // ends at its deadline.
+        for _ in 0..POST_ATTEMPTS {
+            match mailboxes[job.shard].post(mail) {
+                Ok(()) => break,
+                Err(returned) => mail = returned,
+            }
+            thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+/// What the pool makes of one job: a letter to the shard it came from.
+#[must_use]
+#[inline(never)]
+pub fn judge(node: &Node, job: &Job) -> Mail {
+    let judged = match job.kind {
+        Kind::Resume => resume::judge(node, job),
+        Kind::Recover => recover::judge(node, job),
+        _ => login::judge(node, job),
+    };
+    match judged {
+        Ok(newcomer) => Mail::Admitted { connection: job.connection, newcomer: Box::new(newcomer) },
+        Err(reject) => Mail::LoginRefused { connection: job.connection, reject },
+    }
+}
+
+/// What a new session at `shard` is granted.
+fn grant(node: &Node, shard: usize, suite: Suite) -> Grant {
+    let key_id = fresh_key_id(node.node_slot, shard);
+    Grant {
+        key_id,
+        suite,
+        server_time_ms: node.clock.now_ms(),
+        limits: node.limits,
+        lost_key: node.lost_keys.lost_key(key_id),
+    }
+}
+
+fn fresh_secret() -> Secret {
+    // Refused at start if it ever fails; failing later would mean predictable keys, so the process ends instead.
+    random_secret().expect("the operating system gives randomness")
+}
+
+fn fresh_key_id(node_slot: u16, shard: usize) -> u64 {
+    loop {
+        let random = fresh_secret();
+        let bytes: &[u8; KEY_BYTES] = random.expose();
+        let low = bytes[..8].iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        let key_id = header::key_id(node_slot, shard as u8, low);
+        if key_id != 0 {
+            return key_id;
+        }
+    }
+}

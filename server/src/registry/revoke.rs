@@ -1,0 +1,143 @@
+//! Revocation of clients, and its end (SPEC §12.2).
+
+use std::collections::HashSet;
+
+use mvt_proto::ClientId;
+
+use crate::{
+    registry::{Actor, Registry, RegistryError, Urgency, said},
+    revocations::Revocations,
+    store::{
+        StoreError, Write,
+        record::{FLOOR_KEY, Identity, Revocation, State, revocation_key, to_value},
+    },
+};
+
+/// A full list of revocations makes room for this part of it at once.
+const EVICTED_PART: usize = 16;
+/// Revocations taken away in one change, once they have run out.
+const PRUNED_COUNT_MAX: usize = 4096;
+
+impl Registry {
+    /// Takes the clients out of the enrolment, in memory alone: to be published before the time of their revocation is
+    /// read, so that no login that found them is younger than it.
+    ///
+    /// # Errors
+    /// `Unknown`: nothing was changed.
+    pub fn withdraw(&mut self, names: &[String]) -> Result<(), RegistryError> {
+        match self.settle() {
+            // It is revoked in memory then, if there still is no room.
+            Ok(()) | Err(StoreError::Full(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        names.iter().try_for_each(|name| self.find(name).map(|_| ()))?;
+        for name in names {
+            let id = ClientId::of_name(name);
+            self.held.insert(id);
+            self.enrolment.withdraw(&id);
+        }
+        Ok(())
+    }
+
+    /// Writes the revocation of withdrawn clients: what they authenticated up to `actor.now_ms` is void (SPEC §12.2.1), and they
+    /// may not log in.
+    ///
+    /// # Errors
+    /// [`RegistryError`]: they stay withdrawn as long as this registry is there.
+    pub fn revoke(&mut self, actor: Actor, names: &[String]) -> Result<(), RegistryError> {
+        let mut writes = Vec::new();
+        for name in names {
+            let identity = Identity {
+                state: State::Revoked,
+                changed_ms: actor.now_ms,
+                ..self.find(name)?.identity.clone()
+            };
+            writes.push(self.identity_write(&identity));
+            writes.push(self.revocation_write(actor, &ClientId::of_name(name)));
+        }
+        writes.extend(self.make_room(names));
+        self.put(actor, writes, said("revoke", names.iter().map(String::as_str)), Urgency::MustFit)?;
+        for name in names {
+            self.held.remove(&ClientId::of_name(name));
+        }
+        Ok(())
+    }
+
+    /// Voids in memory alone what these clients authenticated here up to `now_ms`: until that is written, or because another
+    /// node wrote an earlier time. Gives these revocations.
+    pub fn revoke_here(&mut self, clients: impl IntoIterator<Item = ClientId>, now_ms: u64) -> Revocations {
+        let mut revoked = Revocations::default();
+        for client in clients {
+            self.revocations.revoke(&client, now_ms);
+            revoked.revoke(&client, now_ms);
+        }
+        revoked
+    }
+
+    pub(super) fn revocation_write(&self, actor: Actor, client: &ClientId) -> Write {
+        let known = self.voids.get(client);
+        let revocation = Revocation {
+            client: *client,
+            not_before_ms: actor.now_ms.max(known.map_or(0, |(known, _)| known.not_before_ms)),
+            until_ms: actor.now_ms.saturating_add(self.bounds.revocation_keep_ms),
+        };
+        Write {
+            key: revocation_key(client),
+            value: Some(to_value(&revocation)),
+            expected: known.map(|(_, revision)| *revision),
+        }
+    }
+
+    /// When the list would be over its bound: the oldest of it go, and the floor rises to the youngest of them.
+    pub(super) fn make_room(&self, names: &[String]) -> Vec<Write> {
+        let added: HashSet<_> = names.iter().map(|name| ClientId::of_name(name)).collect();
+        if self.voids.len() + added.len() <= self.bounds.revocations_max {
+            return Vec::new();
+        }
+        let mut oldest: Vec<_> = self.voids.values().collect();
+        // Those being written now are not among those that go.
+        oldest.retain(|(revocation, _)| !added.contains(&revocation.client));
+        oldest.sort_unstable_by_key(|(revocation, _)| revocation.not_before_ms);
+        let count = added.len() + self.bounds.revocations_max / EVICTED_PART;
+        oldest.truncate(count);
+        let (mut floor, expected) = self.floor;
+        let mut writes = Vec::new();
+        for (revocation, revision) in oldest {
+            floor.not_before_ms = floor.not_before_ms.max(revocation.not_before_ms);
+            floor.until_ms = floor.until_ms.max(revocation.until_ms);
+            let key = revocation_key(&revocation.client);
+            writes.push(Write { key, value: None, expected: Some(*revision) });
+        }
+        // Who is affected has to log in once more; nobody revoked gets in.
+        tracing::warn!(
+            count = writes.len(),
+            floor_ms = floor.not_before_ms,
+            "too many revocations: a floor for all"
+        );
+        writes.push(Write { key: FLOOR_KEY.into(), value: Some(to_value(&floor)), expected });
+        writes
+    }
+
+    /// Forgets revocations that have run out; gives how many (SPEC §12.2.2).
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn prune(&mut self, now_ms: u64) -> Result<usize, RegistryError> {
+        self.settle()?;
+        let over = self.voids.values().filter(|(revocation, _)| revocation.until_ms <= now_ms);
+        let writes: Vec<_> = over
+            .take(PRUNED_COUNT_MAX)
+            .map(|(revocation, revision)| Write {
+                key: revocation_key(&revocation.client),
+                value: None,
+                expected: Some(*revision),
+            })
+            .collect();
+        let count = writes.len();
+        if count > 0 {
+            let actor = Actor { uid: rustix::process::geteuid().as_raw(), now_ms };
+            self.put(actor, writes, format!("forget {count} revocations that have run out"), Urgency::Usual)?;
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,112 @@
+//! Two nodes, one store: what is revoked on the node that owns it is revoked on the node that follows.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use mvt_proto::{Suite, keyfile, session::ClientSession};
+use rustix::process::Signal;
+use support::{Server, Wire, mvt_server};
+
+fn follower(owner: &Server, more: &str) -> Server {
+    let feed = owner.path("feed.mvt");
+    owner.start_beside(&format!(
+        "io.shards = 2\nidentity.node_slot = 1\nstore.engine = \"feed\"\nstore.feed_file = {feed:?}\n{more}"
+    ))
+}
+
+fn run(server: &Server, arguments: &[&str]) {
+    let output = mvt_server(&server.path(""), arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn may_log_in(server: &Server) -> bool {
+    let mut wire = server.connect();
+    wire.send(&server.hello(&server.client_keys(), Suite::Hs256).1);
+    wire.frame().is_some()
+}
+
+fn ask(wire: &mut Wire, session: &mut ClientSession) -> Result<u16, String> {
+    let (pending, _) = wire.request(session, b"");
+    wire.answer(session, &pending)
+}
+
+/// Waits until `is_so`; fails after `patience`.
+fn within(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < patience, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    begun.elapsed()
+}
+
+/// X-02, T-07 (the bound here is generous: the machine is shared), §12.2.1
+#[test]
+fn a_follower_learns_of_changes_and_ends_what_it_had_let_in() {
+    let owner = Server::start("io.shards = 1\nstore.feed_file = \"feed.mvt\"");
+    let node = follower(&owner, "");
+    let (mut wire, mut session) = node.login(Suite::Hs256);
+    assert_eq!(ask(&mut wire, &mut session), Ok(0));
+    run(&owner, &["revoke", "tester"]);
+    let patience = Duration::from_secs(5);
+    within(patience, "the session ends", || ask(&mut wire, &mut session) == Err("Lost".into()));
+    assert!(!may_log_in(&node) && !may_log_in(&owner));
+    let key = keyfile::key_to_text(owner.client_keys().identity.public());
+    run(&owner, &["enroll", "tester", &key]);
+    within(patience, "the follower hears of the enrolment", || may_log_in(&node));
+    let output = mvt_server(&node.path(""), &["revoke", "tester"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("this node follows"));
+}
+
+#[test]
+fn a_follower_that_hears_nothing_lets_nobody_in_until_it_hears_again() {
+    let owner = Server::start("io.shards = 1\nstore.feed_file = \"feed.mvt\"");
+    let node = follower(&owner, "store.resume_stale_ms = 5000\nstore.login_stale_ms = 5000");
+    let (mut wire, mut session) = node.login(Suite::Hs256);
+    // The heartbeat keeps it fresh for longer than its bound.
+    std::thread::sleep(Duration::from_millis(5500));
+    assert!(may_log_in(&node));
+    owner.signal(Signal::STOP);
+    let waited = within(Duration::from_secs(15), "it becomes stale", || !may_log_in(&node));
+    assert!(waited > Duration::from_secs(2), "not before: {waited:?}");
+    assert_eq!(ask(&mut wire, &mut session), Ok(0), "what was let in goes on");
+    owner.signal(Signal::CONT);
+    within(Duration::from_secs(5), "it hears again", || may_log_in(&node));
+    // What is not the owner's is no news.
+    owner.signal(Signal::STOP);
+    std::fs::write(owner.path("feed.mvt.beat"), b"nonsense").expect("written");
+    within(Duration::from_secs(15), "it becomes stale", || !may_log_in(&node));
+    owner.signal(Signal::CONT);
+    within(Duration::from_secs(5), "it hears again", || may_log_in(&node));
+}
+
+#[test]
+fn a_follower_starts_only_with_a_feed_of_its_own() {
+    let owner = Server::start("io.shards = 1\nstore.feed_file = \"feed.mvt\"");
+    let feed = owner.path("feed.mvt");
+    let other = tempfile::tempdir().expect("a folder");
+    let run = |feed: &std::path::Path| {
+        let config = format!("store.engine = \"feed\"\nstore.feed_file = {feed:?}");
+        std::fs::write(other.path().join("mvt.toml"), config).expect("written");
+        let output = mvt_server(other.path(), &["check-config", "--config", "mvt.toml"]);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(mvt_server(other.path(), &["keygen", "server.key"]).status.success());
+    let (status, text) = run(&feed);
+    assert_eq!(status, Some(65), "{text}");
+    assert!(text.contains("reset secret"), "{text}");
+    let (status, text) = run(std::path::Path::new("none.mvt"));
+    assert_eq!(status, Some(66), "{text}");
+    std::fs::copy(owner.path("server.key"), other.path().join("server.key")).expect("copied");
+    assert_eq!(run(&feed).0, Some(0));
+    let whole = std::fs::read(&feed).expect("there");
+    assert!(!whole.windows(6).any(|window| window == b"tester"), "names are not in the clear");
+    let mut bent = whole.clone();
+    bent[40] ^= 1;
+    for bytes in [&bent[..], &whole[..whole.len() - 1], &[]] {
+        std::fs::write(other.path().join("bad.mvt"), bytes).expect("written");
+        assert_eq!(run(std::path::Path::new("bad.mvt")).0, Some(65));
+    }
+}

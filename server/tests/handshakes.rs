@@ -1,0 +1,160 @@
+//! What the pool makes of login frames: how much work, of which kind, and what it reaches (SPEC §12.1.5, §12.4.3, §14).
+
+#[path = "support/rig.rs"]
+mod rig;
+
+use mvt_proto::{
+    ClientId, Kind, Limits, Reject, Suite,
+    frame::resume::Mode,
+    keyfile::KeyFile,
+    login::Identity,
+    recovery::{self, RecoveryKit},
+    resume::{Initiator, Kept, Offer},
+    ticket::Terms,
+};
+use mvt_server::{
+    config::{Config, Tickets},
+    enrolment::Enrolment,
+    handshakes::{Job, judge},
+    mailbox::{Entrance, Mail},
+    node::Node,
+    service::ServiceKind,
+    shard::ConnectionId,
+    store::record,
+    tickets::TicketKeys,
+};
+use rig::{Rig, secret};
+
+/// A node with a ring of ticket keys, and one client, which may use HS256 alone.
+struct Stage {
+    node: Node,
+    connection: ConnectionId,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut enrolment = Enrolment::default();
+        let alice = record::Identity {
+            name: "alice".into(),
+            public_key: *Identity::new(secret(7)).public(),
+            suites: vec![Suite::Hs256],
+            state: record::State::Enabled,
+            created_ms: 0,
+            changed_ms: 0,
+        };
+        enrolment.admit(&alice, None);
+        let keys = KeyFile { identity: Identity::new(secret(1)), reset_secret: Some(secret(2)) };
+        let mut node = Node::new(&Config::default(), keys, enrolment, 1).expect("a node");
+        let table = Tickets { ring_file: folder.path().join("ring"), ..Tickets::default() };
+        node.tickets = TicketKeys::open(&table, node.clock.now_ms()).expect("a ring");
+        let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
+        let connection = rig.shard.open(([127, 0, 0, 1], 1).into(), 0).expect("room");
+        Self { node, connection, _folder: folder }
+    }
+
+    fn kept(&self, client: &str, suite: Suite) -> Kept {
+        let now_ms = self.node.clock.now_ms();
+        let terms = Terms {
+            suite,
+            client: ClientId::of_name(client),
+            authenticated_ms: now_ms - 1,
+            generation: 0,
+            psk_alone: false,
+            life_ms: 60_000,
+        };
+        let ring = self.node.tickets.ring();
+        let ticket = ring.issue(&terms, &secret(25), &[4; 24], now_ms).expect("a key seals");
+        Kept { ticket, resume_secret: secret(25), suite }
+    }
+
+    fn resume(&self, kept: &Kept) -> [u8; 512] {
+        let offer = Offer {
+            server_public: self.node.identity.public(),
+            mode: Mode::DiffieHellman,
+            login_id: 1,
+            cookie: None,
+            channel_binding: &[],
+        };
+        Initiator::start(kept, &offer, &secret(8), secret(9)).1
+    }
+
+    fn judge(&self, kind: Kind, frame: &[u8]) -> Result<Entrance, Reject> {
+        let job =
+            Job { shard: 0, connection: self.connection, channel_binding: None, kind, frame: frame.into() };
+        match judge(&self.node, &job) {
+            Mail::Admitted { newcomer, .. } => Ok(newcomer.entrance),
+            Mail::LoginRefused { reject, .. } => Err(reject),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn lookups(&self) -> u64 {
+        self.node.lookups.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// CASES T-10: each costs one AEAD at most (`TicketRing::open` does no more), and none asks what is known of a client.
+#[test]
+fn a_flood_of_bad_tickets_reaches_nothing_of_the_store() {
+    let stage = Stage::new();
+    let kept = stage.kept("alice", Suite::Hs256);
+    let honest = stage.resume(&kept);
+    for number in 0..5_000usize {
+        let mut forged = Kept { ticket: kept.ticket, resume_secret: secret(25), suite: kept.suite };
+        // Every byte of the ticket in turn: version, key id, nonce, sealed part, tag.
+        forged.ticket[number % 117] ^= 1 + (number / 117) as u8;
+        assert_eq!(stage.judge(Kind::Resume, &stage.resume(&forged)), Err(Reject::Ticket), "{number}");
+    }
+    assert_eq!(stage.lookups(), 0);
+    assert_eq!(stage.judge(Kind::Resume, &honest), Ok(Entrance::Resume));
+    assert_eq!(stage.lookups(), 1, "this counter lives");
+}
+
+/// §12.1.5, §12.2.3: barred, or authenticated before its revocation; judged before the binder.
+#[test]
+fn a_barred_or_revoked_client_is_refused_before_its_binder_is_looked_at() {
+    let stage = Stage::new();
+    let kept = stage.kept("alice", Suite::Hs256);
+    let stranger = stage.kept("bob", Suite::Hs256);
+    let unbound = |kept: Kept| Kept { resume_secret: secret(26), ..kept };
+    assert_eq!(stage.judge(Kind::Resume, &stage.resume(&stranger)), Err(Reject::Revoked), "not enrolled");
+    assert_eq!(stage.judge(Kind::Resume, &stage.resume(&unbound(stranger))), Err(Reject::Revoked));
+    let mut revocations = mvt_server::revocations::Revocations::default();
+    revocations.revoke(&ClientId::of_name("alice"), stage.node.clock.now_ms());
+    stage.node.revocations.store(std::sync::Arc::new(revocations));
+    assert_eq!(stage.judge(Kind::Resume, &stage.resume(&kept)), Err(Reject::Revoked));
+    assert_eq!(stage.judge(Kind::Resume, &stage.resume(&unbound(kept))), Err(Reject::Revoked));
+}
+
+/// §12.4.3: what the client may use changed after its ticket was sealed.
+#[test]
+fn a_suite_the_client_may_not_use_any_more_is_refused() {
+    let stage = Stage::new();
+    let kept = stage.kept("alice", Suite::Gcm256);
+    assert_eq!(stage.judge(Kind::Resume, &stage.resume(&kept)), Err(Reject::NoSuite));
+}
+
+/// §13.2.2: no recovery secret, no client: the same refusal.
+#[test]
+fn a_recovery_without_a_secret_to_check_is_refused_like_one_that_does_not_open() {
+    let stage = Stage::new();
+    for name in ["alice", "nobody"] {
+        let kit = RecoveryKit {
+            name: name.into(),
+            recovery_secret: secret(3),
+            server_public: *stage.node.identity.public(),
+            recovery_public: *stage.node.recovery_key.public(),
+        };
+        let offer = recovery::Offer {
+            new_identity: &Identity::new(secret(4)),
+            suites: &[Suite::Hs256],
+            login_id: 1,
+            cookie: Some(&[1; 16]),
+            channel_binding: &[],
+        };
+        let (_, frame) = recovery::Initiator::start(&kit, &offer, &secret(5), secret(6)).expect("good keys");
+        assert_eq!(stage.judge(Kind::Recover, &frame), Err(Reject::Recovery), "{name}");
+    }
+}

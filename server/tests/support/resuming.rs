@@ -1,0 +1,68 @@
+//! A client of raw frames that resumes.
+
+use mvt_proto::{
+    Header, Kind, Role, Suite,
+    frame::resume::Mode,
+    resume::{Initiator, Kept, Offer},
+    session::{ClientSession, Told},
+};
+
+use super::{Server, Wire, random};
+
+fn now_ms() -> u64 {
+    mvt_sys::clock::boottime_ms()
+}
+
+/// Logs in, has one request answered and gives what is kept of the ticket that follows, with the frames sent.
+pub fn with_ticket(server: &Server, suite: Suite) -> (Wire, ClientSession, Kept, Vec<Vec<u8>>) {
+    let (mut wire, mut session) = server.login(suite);
+    let (kept, sent) = use_first(&mut wire, &mut session);
+    (wire, session, kept, sent)
+}
+
+/// Sends the first request of a session and gives its ticket, with the frame sent.
+pub fn use_first(wire: &mut Wire, session: &mut ClientSession) -> (Kept, Vec<Vec<u8>>) {
+    let (pending, frame) = wire.request(session, b"first");
+    assert!(wire.answer(session, &pending).is_ok());
+    let ticket = match wire.controls.pop() {
+        Some(ticket) => ticket,
+        None => wire.any_frame().expect("a TICKET"),
+    };
+    (take_ticket(session, ticket).expect("a ticket"), vec![frame])
+}
+
+/// What `frame`, a CTL, brings.
+pub fn take_ticket(session: &mut ClientSession, mut frame: Vec<u8>) -> Option<Kept> {
+    let header = Header::parse(&frame, Role::Client).expect("well formed");
+    assert_eq!(header.kind, Kind::Ctl);
+    match session.control(&header, &mut frame, random(), now_ms(), &mut Vec::new()) {
+        Ok(Told::Ticket(kept)) => Some(kept),
+        _ => None,
+    }
+}
+
+pub fn resume_frame(
+    server: &Server,
+    kept: &Kept,
+    mode: Mode,
+    cookie: Option<&[u8; 16]>,
+) -> (Initiator, [u8; 512]) {
+    let offer = Offer { server_public: &server.public_key, mode, login_id: 9, cookie, channel_binding: &[] };
+    Initiator::start(kept, &offer, &random(), random())
+}
+
+/// Resumes on a new connection; `None` when the server refuses.
+pub fn resume(server: &Server, kept: &Kept, mode: Mode) -> Option<(Wire, ClientSession)> {
+    let mut wire = server.connect();
+    let (initiator, frame) = resume_frame(server, kept, mode, None);
+    wire.send(&frame);
+    let answer = wire.frame()?;
+    assert!(answer.len() <= frame.len(), "no more bytes than received (SPEC §14.1)");
+    let session = initiator.finish(&answer, now_ms()).expect("an honest RESUME_R");
+    Some((wire, session))
+}
+
+/// A copy of what is kept.
+pub fn copy(kept: &Kept) -> Kept {
+    Kept::from_bytes(&kept.to_bytes()).expect("a copy")
+}
