@@ -8,7 +8,7 @@ use std::{
 };
 
 use mvt_proto::{
-    Role, Suite,
+    Header, Kind, Role, Suite,
     framer::{self, Cut},
     session::ClientSession,
 };
@@ -191,7 +191,12 @@ pub fn binding(connection: &Connection) -> [u8; 32] {
     binding
 }
 
-/// The frames of a datagram, which holds nothing else.
+/// A ticket or an OFFER: these tests neither resume nor renew.
+fn is_control(frame: &[u8]) -> bool {
+    Header::parse(frame, Role::Client).expect("well formed").kind == Kind::Ctl
+}
+
+/// The answers of a datagram, which holds nothing but frames.
 pub fn frames_of(datagram: &[u8]) -> Vec<Vec<u8>> {
     let mut rest = datagram;
     let mut frames = Vec::new();
@@ -199,7 +204,7 @@ pub fn frames_of(datagram: &[u8]) -> Vec<Vec<u8>> {
         let Cut::Frame(length) = framer::cut(rest, Role::Client).expect("well formed") else {
             panic!("half a frame in a datagram");
         };
-        frames.push(rest[..length].to_vec());
+        frames.extend(Some(rest[..length].to_vec()).filter(|frame| !is_control(frame)));
         rest = &rest[length..];
     }
     frames
@@ -218,12 +223,16 @@ impl Stream<'_> {
         self.host.wait(self.send.write_all(bytes)).expect("sent");
     }
 
-    /// The next frame; `None` when the server has ended the stream or the connection.
+    /// The next frame that is no CTL; `None` when the server has ended the stream or the connection.
     pub fn frame(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Cut::Frame(length) = framer::cut(&self.received, Role::Client).expect("well formed") {
                 let rest = self.received.split_off(length);
-                return Some(std::mem::replace(&mut self.received, rest));
+                let frame = std::mem::replace(&mut self.received, rest);
+                if is_control(&frame) {
+                    continue;
+                }
+                return Some(frame);
             }
             let mut buffer = [0; 65536];
             let length = self.host.wait(self.receive.read(&mut buffer)).ok().flatten()?;
