@@ -136,10 +136,10 @@ impl Engine {
     /// that is sent again must not be too old by then (SPEC §8.3, §17.2.7).
     fn room(&self) -> usize {
         let window = u64::from(self.session.limits().replay_window_bits);
-        let oldest = self.flight.oldest().unwrap_or(self.session.counter());
+        let oldest = self.flight.oldest(self.session.generation()).unwrap_or(self.session.counter());
         let span = self.session.counter().saturating_sub(oldest);
         let in_window = usize::try_from(window.saturating_sub(span)).unwrap_or(usize::MAX);
-        // The first request of a generation travels alone, behind its SHARE.
+        // The first requests after an OFFER travel one by one, behind the SHARE, until the server has it.
         let count_max = if self.session.share().is_empty() { IN_FLIGHT_COUNT_MAX } else { 1 };
         in_window.min(count_max.saturating_sub(self.flight.len()))
     }
@@ -286,14 +286,14 @@ impl Engine {
             Answer::Response { status, payload } => Ok(Response { status, payload: payload.to_vec() }),
             Answer::Refused(ErrReason::Replay) => {
                 // SPEC §17.2.7: an earlier copy stands.
-                if !self.flight.note_replay(header.counter, self.rtt()) {
+                if !self.flight.note_replay((header.generation, header.counter), self.rtt()) {
                     return false;
                 }
                 Err(Error::OutcomeUnknown(Unknown::Replayed))
             }
             Answer::Refused(reason) => Err(Error::Refused(reason)),
         };
-        let Some(wanted) = self.flight.take(header.counter) else { return false };
+        let Some(wanted) = self.flight.take((header.generation, header.counter)) else { return false };
         if result == Err(Error::Refused(ErrReason::Stale)) && !wanted.again {
             // The clock is corrected by now (SPEC §6.4): once more, under a new counter.
             self.stale.push(Wanted { again: true, ..wanted });

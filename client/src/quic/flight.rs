@@ -37,17 +37,18 @@ pub(super) struct Sent {
     frame: Option<Bytes>,
 }
 
-/// When to look at a request, with its counter and how often it was sent; `None` once the server has said REPLAY.
-type Look = (Instant, u64, Option<u32>);
+/// A request: its generation and counter.
+type Name = (u16, u64);
+
+/// When to look at a request, with its name and how often it was sent; `None` once the server has said REPLAY.
+type Look = (Instant, Name, Option<u32>);
 
 /// Everything on its way. A request is in `outstanding`, and has one look.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     outstanding: Outstanding<Sent>,
-    /// Of all of them: what is on its way is answered before a session renews itself.
-    generation: u16,
     looks: BTreeSet<Look>,
-    by_counter: BTreeMap<u64, Look>,
+    by_name: BTreeMap<Name, Look>,
 }
 
 impl Flight {
@@ -59,21 +60,20 @@ impl Flight {
         self.outstanding.len()
     }
 
-    /// The oldest counter still on its way.
-    pub(super) fn oldest(&self) -> Option<u64> {
-        self.by_counter.first_key_value().map(|(counter, _)| *counter)
+    /// The oldest counter of this generation still on its way.
+    pub(super) fn oldest(&self, generation: u16) -> Option<u64> {
+        self.by_name.range((generation, 0)..=(generation, u64::MAX)).next().map(|((_, counter), _)| *counter)
     }
 
     /// Adds a request just sent; `rtt` is given where it may be lost.
     pub(super) fn push(&mut self, pending: Pending, wanted: Wanted, frame: Option<Bytes>, rtt: Duration) {
-        let counter = pending.counter();
-        self.generation = pending.generation();
+        let name = (pending.generation(), pending.counter());
         let at = match frame {
             Some(_) => (Instant::now() + pause(rtt, 1)).min(wanted.deadline),
             None => wanted.deadline,
         };
         self.outstanding.push(pending, Sent { wanted, frame });
-        self.look(counter, (at, counter, Some(1)));
+        self.look(name, (at, name, Some(1)));
     }
 
     /// The request of this generation and counter, if it still waits.
@@ -82,19 +82,19 @@ impl Flight {
     }
 
     /// Removes a request whose end is known.
-    pub(super) fn take(&mut self, counter: u64) -> Option<Wanted> {
-        if let Some(look) = self.by_counter.remove(&counter) {
+    pub(super) fn take(&mut self, name: Name) -> Option<Wanted> {
+        if let Some(look) = self.by_name.remove(&name) {
             self.looks.remove(&look);
         }
-        self.outstanding.remove(self.generation, counter).map(|(_, sent)| sent.wanted)
+        self.outstanding.remove(name.0, name.1).map(|(_, sent)| sent.wanted)
     }
 
     /// The server said REPLAY: an earlier copy stands, and its answer may still be on its way. True when there was no other
     /// copy, or it was said before: then that is the end.
-    pub(super) fn note_replay(&mut self, counter: u64, rtt: Duration) -> bool {
-        match self.by_counter.get(&counter).copied() {
+    pub(super) fn note_replay(&mut self, name: Name, rtt: Duration) -> bool {
+        match self.by_name.get(&name).copied() {
             Some((_, _, Some(copies @ 2..))) => {
-                self.look(counter, (Instant::now() + pause(rtt, copies), counter, None));
+                self.look(name, (Instant::now() + pause(rtt, copies), name, None));
                 false
             }
             Some((_, _, None)) => false,
@@ -113,17 +113,17 @@ impl Flight {
         let now = Instant::now();
         let mut again = Vec::new();
         while let Some(look) = self.looks.first().copied().filter(|(at, ..)| *at <= now) {
-            let (_, counter, copies) = look;
-            let Some((_, sent)) = self.outstanding.get(self.generation, counter) else {
-                self.take(counter);
+            let (_, name, copies) = look;
+            let Some((_, sent)) = self.outstanding.get(name.0, name.1) else {
+                self.take(name);
                 continue;
             };
             let (frame, deadline) = (sent.frame.clone(), sent.wanted.deadline);
             match (copies, frame) {
-                (None, _) => self.end(counter, Unknown::Replayed),
+                (None, _) => self.end(name, Unknown::Replayed),
                 (Some(copies), Some(_)) if now < deadline && is_congested => {
                     let at = (now + pause(rtt, copies)).min(deadline);
-                    self.look(counter, (at, counter, Some(copies)));
+                    self.look(name, (at, name, Some(copies)));
                 }
                 (Some(copies), Some(frame)) if now < deadline && copies < COPIES_MAX => {
                     if again.len() == count {
@@ -131,17 +131,17 @@ impl Flight {
                     }
                     again.push(frame);
                     let at = (now + pause(rtt, copies + 1)).min(deadline);
-                    self.look(counter, (at, counter, Some(copies + 1)));
+                    self.look(name, (at, name, Some(copies + 1)));
                 }
-                _ => self.end(counter, Unknown::TimedOut),
+                _ => self.end(name, Unknown::TimedOut),
             }
         }
         again
     }
 
     /// Ends one request without an answer.
-    pub(super) fn end(&mut self, counter: u64, cause: Unknown) {
-        if let Some(wanted) = self.take(counter) {
+    pub(super) fn end(&mut self, name: Name, cause: Unknown) {
+        if let Some(wanted) = self.take(name) {
             let _ = wanted.answer.send(Err(Error::OutcomeUnknown(cause)));
         }
     }
@@ -149,14 +149,14 @@ impl Flight {
     /// Ends them all.
     pub(super) fn end_all(&mut self, cause: Unknown) {
         self.looks.clear();
-        self.by_counter.clear();
+        self.by_name.clear();
         for (_, sent) in self.outstanding.drain() {
             let _ = sent.wanted.answer.send(Err(Error::OutcomeUnknown(cause)));
         }
     }
 
-    fn look(&mut self, counter: u64, look: Look) {
-        if let Some(old) = self.by_counter.insert(counter, look) {
+    fn look(&mut self, name: Name, look: Look) {
+        if let Some(old) = self.by_name.insert(name, look) {
             self.looks.remove(&old);
         }
         self.looks.insert(look);
