@@ -6,7 +6,7 @@ use mvt_proto::{constants::KEY_BYTES, header::shard_of, login::Identity, recover
 use zeroize::Zeroizing;
 
 use crate::{
-    Config, Error, LoginError, Unknown,
+    Config, Error, LoginError, Response, Unknown,
     bond::Bond,
     clock,
     connection::Connection,
@@ -28,15 +28,6 @@ pub struct Request<'a> {
     pub op: u16,
     /// At most 16384 bytes.
     pub payload: &'a [u8],
-}
-
-/// A verified response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response {
-    /// The service's status.
-    pub status: u16,
-    /// The service's payload.
-    pub payload: Vec<u8>,
 }
 
 /// A client of one server, or of several that are one to it, with one connection and one session at a time.
@@ -216,7 +207,8 @@ impl Client {
             && !self.bond.session.is_exhausted(clock::now_ms());
         if is_kept {
             let shard = Some(shard_of(self.key_id()));
-            let connection = Connection::open(&self.config.addresses, by, shard).map_err(Error::Connect)?;
+            let connection =
+                Connection::open(&self.config, &self.config.addresses, by, shard).map_err(Error::Connect)?;
             self.connection = Some(connection);
             return Ok(());
         }

@@ -8,6 +8,8 @@ use std::{
 
 use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity, resume::Kept};
 
+#[cfg(feature = "quic")]
+use crate::quic::ServerCertificate;
 use crate::{Error, LoginError};
 
 /// Connecting and logging in may take this long.
@@ -28,6 +30,8 @@ pub struct Config {
     pub(crate) server_public: [u8; KEY_BYTES],
     pub(crate) identity: Identity,
     pub(crate) suites: Vec<Suite>,
+    #[cfg(feature = "quic")]
+    pub(crate) quic: Option<ServerCertificate>,
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) is_psk_alone: bool,
@@ -56,6 +60,8 @@ impl Config {
             identity,
             // GCM256 first: a raw TCP connection protects nothing by itself (SPEC 4.5).
             suites: vec![Suite::Gcm256, Suite::Hs256],
+            #[cfg(feature = "quic")]
+            quic: None,
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
             is_psk_alone: false,
@@ -90,6 +96,15 @@ impl Config {
     pub fn ticket(mut self, exported: &[u8]) -> Result<Self, Error> {
         self.kept = Some(Kept::from_bytes(exported).map_err(LoginError::Answer)?);
         Ok(self)
+    }
+
+    /// Connects by QUIC, holding the server to this certificate, and offers HS256 first: QUIC encrypts by itself (SPEC 4.5).
+    #[cfg(feature = "quic")]
+    #[must_use]
+    pub fn quic(mut self, certificate: ServerCertificate) -> Self {
+        self.quic = Some(certificate);
+        self.suites = vec![Suite::Hs256, Suite::Gcm256];
+        self
     }
 
     /// Offers exactly this suite.

@@ -1,4 +1,4 @@
-//! A TCP connection that gives whole frames by a deadline.
+//! A connection, TCP or a stream of QUIC, that gives whole frames by a deadline.
 
 use std::{
     io::{self, Read, Write},
@@ -13,6 +13,10 @@ use mvt_proto::{
     steering::ports_of_shard_byte,
 };
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::Config;
+#[cfg(feature = "quic")]
+use crate::quic::QuicStream;
 
 /// Ports tried to reach a shard, at most, before any port will do.
 const PORTS_TRIED_MAX: usize = 8;
@@ -38,10 +42,18 @@ impl From<io::Error> for Ended {
     }
 }
 
+/// What a connection's bytes travel by.
+#[derive(Debug)]
+enum Way {
+    Tcp(TcpStream),
+    #[cfg(feature = "quic")]
+    Quic(Box<QuicStream>),
+}
+
 /// One connection. After an [`Ended`] it is not used again.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    way: Way,
     /// Bytes received and not yet taken: `buffer[taken..filled]`.
     buffer: Box<[u8]>,
     taken: usize,
@@ -49,9 +61,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to the first address that answers by `deadline`; from a port that leads to `shard`, if there is one to be had
-    /// (§17.1.2).
+    /// Connects to the first of `addresses` that answers by `deadline`, in the way the settings ask for; by TCP from a port that
+    /// leads to `shard`, if there is one to be had (§17.1.2).
     pub(crate) fn open(
+        config: &Config,
         addresses: &[SocketAddr],
         deadline: Instant,
         shard: Option<u8>,
@@ -62,19 +75,24 @@ impl Connection {
             if left.is_zero() {
                 break;
             }
-            let connected = shard
-                .and_then(|shard| connect_to_shard(*address, shard, left).transpose())
-                .unwrap_or_else(|| TcpStream::connect_timeout(address, left))
-                .and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-            match connected {
-                Ok(stream) => {
+            match Way::open(config, *address, left, shard) {
+                Ok(way) => {
                     let buffer = vec![0; 2 * FRAME_BYTES_MAX].into_boxed_slice();
-                    return Ok(Self { stream, buffer, taken: 0, filled: 0 });
+                    return Ok(Self { way, buffer, taken: 0, filled: 0 });
                 }
                 Err(error) => last = error.kind(),
             }
         }
         Err(last)
+    }
+
+    /// What logins on it are bound to (SPEC 10): nothing on TCP.
+    pub(crate) fn channel_binding(&self) -> &[u8] {
+        match &self.way {
+            Way::Tcp(_) => &[],
+            #[cfg(feature = "quic")]
+            Way::Quic(stream) => stream.channel_binding(),
+        }
     }
 
     /// The next frame if it is there already; `None` when nothing more is. Asked before a request is risked on an idle
@@ -85,15 +103,15 @@ impl Connection {
                 Cut::Frame(bytes) => return self.take(bytes).map(Some),
                 Cut::Need(_) => {
                     self.make_room();
-                    self.stream.set_nonblocking(true)?;
-                    let received = self.stream.read(&mut self.buffer[self.filled..]);
-                    self.stream.set_nonblocking(false)?;
+                    let room = &mut self.buffer[self.filled..];
+                    let received = match &mut self.way {
+                        Way::Tcp(stream) => receive_ready(stream, room)?,
+                        #[cfg(feature = "quic")]
+                        Way::Quic(stream) => stream.receive_ready(room)?,
+                    };
                     match received {
-                        Ok(0) => return Err(Ended::Closed),
-                        Ok(received) => self.filled += received,
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error.into()),
+                        Some(received) => self.filled += received,
+                        None => return Ok(None),
                     }
                 }
             }
@@ -102,17 +120,11 @@ impl Connection {
 
     /// Sends all of `bytes` by `deadline`.
     pub(crate) fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Ended> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            self.stream.set_write_timeout(Some(left(deadline)?))?;
-            match self.stream.write(rest) {
-                Ok(0) => return Err(Ended::Closed),
-                Ok(sent) => rest = &rest[sent..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+        match &mut self.way {
+            Way::Tcp(stream) => send(stream, bytes, deadline),
+            #[cfg(feature = "quic")]
+            Way::Quic(stream) => stream.send(bytes, deadline),
         }
-        Ok(())
     }
 
     /// The next frame, its header judged, by `deadline`.
@@ -143,17 +155,69 @@ impl Connection {
     /// Reads once.
     fn fill(&mut self, deadline: Instant) -> Result<(), Ended> {
         self.make_room();
-        loop {
-            self.stream.set_read_timeout(Some(left(deadline)?))?;
-            match self.stream.read(&mut self.buffer[self.filled..]) {
-                Ok(0) => return Err(Ended::Closed),
-                Ok(received) => {
-                    self.filled += received;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+        let room = &mut self.buffer[self.filled..];
+        self.filled += match &mut self.way {
+            Way::Tcp(stream) => receive(stream, room, deadline)?,
+            #[cfg(feature = "quic")]
+            Way::Quic(stream) => stream.receive(room, deadline)?,
+        };
+        Ok(())
+    }
+}
+
+impl Way {
+    fn open(config: &Config, address: SocketAddr, left: Duration, shard: Option<u8>) -> io::Result<Self> {
+        #[cfg(feature = "quic")]
+        if let Some(certificate) = &config.quic {
+            return QuicStream::open(address, certificate, left).map(|stream| Self::Quic(Box::new(stream)));
+        }
+        let _ = config;
+        let stream = shard
+            .and_then(|shard| connect_to_shard(address, shard, left).transpose())
+            .unwrap_or_else(|| TcpStream::connect_timeout(&address, left))?;
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+}
+
+/// Reads what is there already; `None` when nothing is.
+fn receive_ready(stream: &mut TcpStream, room: &mut [u8]) -> Result<Option<usize>, Ended> {
+    loop {
+        stream.set_nonblocking(true)?;
+        let received = stream.read(room);
+        stream.set_nonblocking(false)?;
+        match received {
+            Ok(0) => return Err(Ended::Closed),
+            Ok(received) => return Ok(Some(received)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn send(stream: &mut TcpStream, mut rest: &[u8], deadline: Instant) -> Result<(), Ended> {
+    while !rest.is_empty() {
+        stream.set_write_timeout(Some(left(deadline)?))?;
+        match stream.write(rest) {
+            Ok(0) => return Err(Ended::Closed),
+            Ok(sent) => rest = &rest[sent..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads once; not 0 bytes.
+fn receive(stream: &mut TcpStream, room: &mut [u8], deadline: Instant) -> Result<usize, Ended> {
+    loop {
+        stream.set_read_timeout(Some(left(deadline)?))?;
+        match stream.read(room) {
+            Ok(0) => return Err(Ended::Closed),
+            Ok(received) => return Ok(received),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -194,7 +258,7 @@ fn connect_from(port: u16, address: SocketAddr, left: Duration) -> io::Result<Tc
 }
 
 /// The time left; a socket takes no timeout of zero.
-fn left(deadline: Instant) -> Result<Duration, Ended> {
+pub(crate) fn left(deadline: Instant) -> Result<Duration, Ended> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(Ended::TimedOut) } else { Ok(left) }
 }

@@ -107,7 +107,7 @@ pub(crate) fn enter(
     let login_id = u64::from_be_bytes(random()?) & U48_MAX;
     let mut cookie = None;
     for _ in 0..HELLO_COUNT_MAX {
-        let (asked, frame) = ask(config, way, login_id, cookie.as_ref())?;
+        let (asked, frame) = ask(connection, config, way, login_id, cookie.as_ref())?;
         connection.send(&frame, deadline)?;
         match listen(connection, asked, deadline)? {
             Said::Granted(mut session) => {
@@ -131,30 +131,32 @@ pub(crate) fn enter(
 
 /// The frame that asks.
 fn ask(
+    connection: &Connection,
     config: &Config,
     way: Way<'_>,
     login_id: u64,
     cookie: Option<&[u8; COOKIE_BYTES]>,
 ) -> Result<(Asked, [u8; 512]), LoginError> {
     let (server_public, suites) = (&config.server_public, &config.suites);
+    let channel_binding = connection.channel_binding();
     let ephemeral = Secret::new(random::<KEY_BYTES>()?);
     let other = Secret::new(random::<KEY_BYTES>()?);
     Ok(match way {
         Way::Login => {
-            let offer = login::Offer { server_public, suites, login_id, cookie, channel_binding: &[] };
+            let offer = login::Offer { server_public, suites, login_id, cookie, channel_binding };
             let (asked, frame) =
                 login::Initiator::start(&config.identity, &offer, ephemeral).map_err(LoginError::Answer)?;
             (Asked::Login(Box::new(asked)), frame)
         }
         Way::Resume(kept) => {
             let mode = if config.is_psk_alone { Mode::PskAlone } else { Mode::DiffieHellman };
-            let offer = resume::Offer { server_public, mode, login_id, cookie, channel_binding: &[] };
+            let offer = resume::Offer { server_public, mode, login_id, cookie, channel_binding };
             let (asked, frame) = resume::Initiator::start(kept, &offer, &other, ephemeral);
             (Asked::Resume(asked), frame)
         }
         Way::Recover(kit) => {
             let new_identity = &config.identity;
-            let offer = recovery::Offer { new_identity, suites, login_id, cookie, channel_binding: &[] };
+            let offer = recovery::Offer { new_identity, suites, login_id, cookie, channel_binding };
             let (asked, frame) =
                 recovery::Initiator::start(kit, &offer, &other, ephemeral).map_err(LoginError::Answer)?;
             (Asked::Recover(asked), frame)

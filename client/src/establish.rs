@@ -48,7 +48,8 @@ fn establish_at(
     kept: &mut Option<&Kept>,
     deadline: Instant,
 ) -> Result<Established, Error> {
-    let open = || Connection::open(std::slice::from_ref(address), deadline, None).map_err(Error::Connect);
+    let address = std::slice::from_ref(address);
+    let open = || Connection::open(config, address, deadline, None).map_err(Error::Connect);
     let mut connection = open()?;
     if let Some(ticket) = *kept {
         match enter(&mut connection, config, Way::Resume(ticket), deadline) {

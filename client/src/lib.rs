@@ -24,17 +24,22 @@
 //!
 //! Modules: [`config`] what a client is told; [`identity`] its secrets; [`error`] what can go wrong; `blocking` the client;
 //! `pipeline` requests on their way, `bond` the session with its ticket, `establish`, `entrance` and `recover` the ways to one,
-//! `connection` and `clock` what they stand on.
+//! `connection` and `clock` what they stand on. With the feature `quic`: [`quic`] an asynchronous client, and
+//! [`Config::quic`] for the blocking one.
 
 pub mod config;
 pub mod error;
 pub mod identity;
+mod response;
+
+#[cfg(feature = "quic")]
+pub mod quic;
 
 #[cfg(feature = "blocking")]
 mod blocking;
 #[cfg(feature = "blocking")]
 mod bond;
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "blocking", feature = "quic"))]
 mod clock;
 #[cfg(feature = "blocking")]
 mod connection;
@@ -48,10 +53,11 @@ mod pipeline;
 mod recover;
 
 #[cfg(feature = "blocking")]
-pub use blocking::{Client, Request, Response};
+pub use blocking::{Client, Request};
 pub use config::Config;
 pub use error::{Error, LoginError, Unknown};
 pub use mvt_proto::{Suite, login::Identity, recovery::RecoveryKit, reject::ErrReason};
+pub use response::Response;
 
 /// A server's public key from its base64 text; `None` for anything that is not 32 bytes.
 #[must_use]

@@ -28,7 +28,8 @@ const TICKET_PATIENCE: Duration = Duration::from_millis(500);
 /// Recovers with the identity of `config` as the new one; gives a session whose recovery is recorded.
 pub(crate) fn recover(config: &Config, kit: &RecoveryKit) -> Result<(Connection, Bond), Error> {
     let deadline = Instant::now() + config.connect_timeout;
-    let mut connection = Connection::open(&config.addresses, deadline, None).map_err(Error::Connect)?;
+    let mut connection =
+        Connection::open(config, &config.addresses, deadline, None).map_err(Error::Connect)?;
     let session = enter(&mut connection, config, Way::Recover(kit), deadline)?;
     let mut bond = Bond::new(session, None);
     // The proof: a request, which is answered PENDING and not executed (SPEC 13.4.2).
@@ -106,7 +107,7 @@ fn wait(
 
 /// A login with the new identity succeeds once it is recorded.
 fn log_in(config: &Config, deadline: Instant) -> Option<(Connection, Bond)> {
-    let mut connection = Connection::open(&config.addresses, deadline, None).ok()?;
+    let mut connection = Connection::open(config, &config.addresses, deadline, None).ok()?;
     let session = enter(&mut connection, config, Way::Login, deadline).ok()?;
     Some((connection, Bond::new(session, None)))
 }

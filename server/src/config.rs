@@ -59,6 +59,8 @@ pub struct Config {
     pub listen: Listen,
     /// Who we are, and who may log in.
     pub identity: IdentityFiles,
+    /// The TLS certificate of QUIC.
+    pub quic: QuicFiles,
     /// Where clients and revocations are kept.
     pub store: StoreTable,
     /// Who may give commands to the running server.
@@ -83,11 +85,14 @@ pub struct Config {
 pub struct Listen {
     /// Address and port for raw TCP; port 0 lets the kernel choose.
     pub tcp: SocketAddr,
+    /// Address and port for QUIC; `None`, written "off", is no QUIC.
+    #[serde(deserialize_with = "address_or_off")]
+    pub quic: Option<SocketAddr>,
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { tcp: SocketAddr::from(([127, 0, 0, 1], 7440)) }
+        Self { tcp: SocketAddr::from(([127, 0, 0, 1], 7440)), quic: None }
     }
 }
 
@@ -106,6 +111,22 @@ pub struct IdentityFiles {
 impl Default for IdentityFiles {
     fn default() -> Self {
         Self { key_file: "server.key".into(), clients_file: "clients.mvt".into(), node_slot: 0 }
+    }
+}
+
+/// `[quic]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuicFiles {
+    /// The TLS certificate, PEM; made on the first start if neither file is there.
+    pub certificate_file: PathBuf,
+    /// Its private key, PEM, mode 600.
+    pub key_file: PathBuf,
+}
+
+impl Default for QuicFiles {
+    fn default() -> Self {
+        Self { certificate_file: "quic.crt".into(), key_file: "quic.key".into() }
     }
 }
 
@@ -289,10 +310,12 @@ impl Config {
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let Self { identity, store, admin, tickets, .. } = &mut config;
+        let Self { identity, quic, store, admin, tickets, .. } = &mut config;
         for file in [
             &mut identity.key_file,
             &mut identity.clients_file,
+            &mut quic.certificate_file,
+            &mut quic.key_file,
             &mut store.file,
             &mut store.seal_key_file,
             &mut admin.socket,
@@ -371,6 +394,14 @@ where
     T::try_from(value).map_err(|_| outside())
 }
 
+fn address_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| D::Error::custom("neither an address with a port nor \"off\""))
+}
+
 fn window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let bits: u16 = between::<_, _, 64, 8192>(deserializer)?;
     if bits.is_power_of_two() {
@@ -394,7 +425,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 37, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 40, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]
@@ -403,6 +434,7 @@ mod tests {
             ("[listen]\ntcp = 7", "mvt.toml:2:7: "),
             ("[listen]\ntcp = \"localhost\"", "mvt.toml:2:7: "),
             ("[listen]\nudp = \"127.0.0.1:1\"", "mvt.toml:2:1: unknown field `udp`"),
+            ("[listen]\nquic = \"on\"", "mvt.toml:2:8: neither an address with a port nor \"off\""),
             ("[lisen]", "mvt.toml:1:2: unknown field `lisen`"),
             ("[io]\nshards = 257", "mvt.toml:2:10: 257 is not between 0 and 256"),
             ("[io]\nshards = -1", "mvt.toml:2:10: -1 is not between 0 and 256"),

@@ -47,6 +47,14 @@ events! {
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
     forward_dropped, "Frames dropped because the owning shard's mailbox was full.";
+    quic_opened, "QUIC connections whose handshake was completed.";
+    quic_retries, "QUIC clients asked to prove their address first.";
+    quic_refused, "QUIC clients refused at the limit of connections.";
+    quic_dropped, "QUIC clients dropped at the limit of handshakes.";
+    quic_forwarded, "QUIC packets handed to the shard that owns their connection.";
+    quic_forward_dropped, "QUIC packets dropped because the owning shard's mailbox was full.";
+    datagrams_shed, "Datagrams dropped before they were judged, because the answers before them stood at the watermark.";
+    answers_dropped, "Answers dropped because no datagram of the path holds them.";
     resumes, "Sessions resumed with a ticket.";
     recoveries, "Recoveries recorded.";
     recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";

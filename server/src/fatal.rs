@@ -40,6 +40,22 @@ pub enum Fatal {
         /// Why not.
         source: SecretFileError,
     },
+    /// A file of the TLS certificate cannot be used.
+    #[error("{path}: {source}")]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// TLS refuses the certificate.
+    #[error("{path}: {source}")]
+    Certificate {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
     /// A file cannot be written.
     #[error("{path}: {source}")]
     Write {
@@ -118,6 +134,8 @@ impl Fatal {
             Self::Config(ConfigError::Read { .. }) => 66,
             Self::Store(error) => error.exit_status(),
             Self::SecretFile { source: SecretFileError::Io(_), .. } => 66,
+            Self::CertificateFile { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 66,
+            Self::CertificateFile { .. } | Self::Certificate { .. } => 2,
             Self::Config(_) | Self::KeyFile { .. } | Self::Ring { .. } | Self::SealKey { .. } => 2,
             Self::SecretFile { .. } => 77,
             Self::Write { .. } => 73,

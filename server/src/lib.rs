@@ -5,6 +5,7 @@
 //! - [`registry`] is the clients and revocations of a [`store`]; [`enrolment`] and [`revocations`] are what it publishes, made of
 //!   [`buckets`].
 //! - [`driver`] moves bytes between sockets and a [`shard`].
+//! - [`transport`] makes the packets of QUIC into bytes of connections, without I/O; TCP needs no such thing.
 //! - [`shard`] is the engine: bytes and `now` in, bytes and deadlines out; no I/O.
 //! - [`handshakes`] does the slow work of logins beside the shards; [`mailbox`] brings results back,
 //!   each session with its [`owner`].
@@ -21,6 +22,8 @@ pub mod doctor;
 pub mod admin;
 
 pub mod driver;
+
+pub mod transport;
 
 pub mod handshakes;
 pub mod shard;

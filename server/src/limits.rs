@@ -1,5 +1,7 @@
 //! Bounds the server keeps that nobody tunes, with what they follow from.
 
+use std::time::Duration;
+
 use mvt_proto::constants::{FRAME_BYTES_MAX, FRAME_BYTES_MIN};
 
 /// Frames judged in one turn.
@@ -12,6 +14,34 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Logins of one connection under way at once.
 pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
+/// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
+pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
+/// The lane of a QUIC connection's datagrams, behind those of its streams.
+pub const LANE_DATAGRAMS: u8 = STREAMS_PER_CONNECTION_MAX;
+/// Handshakes of QUIC under way at one shard above which a client must prove its address first (a Retry).
+pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
+/// Handshakes of QUIC under way at one shard, at most; what comes beyond is dropped.
+pub const HANDSHAKES_AT_ONCE_MAX: usize = 512;
+/// Handshakes of QUIC begun in one turn: each is some 100 µs of the shard's time.
+pub const HANDSHAKES_PER_TURN_MAX: usize = 4;
+/// How long a handshake of QUIC may take.
+pub const HANDSHAKE_STALL: Duration = Duration::from_millis(STALL_MS);
+/// Packets that belong to no connection, waiting to be sent.
+pub const QUIC_RESPONSES_MAX: usize = 64;
+/// Bytes of one stream that wait to be read, which is what a client can make us keep out of order.
+pub const QUIC_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// Bytes of all streams of a connection that wait to be read.
+pub const QUIC_WINDOW_BYTES: u32 = 256 * 1024;
+/// Bytes on their way to a client that are kept until it has acknowledged them.
+pub const QUIC_SEND_WINDOW_BYTES: u64 = 256 * 1024;
+/// Bytes of datagrams of one connection that wait to be read, or to be sent; each way.
+pub const QUIC_DATAGRAM_BYTES: usize = 128 * 1024;
+/// Bytes of clients' first packets that wait for their handshake to begin, at one shard.
+pub const QUIC_INCOMING_BYTES: u64 = 1 << 20;
+/// Bytes of the largest packet, where the path takes it: an Ethernet frame less the headers below QUIC.
+pub const QUIC_PACKET_BYTES_MAX: u16 = 1452;
+/// Packets handed to the kernel at once, where it can cut them apart itself.
+pub const QUIC_SEGMENTS_MAX: usize = 32;
 /// Mail (login results, forwarded frames) waiting at one shard.
 pub const MAILBOX_COUNT_MAX: usize = 4096;
 /// Time between two sweeps over deadlines, ms.
@@ -57,5 +87,7 @@ pub const SHARDS_MAX: usize = 256;
 
 const _: () = assert!(BATCH_BYTES_MAX >= FRAME_BYTES_MAX + READ_BYTES);
 const _: () = assert!(READ_BYTES >= FRAME_BYTES_MAX);
+const _: () = assert!(QUIC_STREAM_WINDOW_BYTES as usize >= FRAME_BYTES_MAX);
+const _: () = assert!(HANDSHAKES_UNPROVED_MAX < HANDSHAKES_AT_ONCE_MAX);
 // A frame is answered with at most its own length, or by a service's bounded answer: one read past the mark stays small.
 const _: () = assert!(OUTPUT_BYTES_HIGH >= READ_BYTES && FRAME_BYTES_MIN > 0);

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    net::{IpAddr, SocketAddr},
     os::unix::net::UnixStream,
     sync::{
         Arc,
@@ -13,6 +14,19 @@ use crossbeam::{channel::Sender, queue::ArrayQueue};
 use mvt_proto::{Reject, constants::KEY_BYTES, login::Admitted};
 
 use crate::{limits::MAILBOX_COUNT_MAX, owner::Owner, revocations::Revocations, shard::ConnectionId};
+
+/// One packet of QUIC.
+#[derive(Debug)]
+pub struct Packet {
+    /// Who sent it.
+    pub remote: SocketAddr,
+    /// The address it was sent to.
+    pub local_ip: Option<IpAddr>,
+    /// Its congestion mark, as in the IP header.
+    pub ecn: Option<u8>,
+    /// The whole packet.
+    pub bytes: Box<[u8]>,
+}
 
 /// What other threads tell a shard.
 #[derive(Debug)]
@@ -49,6 +63,8 @@ pub enum Mail {
         /// Whether the request was verified.
         verified: bool,
     },
+    /// A packet of a QUIC connection of this shard, which arrived at another.
+    Packet(Packet),
     /// Erase every session these refuse, and say so: `confirm` takes our number when none is left (SPEC §12.2.1).
     Revoke {
         /// What was revoked just now. The node's snapshot refuses it already.

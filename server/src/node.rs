@@ -9,7 +9,8 @@ use mvt_proto::{
     login::{Identity, Mac1},
     lost::LostKeys,
     recovery::RecoveryKey,
-    schedule::GenerationKeys,
+    schedule::{self, GenerationKeys},
+    secret::Secret,
     session::ServerSession,
 };
 
@@ -27,6 +28,8 @@ pub struct Node {
     pub mac1: Mac1,
     /// Answers for keys that are not held.
     pub lost_keys: LostKeys,
+    /// The key of QUIC's stateless resets; it follows from the reset secret.
+    pub quic_reset: Secret,
     /// First 16 bits of our key ids.
     pub node_slot: u16,
     /// Number of shards, 1 to 256.
@@ -72,11 +75,14 @@ impl Node {
     ) -> Result<Self, Fatal> {
         let path = config.identity.key_file.clone();
         let reset_secret = key_file.reset_secret().map_err(|source| Fatal::KeyFile { path, source })?;
-        let lost_keys = LostKeys::new(reset_secret, config.identity.node_slot);
+        let node_slot = config.identity.node_slot;
+        let quic_reset = schedule::label(reset_secret, "quic reset", &node_slot.to_be_bytes());
+        let lost_keys = LostKeys::new(reset_secret, node_slot);
         Ok(Self {
             mac1: Mac1::new(key_file.identity.public()),
             lost_keys,
-            node_slot: config.identity.node_slot,
+            quic_reset,
+            node_slot,
             shard_count,
             limits: config.limits.granted(),
             sessions_per_shard_max: config.limits.sessions_max.div_ceil(shard_count),

@@ -31,6 +31,7 @@ use crate::{
     shard::{Parts, Shard},
     store::feed::FeedWriter,
     tickets::TicketKeys,
+    transport::quic,
 };
 
 /// The configuration and every file it names, read and judged; nothing is started yet.
@@ -123,6 +124,7 @@ impl Running {
         let admin = AdminListener::bind(&config.admin.socket)
             .map_err(|source| Fatal::AdminSocket { path: config.admin.socket.clone(), source })?;
         let address = listeners[0].local_addr().unwrap_or(wanted);
+        let mut quic = quic::Start::prepare(&config, &node, shard_count)?;
         let (mailboxes, waiters) = mailboxes(shard_count)?;
         let clock: ServerClock = node.clock;
         let connections_max = node.connections_per_shard_max;
@@ -145,7 +147,8 @@ impl Running {
                 mailboxes: mailboxes.clone(),
             })?;
             let core = cores.get(index).copied();
-            let seat = Seat { shard, listener, waiter, core, clock, connections_max, spin };
+            let quic = quic.as_mut().map(|quic| quic.seat(index, &mailboxes, &counters[index], &handshakes));
+            let seat = Seat { shard, listener, quic, waiter, core, clock, connections_max, spin };
             shards.push(spawn(index, mechanism, seat, started.clone())?);
         }
         drop(started);
@@ -157,7 +160,13 @@ impl Running {
         let backend = mechanism.name();
         tracing::info!(%address, backend, shards = shard_count, clients = node.enrolment.load().len(), "serving");
         let mut out = std::io::stdout();
-        let _ = writeln!(out, "ready tcp={address} backend={backend} shards={shard_count}");
+        let _ = write!(out, "ready tcp={address} backend={backend} shards={shard_count}");
+        if let Some(quic) = quic {
+            let (quic, certificate) = (quic.address, quic.fingerprint);
+            tracing::info!(%quic, certificate, "serving QUIC");
+            let _ = write!(out, " quic={quic} certificate=sha256:{certificate}");
+        }
+        let _ = writeln!(out);
         let _ = out.flush();
         Ok(Self { shards, mailboxes, counters, control })
     }

@@ -81,7 +81,8 @@ impl Stage {
     }
 
     fn judge(&self, kind: Kind, frame: &[u8]) -> Result<Entrance, Reject> {
-        let job = Job { shard: 0, connection: self.connection, kind, frame: frame.into() };
+        let job =
+            Job { shard: 0, connection: self.connection, channel_binding: None, kind, frame: frame.into() };
         match judge(&self.node, &job) {
             Mail::Admitted { newcomer, .. } => Ok(newcomer.entrance),
             Mail::LoginRefused { reject, .. } => Err(reject),

@@ -67,6 +67,7 @@ fn a_close_with_a_receive_in_flight_is_heard_at_once() {
     assert!(waits[39] < Duration::from_millis(500), "the longest is {:?}", waits[39]);
 }
 
+/// SPEC §17.1.3, §17.1.4.
 #[test]
 fn a_peer_that_closes_first_is_answered_with_a_close_at_once() {
     let server = Server::start(URING);

@@ -118,6 +118,7 @@ impl Uring {
             Completion::Accepted { .. }
             | Completion::AcceptFailed(_)
             | Completion::ShutDown { .. }
+            | Completion::Readable
             | Completion::Rung
             | Completion::Ticked => {}
         }

@@ -2,11 +2,12 @@
 
 mod monoio;
 mod signal;
+mod udp;
 mod uring;
 
 use std::{net::TcpListener, os::unix::net::UnixStream, time::Duration};
 
-use crate::{clock::ServerClock, config::Backend, fatal::Fatal, shard::Shard};
+use crate::{clock::ServerClock, config::Backend, fatal::Fatal, shard::Shard, transport::quic};
 
 /// One shard with what its driver needs.
 pub struct Seat {
@@ -14,6 +15,8 @@ pub struct Seat {
     pub shard: Shard,
     /// Our listening socket, sharing its port with the other shards'.
     pub listener: TcpListener,
+    /// Our UDP socket, sharing its port likewise; `None` without QUIC.
+    pub quic: Option<quic::Seat>,
     /// Readable when there is mail.
     pub waiter: UnixStream,
     /// The core to pin to.

@@ -5,7 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     io,
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ::monoio::{
@@ -15,13 +15,13 @@ use ::monoio::{
         AsyncReadRent, AsyncWriteRent, CancelableAsyncReadRent, CancelableAsyncWriteRent, Canceller,
         OwnedReadHalf, OwnedWriteHalf, Splitable,
     },
-    net::{TcpListener, TcpStream, UnixStream},
+    net::{TcpListener, TcpStream, UnixStream, udp::UdpSocket},
 };
 use hashbrown::HashMap;
 
 use crate::{
     clock::ServerClock,
-    driver::{Mechanism, Seat, signal::Signal},
+    driver::{Mechanism, Seat, signal::Signal, udp::QuicPort},
     limits::{LINGER_MS, READ_BYTES, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard, SweepHand},
 };
@@ -30,6 +30,8 @@ use crate::{
 const RING_ENTRIES: u32 = 4096;
 /// The first read of a connection asks for this much; a read that fills its buffer doubles it.
 const READ_BYTES_FIRST: usize = 4096;
+/// The runtime's timers are no finer; a shorter wait would not let other tasks run.
+const TIMER_TICK: Duration = Duration::from_millis(1);
 /// Between two pieces of the sessions that are due: 256,000 a second at most.
 const RECLAIM_PAUSE: Duration = Duration::from_millis(1);
 /// How long to wait when the process has no file descriptor left.
@@ -60,6 +62,7 @@ struct Station {
     wires: RefCell<HashMap<ConnectionId, Rc<Wire>>>,
     /// Something was ingested, or mail was read: turn the shard.
     turn: Signal,
+    quic: Option<RefCell<QuicPort>>,
 }
 
 /// The two tasks of one connection, as the others see them.
@@ -75,12 +78,21 @@ struct Wire {
 }
 
 async fn serve(seat: Seat) -> io::Result<()> {
-    let Seat { shard, listener, waiter, clock, .. } = seat;
+    let Seat { shard, listener, quic, waiter, clock, .. } = seat;
+    let (quic, packets) = match quic {
+        Some((socket, parts)) => {
+            // Two names of one socket: this driver waits on one, the port reads and writes the other.
+            let packets = UdpSocket::from_std(socket.try_clone()?)?;
+            (Some(RefCell::new(QuicPort::new(socket, parts)?)), Some(packets))
+        }
+        None => (None, None),
+    };
     let station = Rc::new(Station {
         shard: RefCell::new(shard),
         clock,
         wires: RefCell::default(),
         turn: Signal::default(),
+        quic,
     });
     let listener = TcpListener::from_std(listener)?;
     let waiter = UnixStream::from_std(waiter)?;
@@ -91,9 +103,13 @@ async fn serve(seat: Seat) -> io::Result<()> {
     ::monoio::spawn(turn(station.clone()));
     ::monoio::spawn(read_mail(station.clone(), waiter, stopping.clone()));
     ::monoio::spawn(sweep(station.clone()));
+    if let Some(packets) = packets {
+        ::monoio::spawn(read_packets(station.clone(), packets));
+    }
 
     stopping.wait().await;
     cancel(&accepting);
+    station.quic.iter().for_each(|quic| quic.borrow_mut().stop());
     station.shard.borrow_mut().close_all(station.clock.now_ms());
     station.turn.set();
     station.wake_dirty();
@@ -119,8 +135,46 @@ impl Station {
             let Some(id) = self.shard.borrow_mut().next_dirty() else { return };
             if let Some(wire) = self.wires.borrow().get(&id) {
                 wire.output.set();
+            } else if let Some(quic) = &self.quic {
+                // Its packets leave with the next turn.
+                quic.borrow_mut().note_dirty(id);
+                self.turn.set();
             }
         }
+    }
+
+    /// One turn of the shard, between what QUIC received and what it sends.
+    fn turn_once(&self) {
+        let now_ms = self.clock.now_ms();
+        let mut shard = self.shard.borrow_mut();
+        let Some(quic) = &self.quic else { return shard.turn(now_ms) };
+        let (mut quic, now) = (quic.borrow_mut(), Instant::now());
+        quic.ingest(&mut shard, now, now_ms);
+        shard.turn(now_ms);
+        quic.hang_up(&mut shard, now_ms);
+        drop((shard, quic));
+        self.wake_dirty();
+        // What was dirty is noted by now.
+        self.turn.unset();
+        if let Some(quic) = &self.quic {
+            quic.borrow_mut().settle(&mut self.shard.borrow_mut(), now, now_ms);
+        }
+    }
+
+    /// Packets of ours that other shards got.
+    fn take_forwarded(&self) {
+        loop {
+            let Some(packet) = self.shard.borrow_mut().next_packet() else { return };
+            if let Some(quic) = &self.quic {
+                quic.borrow_mut().take_forwarded(&packet, Instant::now());
+                self.turn.set();
+            }
+        }
+    }
+
+    /// How long to wait for news before a turn is due anyway.
+    fn patience(&self) -> Option<Duration> {
+        self.quic.as_ref()?.borrow().patience(Instant::now())
     }
 
     /// Called by each of the two tasks of a connection at its end.
@@ -169,10 +223,20 @@ fn is_cancelled(error: &io::Error) -> bool {
 /// Turns the shard once everything that was ready to be read has been read.
 async fn turn(station: Rc<Station>) {
     loop {
-        station.turn.wait().await;
-        let now_ms = station.clock.now_ms();
-        station.shard.borrow_mut().turn(now_ms);
+        match station.patience() {
+            Some(limit) => drop(::monoio::time::timeout(limit.max(TIMER_TICK), station.turn.wait()).await),
+            None => station.turn.wait().await,
+        }
+        station.turn_once();
         station.wake_dirty();
+    }
+}
+
+async fn read_packets(station: Rc<Station>, packets: UdpSocket) {
+    let Some(quic) = &station.quic else { return };
+    while packets.readable(false).await.is_ok() {
+        quic.borrow_mut().receive(Instant::now());
+        station.turn.set();
     }
 }
 
@@ -267,6 +331,7 @@ async fn read_mail(station: Rc<Station>, mut waiter: UnixStream, stopping: Rc<Si
         if station.shard.borrow_mut().read_mail(now_ms) {
             stopping.set();
         }
+        station.take_forwarded();
         station.wake_dirty();
     }
 }
@@ -287,7 +352,12 @@ async fn sweep(station: Rc<Station>) {
                 cancel(&wire.canceller);
                 wire.output.set();
                 wire.drained.set();
+            } else if let Some(quic) = &station.quic {
+                quic.borrow_mut().abort(id, &mut station.shard.borrow_mut(), Instant::now());
             }
+        }
+        if station.quic.is_some() {
+            station.turn.set();
         }
         station.wake_dirty();
     }

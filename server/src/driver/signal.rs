@@ -23,6 +23,11 @@ impl Signal {
         }
     }
 
+    /// Takes it back unheard.
+    pub(super) fn unset(&self) {
+        self.is_set.set(false);
+    }
+
     /// Waits until it is set, and takes it back.
     pub(super) async fn wait(&self) {
         poll_fn(|context| {

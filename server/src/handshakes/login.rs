@@ -13,7 +13,7 @@ pub(super) fn judge(node: &Node, job: &Job) -> Result<Newcomer, Reject> {
     // Before the client is looked up: see `Owner`.
     let authenticated_ms = node.clock.now_ms();
     let hello = Hello::parse(&job.frame)?;
-    let responder = Responder::read(&node.identity, hello, &[], fresh_secret())?;
+    let responder = Responder::read(&node.identity, hello, job.channel_binding(), fresh_secret())?;
     let enrolment = node.enrolment.load();
     // Nor is one let in whose revocation this node might not have heard of.
     let is_fresh = node.freshness.allows_login(authenticated_ms);

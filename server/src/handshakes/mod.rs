@@ -27,7 +27,7 @@ use crate::{
     keys::random_secret,
     mailbox::{Mail, Mailbox},
     node::Node,
-    shard::ConnectionId,
+    shard::{ChannelBinding, ConnectionId},
 };
 use cookies::Cookies;
 use stock::Stock;
@@ -39,10 +39,19 @@ pub struct Job {
     pub shard: usize,
     /// Its connection there.
     pub connection: ConnectionId,
+    /// What that connection is bound to; `None` on TCP (SPEC §10).
+    pub channel_binding: Option<Box<ChannelBinding>>,
     /// What it is.
     pub kind: Kind,
     /// The whole frame.
     pub frame: Box<[u8]>,
+}
+
+impl Job {
+    /// The CB of SPEC §10, §12.3 and §13.1.
+    fn channel_binding(&self) -> &[u8] {
+        self.channel_binding.as_deref().map_or(&[], |binding| binding)
+    }
 }
 
 /// How full the queue is.

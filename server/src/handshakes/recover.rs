@@ -19,7 +19,8 @@ pub(super) fn judge(node: &Node, job: &Job) -> Result<Newcomer, Reject> {
         Some(known) => (known.recovery_secret, known.suites),
         None => (fresh_secret(), Suite::ALL.map(|(suite, _)| suite).to_vec()),
     };
-    let responder = Responder::read(&recover, &node.recovery_key, node.identity.public(), &secret, &[])?;
+    let (server_public, binding) = (node.identity.public(), job.channel_binding());
+    let responder = Responder::read(&recover, &node.recovery_key, server_public, &secret, binding)?;
     // §13.2.4: judged again when it is recorded; here it saves the client a session that would end.
     if node.enrolment.load().find(responder.new_public()).is_some() {
         return Err(Reject::Recovery);

@@ -17,7 +17,7 @@ pub(super) fn judge(node: &Node, job: &Job) -> Result<Newcomer, Reject> {
     let owner = Owner { client: ticket.client, authenticated_ms: ticket.authenticated_ms };
     // §12.1.5: before the binder.
     let suites = node.suites_of_ticket(&owner).ok_or(Reject::Revoked)?;
-    let responder = opened.verify(&[])?;
+    let responder = opened.verify(job.channel_binding())?;
     let (suite, psk_alone) = (responder.ticket().suite, responder.ticket().psk_alone);
     // §12.4.3: what the client may use can have changed since.
     if !suites.contains(&suite) {

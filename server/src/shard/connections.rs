@@ -40,7 +40,7 @@ impl Connections {
         let place = &mut self.places[index as usize];
         place.generation = place.generation.wrapping_add(1);
         place.connection = Some(Box::new(connection));
-        Some(ConnectionId { index, generation: place.generation })
+        Some(ConnectionId { index, generation: place.generation, lane: 0 })
     }
 
     pub(super) fn remove(&mut self, id: ConnectionId) -> bool {
@@ -67,7 +67,7 @@ impl Connections {
         if let Some(connection) = self.get_mut(id)
             && !std::mem::replace(&mut connection.is_dirty, true)
         {
-            self.dirty.push_back(id);
+            self.dirty.push_back(id.by(0));
         }
     }
 
@@ -88,6 +88,6 @@ impl Connections {
     pub(super) fn id_at(&self, index: usize) -> Option<ConnectionId> {
         let place = self.places.get(index)?;
         place.connection.as_ref()?;
-        Some(ConnectionId { index: index as u32, generation: place.generation })
+        Some(ConnectionId { index: index as u32, generation: place.generation, lane: 0 })
     }
 }

@@ -3,7 +3,7 @@
 use mvt_proto::header::{node_slot_of, shard_of};
 
 use crate::{
-    mailbox::Mail,
+    mailbox::{Mail, Packet},
     shard::{ConnectionId, Shard, batch::Origin, revocation::Scan},
 };
 
@@ -47,11 +47,12 @@ impl Shard {
                 }
                 Mail::Answered { connection, frame, verified } => {
                     if let Some(place) = self.connections.get_mut(connection) {
-                        self.spares.lend(&mut place.output).extend_from_slice(&frame);
+                        self.spares.lend(&mut place.lane_mut(connection).output).extend_from_slice(&frame);
                         self.note_answer(connection, verified, now_ms);
                         self.connections.mark_dirty(connection);
                     }
                 }
+                Mail::Packet(packet) => self.packets.push_back(packet),
                 Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
                 Mail::Recorded { key_id, authenticated_ms } => {
                     self.conclude_recovery(key_id, authenticated_ms, now_ms);
@@ -65,6 +66,11 @@ impl Shard {
         }
         self.go_on_revoking(now_ms);
         is_shutdown
+    }
+
+    /// The next packet of ours that came by mail, after [`Shard::read_mail`].
+    pub fn next_packet(&mut self) -> Option<Packet> {
+        self.packets.pop_front()
     }
 
     /// The answer to a forwarded request goes back to the shard it arrived at.

@@ -34,6 +34,7 @@ impl Shard {
         }
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
         let peer = connection.peer;
+        let channel_binding = connection.channel_binding.clone();
         let has_room = connection.logins_under_way < LOGINS_PER_CONNECTION_MAX;
         let load = if has_room { self.handshakes.load(kind) } else { Load::Full };
         let retry = match load {
@@ -42,7 +43,7 @@ impl Shard {
             _ => self.handshakes.cookie_to_bring(frame, peer, now_ms).map(Retry::Cookie),
         };
         let retry = retry.or_else(|| {
-            let job = Job { shard: self.index, connection: id, kind, frame: frame.into() };
+            let job = Job { shard: self.index, connection: id, kind, channel_binding, frame: frame.into() };
             self.handshakes.submit(job).err().map(|_| Retry::Busy(BUSY_WAIT_MS))
         });
         let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
@@ -98,7 +99,7 @@ impl Shard {
             Entrance::Recovery { new_public } => self.recovering.begin(key_id, owner, new_public),
         }
         self.counters.sessions_opened.add(1);
-        self.spares.lend(&mut connection.output).extend_from_slice(&admitted.answer);
+        self.spares.lend(&mut connection.lane_mut(id).output).extend_from_slice(&admitted.answer);
         self.connections.mark_dirty(id);
     }
 

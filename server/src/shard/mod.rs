@@ -10,6 +10,7 @@ mod connection;
 mod connections;
 mod forward;
 mod index;
+mod lane;
 mod login;
 mod recovering;
 mod renewal;
@@ -27,12 +28,17 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use mvt_lanes::Engine;
 use mvt_proto::{Reject, Role, framer, framer::Cut, session};
 
-pub use connection::ConnectionId;
+pub use connection::{ChannelBinding, ConnectionId};
 pub use sweep::SweepHand;
 
 use crate::{
-    counters::Counters, fatal::Fatal, handshakes::HandshakePool, limits::OUTPUT_BYTES_HIGH, mailbox::Mailbox,
-    node::Node, service::Service,
+    counters::Counters,
+    fatal::Fatal,
+    handshakes::HandshakePool,
+    limits::OUTPUT_BYTES_HIGH,
+    mailbox::{Mailbox, Packet},
+    node::Node,
+    service::Service,
 };
 use answers::Answers;
 use batch::Batch;
@@ -83,6 +89,8 @@ pub struct Shard {
     /// Frames of keys we do not hold are verified against it (SPEC §9.2).
     dummy: Dummy,
     answer: Vec<u8>,
+    /// Packets for the shard's QUIC that came by mail: as many as a mailbox holds, until the driver takes them.
+    packets: VecDeque<Packet>,
     /// When the stack is scrubbed next, ms.
     scrub_ms: u64,
     /// Revocations whose sessions are not all erased yet, the one under way first.
@@ -118,6 +126,7 @@ impl Shard {
             lanes: session::Batch::new(engine),
             answers: Answers::default(),
             answer: Vec::new(),
+            packets: VecDeque::new(),
             scrub_ms: 0,
             revoking: VecDeque::new(),
             recovering: Recovering::default(),
@@ -131,7 +140,17 @@ impl Shard {
 
     /// Takes in a new connection; `None` at the limit.
     pub fn open(&mut self, peer: SocketAddr, now_ms: u64) -> Option<ConnectionId> {
-        let opened = self.connections.insert(Connection::new(peer, now_ms));
+        self.open_bound(peer, None, now_ms)
+    }
+
+    /// The same, with what its logins are bound to.
+    pub fn open_bound(
+        &mut self,
+        peer: SocketAddr,
+        channel_binding: Option<Box<ChannelBinding>>,
+        now_ms: u64,
+    ) -> Option<ConnectionId> {
+        let opened = self.connections.insert(Connection::new(peer, channel_binding, now_ms));
         match opened {
             Some(_) => self.counters.connections_opened.add(1),
             None => self.counters.connections_refused.add(1),
@@ -146,15 +165,33 @@ impl Shard {
         }
     }
 
-    /// Cuts `bytes`, the next of the stream of connection `id`, into the batch of this turn; judges the batch first where it
-    /// is full. A malformed frame ends the connection after what came before it (SPEC §3.2.5).
-    pub fn ingest(&mut self, id: ConnectionId, mut bytes: &[u8], now_ms: u64) {
+    /// Cuts `bytes`, the next of a stream of connection `id` (SPEC §17.1.3), into the batch of this turn; judges the
+    /// batch first where it is full. A malformed frame ends the connection after what came before it (SPEC §3.2.5).
+    pub fn ingest(&mut self, id: ConnectionId, bytes: &[u8], now_ms: u64) {
+        self.ingest_by(id, bytes, now_ms, |connection, bytes, batch| {
+            connection.lane_mut(id).cut(bytes, batch, id, now_ms)
+        });
+    }
+
+    /// The same for a datagram, which carries whole frames only (SPEC §17.2.5).
+    pub fn ingest_datagram(&mut self, id: ConnectionId, bytes: &[u8], now_ms: u64) {
+        self.ingest_by(id, bytes, now_ms, |_, bytes, batch| lane::cut_datagram(bytes, batch, id));
+    }
+
+    #[inline]
+    fn ingest_by(
+        &mut self,
+        id: ConnectionId,
+        mut bytes: &[u8],
+        now_ms: u64,
+        cut: impl Fn(&mut Connection, &[u8], &mut Batch) -> Result<usize, Reject>,
+    ) {
         loop {
             let Some(connection) = self.connections.get_mut(id) else { return };
             if connection.is_closing() {
                 return;
             }
-            let taken = match connection.cut(bytes, &mut self.batch, id, now_ms) {
+            let taken = match cut(connection, bytes, &mut self.batch) {
                 Ok(taken) => taken,
                 Err(reject) => {
                     self.counters.reject(reject);
@@ -178,7 +215,7 @@ impl Shard {
         }
     }
 
-    /// The peer sent its last byte, or the driver cannot write any more: what was received is answered, then it ends.
+    /// The peer sent its last byte (SPEC §17.1.4), or the driver cannot write any more: what was received is answered, then it ends.
     pub fn hang_up(&mut self, id: ConnectionId, now_ms: u64) {
         self.turn(now_ms);
         self.end(id, now_ms);
@@ -194,7 +231,7 @@ impl Shard {
     pub fn take_output(&mut self, id: ConnectionId, spare: &mut Vec<u8>, now_ms: u64) -> bool {
         debug_assert!(spare.is_empty());
         match self.connections.get_mut(id) {
-            Some(connection) => connection.take_output(spare, now_ms),
+            Some(connection) => connection.take_output(id, spare, now_ms),
             None => true,
         }
     }
@@ -202,7 +239,7 @@ impl Shard {
     /// The output of `id` that was taken is sent, or given up; takes back its memory.
     pub fn sent(&mut self, id: ConnectionId, mut buffer: Vec<u8>) {
         if let Some(connection) = self.connections.get_mut(id) {
-            connection.note_sent();
+            connection.note_sent(id);
         }
         buffer.clear();
         self.spares.put(buffer);
@@ -217,7 +254,7 @@ impl Shard {
     /// Whether `id` may be read: not at the watermark, not closing.
     pub fn wants_read(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
-        let wanted = connection.output_bytes() < OUTPUT_BYTES_HIGH;
+        let wanted = connection.output_bytes(id) < OUTPUT_BYTES_HIGH;
         if !wanted {
             self.counters.reads_paused.add(1);
         }

@@ -195,7 +195,7 @@ impl Shard {
             match run.origin {
                 Origin::Here(id) => {
                     if let Some(connection) = self.connections.get_mut(id) {
-                        self.spares.lend(&mut connection.output).extend_from_slice(bytes);
+                        self.spares.lend(&mut connection.lane_mut(id).output).extend_from_slice(bytes);
                         self.connections.mark_dirty(id);
                     }
                 }

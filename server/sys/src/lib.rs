@@ -7,6 +7,7 @@ pub mod keystore;
 pub mod port_steering;
 pub mod probe;
 pub mod socket;
+pub mod steering;
 pub mod uring;
 
 pub mod lines;

@@ -1,14 +1,16 @@
-//! Listening sockets.
+//! Sockets that clients reach us at.
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections the kernel holds for us before they are accepted.
 pub const LISTEN_BACKLOG: i32 = 4096;
+/// Datagrams the kernel is asked to hold for a UDP socket, bytes; it may hold fewer.
+const DATAGRAM_BYTES_HELD: usize = 4 << 20;
 
 /// What the kernel holds of a connection for us before it was read (twice that, its own bookkeeping included). Left to
 /// itself it would grow to megabytes, and under overload what waits there turns stale before it is judged: then everything
@@ -45,5 +47,27 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
         // share with a listening socket.
         socket.listen(1)?;
     }
+    Ok(socket.into())
+}
+
+/// `count` UDP sockets on `address` that share its port (`SO_REUSEPORT`), non-blocking, bound in order. All or none.
+///
+/// # Errors
+/// The OS's. A port that another process has is refused even if that process shares it.
+pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
+    let address = datagram_socket(address, false)?.local_addr()?;
+    (0..count).map(|_| datagram_socket(address, true)).collect()
+}
+
+fn datagram_socket(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.set_recv_buffer_size(DATAGRAM_BYTES_HELD)?;
+    socket.set_send_buffer_size(DATAGRAM_BYTES_HELD)?;
+    socket.bind(&address.into())?;
     Ok(socket.into())
 }

@@ -143,8 +143,16 @@ fn spawn(
     let clock = parts.node.clock;
     thread::spawn(move || {
         let shard = Shard::new(parts).expect("a shard");
-        let seat =
-            Seat { shard, listener, waiter, core: None, clock, connections_max: 1000, spin: Duration::ZERO };
+        let seat = Seat {
+            shard,
+            listener,
+            quic: None,
+            waiter,
+            core: None,
+            clock,
+            connections_max: 1000,
+            spin: Duration::ZERO,
+        };
         driver::drive(mechanism, seat).expect("driven");
     })
 }

@@ -22,6 +22,10 @@ use mvt_proto::{
 };
 use tempfile::TempDir;
 
+pub mod initial;
+pub mod quic;
+pub mod relay;
+
 /// How long a test waits for bytes that must come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -40,6 +44,8 @@ pub struct Server {
     pub address: SocketAddr,
     pub public_key: [u8; 32],
     pub backend: String,
+    /// Where QUIC listens, if it does, and the fingerprint of its certificate.
+    pub quic: Option<(SocketAddr, String)>,
 }
 
 impl Server {
@@ -77,7 +83,8 @@ impl Server {
         fs::write(path.join("mvt.toml"), format!("listen.tcp = \"127.0.0.1:0\"\n{config}")).expect("written");
         let (process, line) = spawn(path);
         let (address, backend) = read_ready(&line, path);
-        Self { address, public_key: self.public_key, backend, process, folder }
+        let quic = read_quic(&line);
+        Self { address, public_key: self.public_key, backend, quic, process, folder }
     }
 
     /// Waits for its end; its exit status.
@@ -98,7 +105,8 @@ impl Server {
 
         let (process, line) = spawn(path);
         let (address, backend) = read_ready(&line, path);
-        Self { address, public_key, backend, process, folder }
+        let quic = read_quic(&line);
+        Self { address, public_key, backend, quic, process, folder }
     }
 
     /// Another server of the same name: same key file, same ring of ticket keys, same clients in a store of its own.
@@ -117,7 +125,8 @@ impl Server {
         fs::write(path.join("mvt.toml"), text).expect("written");
         let (process, line) = spawn(path);
         let (address, backend) = read_ready(&line, path);
-        Self { address, public_key: self.public_key, backend, process, folder }
+        let quic = read_quic(&line);
+        Self { address, public_key: self.public_key, backend, quic, process, folder }
     }
 
     /// Gives a command to the running server.
@@ -134,6 +143,7 @@ impl Server {
         self.process = process;
         self.address = address;
         self.backend = backend;
+        self.quic = read_quic(&line);
         self
     }
 
@@ -205,13 +215,18 @@ impl Server {
         suite: Suite,
         cookie: Option<&[u8; 16]>,
     ) -> (Initiator, [u8; 512]) {
-        let offer = Offer {
-            server_public: &self.public_key,
-            suites: &[suite],
-            login_id: 7,
-            cookie,
-            channel_binding: &[],
-        };
+        self.hello_bound(keys, suite, cookie, &[])
+    }
+
+    pub fn hello_bound(
+        &self,
+        keys: &KeyFile,
+        suite: Suite,
+        cookie: Option<&[u8; 16]>,
+        channel_binding: &[u8],
+    ) -> (Initiator, [u8; 512]) {
+        let offer =
+            Offer { server_public: &self.public_key, suites: &[suite], login_id: 7, cookie, channel_binding };
         Initiator::start(&keys.identity, &offer, random()).expect("a good server key")
     }
 
@@ -247,6 +262,12 @@ fn read_ready(line: &str, path: &Path) -> (SocketAddr, String) {
         found.unwrap_or_else(|| panic!("no {name} in {line:?}: {:?}", fs::read_to_string(path.join("log"))))
     };
     (word("tcp=").parse().expect("an address"), word("backend=").to_owned())
+}
+
+fn read_quic(line: &str) -> Option<(SocketAddr, String)> {
+    let word = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name));
+    let fingerprint = word("certificate=sha256:")?.to_owned();
+    Some((word("quic=")?.parse().expect("an address"), fingerprint))
 }
 
 impl Drop for Server {

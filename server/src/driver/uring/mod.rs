@@ -5,13 +5,16 @@ mod settle;
 mod spin;
 mod wires;
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use mvt_sys::uring::{Completion, LineId, ReceiveEnd, Ring, RingOptions, Wait};
 
 use crate::{
     clock::ServerClock,
-    driver::Seat,
+    driver::{Seat, udp::QuicPort},
     limits::{LINGER_MS, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard, SweepHand},
 };
@@ -27,11 +30,14 @@ struct Station {
     ring: Ring,
     shard: Shard,
     clock: ServerClock,
+    quic: Option<QuicPort>,
     wires: Wires,
     spin: Spin,
     hand: SweepHand,
     /// Server time of this turn.
     now_ms: u64,
+    /// The same instant, for QUIC; only read where there is QUIC.
+    now: Instant,
     /// Lines to settle after the shard's turn.
     touched: Vec<LineId>,
     /// Connections whose peer is done, or broken: they hang up after the shard's turn.
@@ -47,17 +53,19 @@ struct Station {
 }
 
 pub(super) fn drive(seat: Seat) -> io::Result<()> {
-    let Seat { shard, listener, waiter, clock, connections_max, spin, .. } = seat;
+    let Seat { shard, listener, quic, waiter, clock, connections_max, spin, .. } = seat;
     let lines_max = u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX);
     let options = RingOptions::new(lines_max, Duration::from_millis(SWEEP_INTERVAL_MS));
     let mut station = Station {
         ring: Ring::new(listener, waiter, options)?,
         shard,
         clock,
+        quic: quic.map(|(socket, parts)| QuicPort::new(socket, parts)).transpose()?,
         wires: Wires::default(),
         spin: Spin::new(spin),
         hand: SweepHand::default(),
         now_ms: clock.now_ms(),
+        now: Instant::now(),
         touched: Vec::new(),
         hung_up: Vec::new(),
         overdue: Vec::new(),
@@ -66,6 +74,7 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
         stop_at_ms: None,
     };
     station.ring.accept();
+    station.await_packets();
     station.serve()
 }
 
@@ -75,17 +84,26 @@ impl Station {
             if self.is_behind {
                 self.ring.enter(Wait::Poll)?;
             } else if !self.spin.finds_work(&mut self.ring)? {
-                self.ring.enter(Wait::Sleep)?;
+                self.ring.enter(self.patience())?;
             }
-            self.now_ms = self.clock.now_ms();
+            self.read_clocks();
             while let Some(completion) = self.ring.next_completion() {
                 self.take(completion);
+            }
+            if let Some(quic) = &mut self.quic {
+                quic.ingest(&mut self.shard, self.now, self.now_ms);
             }
             self.shard.turn(self.now_ms);
             for id in self.hung_up.drain(..) {
                 self.shard.hang_up(id, self.now_ms);
             }
+            if let Some(quic) = &mut self.quic {
+                quic.hang_up(&mut self.shard, self.now_ms);
+            }
             self.settle_touched();
+            if let Some(quic) = &mut self.quic {
+                quic.settle(&mut self.shard, self.now, self.now_ms);
+            }
             // After the answers are on their way, a piece at a time.
             if self.is_behind {
                 self.is_behind = self.shard.reclaim(self.now_ms);
@@ -93,6 +111,37 @@ impl Station {
         }
         self.count_shortages();
         Ok(())
+    }
+
+    fn read_clocks(&mut self) {
+        self.now_ms = self.clock.now_ms();
+        if self.quic.is_some() {
+            self.now = Instant::now();
+        }
+    }
+
+    /// How long to sleep: until something happens, or a deadline of QUIC.
+    fn patience(&self) -> Wait {
+        match self.quic.as_ref().and_then(|quic| quic.patience(self.now)) {
+            Some(Duration::ZERO) => Wait::Poll,
+            Some(limit) => Wait::SleepAtMost(limit),
+            None => Wait::Sleep,
+        }
+    }
+
+    /// Asks to be told of packets.
+    fn await_packets(&mut self) {
+        if let Some(quic) = &self.quic {
+            self.ring.await_readable(quic.descriptor());
+        }
+    }
+
+    /// Asked again while there may be more, the ring answers at once: other lines have their turn between.
+    fn take_packets(&mut self) {
+        if let Some(quic) = &mut self.quic {
+            quic.receive(self.now);
+        }
+        self.await_packets();
     }
 
     fn take(&mut self, completion: Completion) {
@@ -126,8 +175,12 @@ impl Station {
                 if self.shard.read_mail(self.now_ms) && self.stop_at_ms.is_none() {
                     self.stop();
                 }
+                while let Some(packet) = self.shard.next_packet() {
+                    self.quic.iter_mut().for_each(|quic| quic.take_forwarded(&packet, self.now));
+                }
             }
             Completion::Ticked => self.sweep(),
+            Completion::Readable => self.take_packets(),
         }
     }
 
@@ -187,6 +240,7 @@ impl Station {
     /// Stops accepting and lets every connection end after its output.
     fn stop(&mut self) {
         self.ring.stop_accepting();
+        self.quic.iter_mut().for_each(QuicPort::stop);
         self.shard.close_all(self.now_ms);
         self.stop_at_ms = Some(self.now_ms + 2 * LINGER_MS);
     }

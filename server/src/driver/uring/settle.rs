@@ -8,8 +8,10 @@ impl Station {
     /// Settles every line that the turn has touched.
     pub(super) fn settle_touched(&mut self) {
         while let Some(id) = self.shard.next_dirty() {
-            if let Some(line) = self.wires.line_of(id) {
-                self.settle(line);
+            match (self.wires.line_of(id), &mut self.quic) {
+                (Some(line), _) => self.settle(line),
+                (None, Some(quic)) => quic.note_dirty(id),
+                (None, None) => {}
             }
         }
         let mut touched = std::mem::take(&mut self.touched);
@@ -19,7 +21,12 @@ impl Station {
 
     /// Stops what is under way on a connection that had its time to close.
     pub(super) fn cut_off(&mut self, id: ConnectionId) {
-        let Some(line) = self.wires.line_of(id) else { return };
+        let Some(line) = self.wires.line_of(id) else {
+            if let Some(quic) = &mut self.quic {
+                quic.abort(id, &mut self.shard, self.now);
+            }
+            return;
+        };
         let Some(wire) = self.wires.get_mut(line) else { return };
         wire.is_cut_off = true;
         wire.is_mute = true;

@@ -61,4 +61,6 @@ pub enum Completion {
     Rung,
     /// A tick has passed.
     Ticked,
+    /// The descriptor of [`super::Ring::await_readable`] has something to read, or is broken.
+    Readable,
 }

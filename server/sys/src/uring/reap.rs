@@ -64,6 +64,7 @@ impl Ring {
                 self.tick();
                 Some(Completion::Ticked)
             }
+            Purpose::Readable => Some(Completion::Readable),
         }
     }
 

@@ -1,8 +1,13 @@
 //! The ring: queues operations, submits them, waits.
 
 use std::{
-    collections::VecDeque, io, mem::ManuallyDrop, net::TcpListener, os::fd::AsRawFd,
-    os::unix::net::UnixStream, time::Duration,
+    collections::VecDeque,
+    io,
+    mem::ManuallyDrop,
+    net::TcpListener,
+    os::fd::{AsRawFd, BorrowedFd},
+    os::unix::net::UnixStream,
+    time::Duration,
 };
 
 use io_uring::{
@@ -10,7 +15,7 @@ use io_uring::{
     squeue::Entry,
     types::{CancelBuilder, DestinationSlot, Fd, Fixed, SubmitArgs, Timespec},
 };
-use rustix::{io::Errno, net::SendFlags};
+use rustix::{event::PollFlags, io::Errno, net::SendFlags};
 
 use super::{
     Filled, LineId, RingOptions,
@@ -256,6 +261,13 @@ impl Ring {
     /// Gives a buffer back to the kernel, with the next [`Ring::enter`].
     pub fn recycle(&mut self, filled: Filled) {
         self.lent.buffers.recycle(filled);
+    }
+
+    /// Asks to be told once when `descriptor` has something to read: at once if it does now. The caller keeps it open for as
+    /// long as it waits; if it did not, it would be told nothing, or of another descriptor.
+    pub fn await_readable(&mut self, descriptor: BorrowedFd<'_>) {
+        let poll = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), PollFlags::IN.bits().into());
+        self.push(poll.build(), Token::new(Purpose::Readable, 0, 0));
     }
 
     pub(super) fn listen_to_bell(&mut self) {

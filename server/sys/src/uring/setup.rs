@@ -19,7 +19,7 @@ const FILES_MAX: u32 = 1 << 20;
 const _: () = assert!(FILES_MAX <= PLACES_MAX);
 
 /// The operations a ring uses, with the name of each; every other one is refused by the kernel once it runs.
-pub const OPERATIONS: [(&str, u8); 7] = [
+pub const OPERATIONS: [(&str, u8); 8] = [
     ("accept", opcode::Accept::CODE),
     ("recv", opcode::Recv::CODE),
     ("send", opcode::Send::CODE),
@@ -27,6 +27,7 @@ pub const OPERATIONS: [(&str, u8); 7] = [
     ("close", opcode::Close::CODE),
     ("async_cancel", opcode::AsyncCancel2::CODE),
     ("timeout", opcode::Timeout::CODE),
+    ("poll_add", opcode::PollAdd::CODE),
 ];
 
 /// What a ring is to hold.

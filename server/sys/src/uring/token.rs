@@ -12,10 +12,11 @@ pub(super) enum Purpose {
     Cancel,
     Bell,
     Tick,
+    Readable,
 }
 
 impl Purpose {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Accept,
         Self::Receive,
         Self::Send,
@@ -24,6 +25,7 @@ impl Purpose {
         Self::Cancel,
         Self::Bell,
         Self::Tick,
+        Self::Readable,
     ];
 }
 

@@ -1,0 +1,77 @@
+//! The asynchronous client: a handle to the task that holds the connection and the session.
+
+use std::{io, net::UdpSocket};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Config, Error, Response,
+    quic::engine::{Engine, Order},
+};
+
+/// Orders that wait for the task; beyond them [`Client::request`] waits.
+const ORDERS_MAX: usize = 1024;
+
+/// How requests travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By one stream, in order: nothing is sent twice, and a lost packet delays those behind it.
+    Stream,
+    /// In datagrams, many requests in each: none waits for another. A lost one is sent again with the same bytes.
+    Datagrams,
+}
+
+/// A client of one server, with one connection and one session at a time. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Client {
+    orders: mpsc::Sender<Order>,
+}
+
+/// The client's address before and after [`Client::migrate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// The socket used until now.
+    pub from: std::net::SocketAddr,
+    /// The socket used from now on.
+    pub to: std::net::SocketAddr,
+    /// Names the session, which stays.
+    pub key_id: u64,
+}
+
+impl Client {
+    /// Connects and logs in; to be called inside a tokio runtime, on which the client lives. The settings must name QUIC
+    /// ([`Config::quic`]).
+    ///
+    /// # Errors
+    /// [`Error::Connect`] or [`Error::Login`].
+    pub async fn connect(config: Config, way: Way) -> Result<Self, Error> {
+        let engine = Engine::start(config, way).await?;
+        let (orders, received) = mpsc::channel(ORDERS_MAX);
+        tokio::spawn(engine.run(received));
+        Ok(Self { orders })
+    }
+
+    /// Sends one request and waits for its response. Any number may be under way at once; the service may execute them in
+    /// any order. Dropping the future does not take the request back.
+    ///
+    /// # Errors
+    /// [`Error`]; only [`Error::OutcomeUnknown`] leaves open whether it was executed.
+    pub async fn request(&self, op: u16, payload: &[u8]) -> Result<Response, Error> {
+        let (answer, answered) = oneshot::channel();
+        let order = Order::Request { op, payload: payload.to_vec(), answer };
+        self.orders.send(order).await.map_err(|_| Error::NotSent)?;
+        // The task answers every order it takes; if its runtime ended first, nobody knows.
+        answered.await.unwrap_or(Err(Error::OutcomeUnknown(crate::Unknown::Closed)))
+    }
+
+    /// Goes on from another local address: the connection and its session stay (SPEC §17.2.8).
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when there is no connection, or `socket` cannot be used.
+    pub async fn migrate(&self, socket: UdpSocket) -> Result<Migration, Error> {
+        let (answer, answered) = oneshot::channel();
+        let gone = Error::Connect(io::ErrorKind::NotConnected);
+        self.orders.send(Order::Migrate { socket, answer }).await.map_err(|_| gone)?;
+        answered.await.unwrap_or(Err(gone))
+    }
+}

@@ -1,0 +1,242 @@
+//! A QUIC client of raw frames, on quinn, that can also misbehave.
+
+use std::{
+    future::Future,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use mvt_proto::{
+    Header, Kind, Role, Suite,
+    framer::{self, Cut},
+    session::ClientSession,
+};
+use quinn::{
+    ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream, TransportConfig,
+    crypto::rustls::QuicClientConfig,
+};
+use rustls::{
+    DigitallySignedStruct, Error, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{WebPkiSupportedAlgorithms, ring, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use tokio::runtime::Runtime;
+
+use super::{PATIENCE, Server};
+
+/// Accepts whatever proves that it has its key, and writes down its fingerprint.
+#[derive(Debug)]
+struct Any(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Any {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.2".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+/// What a client speaks TLS with; `alpn` is `mvt1` for an honest one.
+pub fn tls_config(alpn: &[u8]) -> rustls::ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    let any = Any(provider.signature_verification_algorithms);
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(any))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![alpn.to_vec()];
+    tls.enable_early_data = true;
+    tls
+}
+
+/// The same, for quinn.
+pub fn client_config(alpn: &[u8], transport: TransportConfig) -> ClientConfig {
+    let tls = QuicClientConfig::try_from(tls_config(alpn)).expect("a suite");
+    let mut config = ClientConfig::new(Arc::new(tls));
+    config.transport_config(Arc::new(transport));
+    config
+}
+
+/// A client's endpoint with a runtime of its own: one thread that runs while something is waited for.
+pub struct Host {
+    runtime: Runtime,
+    pub endpoint: Endpoint,
+}
+
+impl Host {
+    pub fn new() -> Self {
+        Self::bound_to(([127, 0, 0, 1], 0).into())
+    }
+
+    pub fn bound_to(address: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let _inside = runtime.enter();
+        let socket = UdpSocket::bind(address).expect("bound");
+        let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(quinn::TokioRuntime))
+            .expect("an endpoint");
+        drop(_inside);
+        Self { runtime, endpoint }
+    }
+
+    /// Waits, but not for ever.
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await }).expect("in time")
+    }
+
+    pub fn sleep(&self, duration: Duration) {
+        self.runtime.block_on(async { tokio::time::sleep(duration).await });
+    }
+
+    pub fn try_connect(
+        &self,
+        address: SocketAddr,
+        config: ClientConfig,
+    ) -> Result<Connection, quinn::ConnectionError> {
+        let connecting = {
+            let _inside = self.runtime.enter();
+            self.endpoint.connect_with(config, address, "mvt").expect("started")
+        };
+        self.wait(connecting)
+    }
+
+    /// Whether a second connection gets no chance to send early data (SPEC §17.2.2).
+    pub fn has_no_early_data(&self, address: SocketAddr, config: ClientConfig) -> bool {
+        let _inside = self.runtime.enter();
+        self.endpoint.connect_with(config, address, "mvt").expect("started").into_0rtt().is_err()
+    }
+
+    /// Goes on from another port.
+    pub fn move_to_another_address(&self) {
+        let _inside = self.runtime.enter();
+        self.endpoint.rebind(UdpSocket::bind("127.0.0.1:0").expect("bound")).expect("rebound");
+    }
+
+    pub fn connect(&self, server: &Server) -> Connection {
+        let (address, _) = server.quic.as_ref().expect("QUIC is on");
+        self.try_connect(*address, client_config(b"mvt1", TransportConfig::default())).expect("connected")
+    }
+
+    /// Connects, and logs in on a stream.
+    pub fn login(&self, server: &Server, suite: Suite) -> (Connection, Stream<'_>, ClientSession) {
+        let connection = self.connect(server);
+        let mut stream = self.open(&connection);
+        let session = self.login_on(server, &connection, &mut stream, suite);
+        (connection, stream, session)
+    }
+
+    pub fn login_on(
+        &self,
+        server: &Server,
+        connection: &Connection,
+        stream: &mut Stream<'_>,
+        suite: Suite,
+    ) -> ClientSession {
+        let keys = server.client_keys();
+        let (initiator, hello) = server.hello_bound(&keys, suite, None, &binding(connection));
+        stream.send(&hello);
+        let frame = stream.frame().expect("a HELLO_R");
+        initiator.finish(&frame, mvt_sys::clock::boottime_ms()).expect("an honest HELLO_R")
+    }
+
+    pub fn open<'h>(&'h self, connection: &Connection) -> Stream<'h> {
+        let (send, receive) = self.wait(connection.open_bi()).expect("a stream");
+        Stream { host: self, send, receive, received: Vec::new() }
+    }
+
+    /// The next datagram, cut into its frames.
+    pub fn datagram(&self, connection: &Connection) -> Vec<Vec<u8>> {
+        frames_of(&self.wait(connection.read_datagram()).expect("a datagram"))
+    }
+}
+
+/// The TLS exporter of SPEC §17.2.3.
+pub fn binding(connection: &Connection) -> [u8; 32] {
+    let mut binding = [0; 32];
+    connection.export_keying_material(&mut binding, b"EXPORTER-MVT1", b"").expect("exported");
+    binding
+}
+
+/// A ticket or an OFFER: these tests neither resume nor renew.
+fn is_control(frame: &[u8]) -> bool {
+    Header::parse(frame, Role::Client).expect("well formed").kind == Kind::Ctl
+}
+
+/// The answers of a datagram, which holds nothing but frames.
+pub fn frames_of(datagram: &[u8]) -> Vec<Vec<u8>> {
+    let mut rest = datagram;
+    let mut frames = Vec::new();
+    while !rest.is_empty() {
+        let Cut::Frame(length) = framer::cut(rest, Role::Client).expect("well formed") else {
+            panic!("half a frame in a datagram");
+        };
+        frames.extend(Some(rest[..length].to_vec()).filter(|frame| !is_control(frame)));
+        rest = &rest[length..];
+    }
+    frames
+}
+
+/// One bidirectional stream.
+pub struct Stream<'h> {
+    host: &'h Host,
+    pub send: SendStream,
+    pub receive: RecvStream,
+    received: Vec<u8>,
+}
+
+impl Stream<'_> {
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.host.wait(self.send.write_all(bytes)).expect("sent");
+    }
+
+    /// The next frame that is no CTL; `None` when the server has ended the stream or the connection.
+    pub fn frame(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Cut::Frame(length) = framer::cut(&self.received, Role::Client).expect("well formed") {
+                let rest = self.received.split_off(length);
+                let frame = std::mem::replace(&mut self.received, rest);
+                if is_control(&frame) {
+                    continue;
+                }
+                return Some(frame);
+            }
+            let mut buffer = [0; 65536];
+            let length = self.host.wait(self.receive.read(&mut buffer)).ok().flatten()?;
+            self.received.extend_from_slice(&buffer[..length]);
+        }
+    }
+}
