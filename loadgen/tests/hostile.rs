@@ -68,7 +68,7 @@ fn a_bad_frame_that_is_accepted_is_an_error_with_its_name() {
         let outcome = of_requests(1_000, plan);
         assert!(!outcome.is_clean());
         let accepted = outcome.tally.bad()[name].accepted;
-        assert!(accepted > 0);
+        assert!(accepted > 0, "{name}: {:?}", outcome.tally);
         assert_eq!(outcome.tally.errors(), BTreeMap::from([(error, accepted)]), "{:?}", outcome.tally);
     }
     let server = stand_in::serve(Fault::AcceptsReplays, Limits::DEFAULT);

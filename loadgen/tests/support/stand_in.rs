@@ -278,7 +278,8 @@ fn lost(request_header: &[u8], request_tag: &[u8; 16], key: &[u8; 16]) -> Vec<u8
 /// A RESP to a request, with a tag of nothing.
 fn response(request_header: &[u8]) -> Vec<u8> {
     let mut frame = lost(request_header, &[0; 16], &LOST_KEY);
-    frame[2..4].copy_from_slice(&[0x12, request_header[3]]);
+    // Of the flags an answer carries `sealed` alone.
+    frame[2..4].copy_from_slice(&[0x12, request_header[3] & 0x01]);
     frame
 }
 

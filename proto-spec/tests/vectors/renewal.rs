@@ -6,7 +6,7 @@ use mvt_proto::{
     frame::control::{self, About, Control, Says},
     header::key_id_of,
     lost::LostKey,
-    schedule::{Exchanged, GenerationKeys},
+    schedule::{Exchanged, GenerationKeys, extract},
     secret::Secret,
     session::{BadTags, ClientSession, Granted, Offering, ServerSession, Shared, Told},
 };
@@ -34,11 +34,17 @@ pub fn next_generation(case: &Case) -> Outcome {
     });
     let nonce = Secret::new(case.array("n"));
     let number = generation(case) + 1;
-    let next = GenerationKeys::renew(keys(case).ratchet, &nonce, exchanged.as_ref(), case.key_id(), number);
+    let ratchet = keys(case).ratchet;
+    // The crate hands out no GS; its keys, which are all in the vector, must be those of this one.
+    let mut material = nonce.expose().to_vec();
+    if let Some(Exchanged { shared, client_public, server_public }) = &exchanged {
+        material.extend_from_slice(&[*shared.expose(), *client_public, *server_public].concat());
+    }
+    let secret = extract(ratchet.expose(), &material);
+    let next = GenerationKeys::renew(ratchet, &nonce, exchanged.as_ref(), case.key_id(), number);
     let text = |key: &Secret| hex(key.expose());
     ok(json!({
-        // The crate does not hand out GS: its keys are asked for instead, and all are in the vector.
-        "gs": case.expected_ok("gs"),
+        "gs": text(&secret),
         "rt": text(&next.ratchet), "rs": text(&next.resume), "ctlc": text(&next.control_c2s),
         "ctls": text(&next.control_s2c), "ck0": text(&next.request_chain),
     }))
