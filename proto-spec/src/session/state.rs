@@ -8,7 +8,7 @@ use crate::{
     header::Flags,
     replay,
     secret::Secret,
-    session::{Authentic, Exchange, Fresh, Refused, in_time},
+    session::{Authentic, Exchange, Fresh, Refused, exchange::Sealer, in_time},
     slot::{HeldKeys, Slot, slot_key, slot_of},
     suite::{RequestKey, tag_of},
 };
@@ -329,7 +329,8 @@ impl SessionState {
         };
         let key = RequestKey::derive(fresh.suite, slot_key, fresh.generation, fresh.counter);
         let opened = key.open(frame, &[]);
-        fresh.conclude(opened.is_ok(), key, tag_of(frame))
+        let sealer = Sealer { request_key: key, request_tag: tag_of(frame), addressed: fresh.addressed() };
+        fresh.conclude(opened.is_ok(), sealer)
     }
 
     /// Whether [`SessionState::commit`] judges this frame: of this generation, which no `last` ended or ends. The others are
@@ -337,7 +338,7 @@ impl SessionState {
     #[inline]
     #[must_use]
     pub const fn judges<K>(&self, authentic: &Authentic<K>) -> bool {
-        authentic.exchange.generation == self.generation() && !authentic.last && !self.is_in(Phase::ENDED)
+        authentic.generation == self.generation() && !authentic.last && !self.is_in(Phase::ENDED)
     }
 
     /// Replay: records the counter of a verified frame of this generation in `window`, its words (§7.2.4,
@@ -351,13 +352,14 @@ impl SessionState {
         window: &mut [u64],
         authentic: Authentic<K>,
     ) -> Result<Exchange<K>, Refused<K>> {
-        let Authentic { exchange, stale, .. } = authentic;
-        debug_assert_eq!(exchange.generation, self.generation());
+        let Authentic { counter, generation, stale, key, .. } = authentic;
+        debug_assert_eq!(generation, self.generation());
+        let exchange = Exchange { key };
         let mut top = u64::from(self.top);
-        let verdict = if exchange.counter >= u64::from(self.reject_after_requests) {
+        let verdict = if counter >= u64::from(self.reject_after_requests) {
             Err(Reject::Limit)
         } else {
-            replay::test_and_set(&mut top, window, exchange.counter)
+            replay::test_and_set(&mut top, window, counter)
         };
         // At most one past a counter below a 32-bit limit.
         self.top = top as u32;

@@ -55,7 +55,8 @@ impl Shard {
             let count = rows.len();
             self.check(&batch, first, &mut rows, now_ms);
             self.open_requests(&mut batch);
-            self.judge(&batch, first, &mut rows, now_ms);
+            self.judge(&batch, first, &rows, now_ms);
+            rows.clear();
             self.end_joint_answer(now_ms);
             self.deliver();
             first += count;
@@ -149,9 +150,9 @@ impl Shard {
 
     /// Passes E and F: in the order received, replay and execution; everything a frame changes, it changes here.
     #[inline(never)]
-    fn judge(&mut self, batch: &Batch, first: usize, rows: &mut Vec<What>, now_ms: u64) {
+    fn judge(&mut self, batch: &Batch, first: usize, rows: &[What], now_ms: u64) {
         let mut verified_count = 0;
-        for (at, row) in rows.drain(..).enumerate() {
+        for (at, row) in rows.iter().enumerate() {
             let origin = batch.origin(first + at);
             if let Origin::Here(id) = origin
                 && !self.is_open(id)
@@ -161,19 +162,19 @@ impl Shard {
             let frame = batch.frame(first + at);
             let judged = match (row, origin) {
                 (What::Request { header, number, held }, _) => {
-                    verified_count += u64::from(self.request(origin, &header, number, held, frame, now_ms));
+                    verified_count += u64::from(self.request(origin, header, *number, *held, frame, now_ms));
                     Ok(())
                 }
                 (What::Control { header }, _) => {
-                    self.control(origin, &header, frame, now_ms);
+                    self.control(origin, header, frame, now_ms);
                     Ok(())
                 }
                 (What::Elsewhere { owner }, Origin::Here(id)) => {
-                    self.forward(owner, id, frame);
+                    self.forward(*owner, id, frame);
                     Ok(())
                 }
-                (What::Login(kind), Origin::Here(id)) => self.login(id, kind, frame, now_ms),
-                (What::Malformed(reject), Origin::Here(_)) => Err(reject),
+                (What::Login(kind), Origin::Here(id)) => self.login(id, *kind, frame, now_ms),
+                (What::Malformed(reject), Origin::Here(_)) => Err(*reject),
                 // Another shard forwards requests and CTLs only.
                 (_, Origin::Forwarded { .. }) => Ok(()),
             };

@@ -35,7 +35,7 @@ impl Current<'_> {
         authentic: Authentic<K>,
         now_ms: u64,
     ) -> Result<Exchange<K>, Refused<K>> {
-        if authentic.exchange.generation == self.state.generation() {
+        if authentic.generation == self.state.generation() {
             let has_successor = self.state.is_in(Phase::OFFERED);
             return commit(self.state, self.rekey, self.window, has_successor, authentic);
         }
@@ -61,10 +61,10 @@ fn commit<K>(
     has_successor: bool,
     authentic: Authentic<K>,
 ) -> Result<Exchange<K>, Refused<K>> {
-    let (counter, is_last) = (authentic.exchange.counter, authentic.last);
+    let (counter, is_last) = (authentic.counter, authentic.last);
     let is_ended = state.is_in(Phase::ENDED);
     if is_ended && counter > u64::from(rekey.last) && state.test(window, counter).is_ok() {
-        return Err(Refused { reject: Reject::Ended, exchange: authentic.exchange });
+        return Err(Refused { reject: Reject::Ended, exchange: Exchange { key: authentic.key } });
     }
     let verdict = state.commit(window, authentic);
     let is_recorded = verdict.as_ref().err().is_none_or(|refused| refused.reject == Reject::Stale);
