@@ -38,6 +38,12 @@ pub(super) enum What {
     Malformed(Reject),
 }
 
+/// The session that was looked up last: neighbours are often of the same. Key id 0 is nobody's.
+struct Found {
+    key_id: u64,
+    place: Option<Place>,
+}
+
 impl Shard {
     /// Judges the batch as if one by one in the order received, and leaves the answers with their connections
     /// (SPEC §7.2, §7.2.7).
@@ -110,23 +116,31 @@ impl Shard {
     #[inline(never)]
     fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
         let mut at = first;
+        let mut last = Found { key_id: 0, place: None };
         for group in rows.chunks_mut(PREFETCH_GROUP) {
+            let mut asked = last.key_id;
             for row in &*group {
-                if let What::Request { header, .. } = row {
+                if let What::Request { header, .. } = row
+                    && header.key_id != asked
+                {
+                    asked = header.key_id;
                     self.sessions.prefetch_session(header.key_id, header.counter);
                 }
             }
             for row in group {
-                self.check_row(batch.span(at), row, now_ms);
+                self.check_row(batch.span(at), row, &mut last, now_ms);
                 at += 1;
             }
         }
     }
 
     #[inline]
-    fn check_row(&mut self, span: Range<usize>, row: &mut What, now_ms: u64) {
+    fn check_row(&mut self, span: Range<usize>, row: &mut What, last: &mut Found, now_ms: u64) {
         let What::Request { header, number, held } = row else { return };
-        *held = self.sessions.find(header.key_id).map(|place| {
+        if header.key_id != last.key_id {
+            *last = Found { key_id: header.key_id, place: self.sessions.find(header.key_id) };
+        }
+        *held = last.place.map(|place| {
             let (fresh, generation) = self.sessions.check(place, header, now_ms);
             *number = self.lanes.push(self.sessions.checked(place, generation), fresh, span.clone());
             (place, generation)
