@@ -183,6 +183,15 @@ impl Server {
         rustix::process::kill_process(id, signal).expect("signalled");
     }
 
+    /// Kills it, and comes back when its peers can see that: the kernel takes a while to close a ring's connections.
+    pub fn kill(&self) {
+        let mut witness = TcpStream::connect(self.address).expect("it still listens");
+        self.signal(rustix::process::Signal::KILL);
+        // The end of the stream, or a reset.
+        let _ = witness.read(&mut [0]);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
     pub fn client_keys(&self) -> KeyFile {
         KeyFile::parse(&fs::read_to_string(self.path("client.key")).expect("made")).expect("a key file")
     }
