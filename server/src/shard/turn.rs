@@ -84,6 +84,7 @@ impl Shard {
     /// requests behind it are checked with.
     #[inline(never)]
     fn read(&mut self, batch: &Batch, first: usize, count: usize, rows: &mut Vec<What>) {
+        let mut asked = 0;
         for index in first..first + count {
             let what = match Header::parse(batch.frame(index), Role::Server) {
                 Ok(header) if matches!(header.kind, Kind::Req | Kind::Ctl) => {
@@ -99,7 +100,10 @@ impl Shard {
                             break;
                         }
                         (None, _) => {
-                            self.sessions.prefetch_index(header.key_id);
+                            if header.key_id != asked {
+                                asked = header.key_id;
+                                self.sessions.prefetch_index(asked);
+                            }
                             What::Request { header, number: 0, held: None }
                         }
                     }
