@@ -4,7 +4,10 @@ use std::io;
 
 use io_uring::{IoUring, opcode, register::Restriction, squeue};
 
-use super::{buffers::Buffers, token::PLACES_MAX};
+use super::{
+    buffers::{Buffers, LINES},
+    token::PLACES_MAX,
+};
 
 /// Submission queue entries: small, for every one of them passes through the cache.
 const SUBMISSIONS: u32 = 512;
@@ -30,6 +33,10 @@ pub const OPERATIONS: [(&str, u8); 8] = [
     ("poll_add", opcode::PollAdd::CODE),
 ];
 
+/// And those of a ring with a UDP socket.
+pub const PACKET_OPERATIONS: [(&str, u8); 2] =
+    [("recvmsg", opcode::RecvMsgMulti::CODE), ("sendmsg", opcode::SendMsg::CODE)];
+
 /// What a ring is to hold.
 #[derive(Debug, Clone, Copy)]
 pub struct RingOptions {
@@ -51,8 +58,14 @@ impl RingOptions {
     }
 }
 
-/// A ring that runs, locked; `buffers` are the kernel's from now on.
-pub(super) fn build(options: RingOptions, buffers: &mut Buffers) -> io::Result<IoUring> {
+/// A ring that runs, locked; `buffers`, and those of packets, are the kernel's from now on.
+pub(super) fn build(
+    options: RingOptions,
+    buffers: &mut Buffers,
+    packets: Option<&mut Buffers>,
+) -> io::Result<IoUring> {
+    let mut operations = OPERATIONS.to_vec();
+    operations.extend(packets.iter().flat_map(|_| PACKET_OPERATIONS));
     let uring: IoUring = IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
@@ -62,24 +75,25 @@ pub(super) fn build(options: RingOptions, buffers: &mut Buffers) -> io::Result<I
         .setup_cqsize(options.completions)
         .dontfork()
         .build(options.submissions)?;
-    check_operations(&uring)?;
+    check_operations(&uring, &operations)?;
     let submitter = uring.submitter();
     submitter.register_files_sparse(options.lines_max.clamp(1, FILES_MAX).min(descriptors_max()))?;
     buffers.register(&submitter)?;
+    packets.map_or(Ok(()), |packets| packets.register(&submitter))?;
     submitter.register_iowq_max_workers(&mut KERNEL_THREADS.clone())?;
     let flags = squeue::Flags::FIXED_FILE | squeue::Flags::BUFFER_SELECT;
     let mut allowed: Vec<Restriction> =
-        OPERATIONS.iter().map(|(_, code)| Restriction::sqe_op(*code)).collect();
+        operations.iter().map(|(_, code)| Restriction::sqe_op(*code)).collect();
     allowed.push(Restriction::sqe_flags_allowed(flags.bits()));
     submitter.register_restrictions(&mut allowed)?;
     submitter.register_enable_rings()?;
     Ok(uring)
 }
 
-fn check_operations(uring: &IoUring) -> io::Result<()> {
+fn check_operations(uring: &IoUring, operations: &[(&str, u8)]) -> io::Result<()> {
     let mut probe = io_uring::Probe::new();
     uring.submitter().register_probe(&mut probe)?;
-    match OPERATIONS.iter().find(|(_, code)| !probe.is_supported(*code)) {
+    match operations.iter().find(|(_, code)| !probe.is_supported(*code)) {
         Some(_) => Err(rustix::io::Errno::INVAL.into()),
         None => Ok(()),
     }
@@ -97,8 +111,8 @@ fn descriptors_max() -> u32 {
 /// The kernel's refusal: ENOSYS (no io_uring), EPERM (seccomp or sysctl), ENOMEM (locked memory), EINVAL (too old).
 pub fn probe() -> io::Result<()> {
     // Closed before its buffers: locals are dropped in the reverse order.
-    let mut buffers = Buffers::new()?;
-    let _uring = build(RingOptions::new(8, std::time::Duration::ZERO), &mut buffers)?;
+    let mut buffers = Buffers::new(LINES)?;
+    let _uring = build(RingOptions::new(8, std::time::Duration::ZERO), &mut buffers, None)?;
     Ok(())
 }
 
@@ -108,9 +122,9 @@ mod tests {
 
     /// The result of an operation on a ring made by [`build`].
     fn result_of(entry: &squeue::Entry) -> i32 {
-        let mut buffers = Buffers::new().expect("memory");
+        let mut buffers = Buffers::new(LINES).expect("memory");
         let options = RingOptions::new(8, std::time::Duration::ZERO);
-        let mut uring = build(options, &mut buffers).expect("a ring");
+        let mut uring = build(options, &mut buffers, None).expect("a ring");
         // SAFETY: the operations of these tests name no memory.
         unsafe { uring.submission().push(entry) }.expect("room");
         uring.submit_and_wait(1).expect("entered");
