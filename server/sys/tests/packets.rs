@@ -407,3 +407,14 @@ fn a_ring_with_packets_in_flight_is_dropped_soon() {
 fn this_kernel_receives_packets_into_a_ring() {
     mvt_sys::uring::probe_packets().expect("it does");
 }
+
+/// The kernel tells less of packets that arrived before it was asked to tell.
+#[test]
+fn what_arrived_before_the_socket_was_set_up_is_taken_too() {
+    let early = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    sender.send_to(b"early", early.local_addr().expect("bound")).expect("sent");
+    UdpSocketState::new((&early).into()).expect("set up");
+    let mut bench = bench_with(early);
+    assert_eq!(bench.cut(), [b"early"]);
+}

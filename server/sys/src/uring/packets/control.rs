@@ -50,7 +50,8 @@ impl Note {
                 (IPPROTO_IP, IP_PKTINFO) => {
                     let octets = |at: usize| value.get(at..)?.first_chunk::<4>().copied();
                     note.local_ip = octets(8).map(|to| Ipv4Addr::from(to).into());
-                    note.is_shared = octets(4) != octets(8);
+                    // The second is not there for what arrived before the socket was set to tell.
+                    note.is_shared = octets(4).is_some_and(|own| own != [0; 4] && Some(own) != octets(8));
                 }
                 (IPPROTO_IPV6, IPV6_PKTINFO) => {
                     let to = value.first_chunk::<16>().map(|octets| Ipv6Addr::from(*octets));
@@ -161,6 +162,8 @@ mod tests {
     fn an_address_of_many_hosts_is_told_from_our_own() {
         let info = [&[1, 0, 0, 0][..], &[10, 0, 0, 7], &[10, 0, 0, 255]].concat();
         assert!(Note::read(&item(IPPROTO_IP, IP_PKTINFO, &info)).is_shared);
+        let early = [&[0, 0, 0, 0][..], &[0, 0, 0, 0], &[10, 0, 0, 7]].concat();
+        assert!(!Note::read(&item(IPPROTO_IP, IP_PKTINFO, &early)).is_shared);
     }
 
     #[test]
