@@ -144,12 +144,17 @@ fn packets_say_where_they_come_from_and_went_to() {
 /// What is sent has its mark, its source, and its segments.
 #[test]
 fn a_train_is_sent_as_it_was_asked_for() {
-    let mut bench = bench_at("0.0.0.0:0");
-    let (receiver, state) = socket("127.0.0.1:0");
+    sends_a_train("0.0.0.0:0", "127.0.0.1:0", [127, 0, 0, 9].into());
+    sends_a_train("[::]:0", "[::1]:0", std::net::Ipv6Addr::LOCALHOST.into());
+}
+
+fn sends_a_train(from: &str, to: &str, source: std::net::IpAddr) {
+    let mut bench = bench_at(from);
+    let (receiver, state) = socket(to);
     let bytes = pattern(10_100);
     let outbound = Outbound {
         destination: receiver.local_addr().expect("bound"),
-        source: Some([127, 0, 0, 9].into()),
+        source: Some(source),
         ecn: 0b10,
         segment_bytes: Some(1300),
     };
@@ -163,7 +168,7 @@ fn a_train_is_sent_as_it_was_asked_for() {
         match state.recv((&receiver).into(), &mut [IoSliceMut::new(&mut buffer)], &mut metas) {
             Ok(_) => {
                 let meta = metas[0];
-                assert_eq!((meta.addr.ip(), meta.addr.port()), ([127, 0, 0, 9].into(), bench.address.port()));
+                assert_eq!((meta.addr.ip(), meta.addr.port()), (source, bench.address.port()));
                 assert_eq!(meta.ecn, Some(EcnCodepoint::Ect0));
                 assert_eq!(meta.stride, if received.len() < bytes.len() { 1300 } else { 5 });
                 received.extend_from_slice(&buffer[..meta.len]);

@@ -58,7 +58,8 @@ struct Station {
 pub(super) fn drive(seat: Seat) -> io::Result<()> {
     let Seat { shard, listener, quic, waiter, clock, connections_max, spin, watches_socket, .. } = seat;
     let lines_max = u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX);
-    let options = RingOptions::new(lines_max, Duration::from_millis(SWEEP_INTERVAL_MS));
+    let tick = Duration::from_millis(SWEEP_INTERVAL_MS);
+    let options = RingOptions { watches_descriptors: watches_socket, ..RingOptions::new(lines_max, tick) };
     let (quic, socket) = quic.map(QuicPort::open).transpose()?.unzip();
     let (carrier, socket) = Carrier::new(socket, watches_socket, shard.counters());
     let ring = match socket {

@@ -32,4 +32,4 @@ pub use completion::{Completion, ReceiveEnd};
 pub use lines::LineId;
 pub use packets::{Inbound, Outbound, probe_packets};
 pub use ring::{Ring, Shortages, Wait};
-pub use setup::{OPERATIONS, PACKET_OPERATIONS, RingOptions, probe};
+pub use setup::{OPERATIONS, PACKET_OPERATIONS, RingOptions, WATCH_OPERATIONS, probe};

@@ -17,7 +17,7 @@ const PACKETS_BYTES_MAX: usize = 64 * 1024;
 
 /// 32 buffers: as many calls as the kernel makes at one wake-up. Only what arrives is written, so that 32 lone packets touch
 /// 64 KiB and 32 trains of ten packets 512 KiB, the second-level cache.
-pub(super) const SHAPE: Shape = Shape { group: 1, count: 32, bytes: PACKETS_BYTES_MAX + 4096 };
+pub(in crate::uring) const SHAPE: Shape = Shape { group: 1, count: 32, bytes: PACKETS_BYTES_MAX + 4096 };
 
 const _: () = assert!(16 + NAME_BYTES + CONTROL_BYTES <= 4096);
 

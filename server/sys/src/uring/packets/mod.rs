@@ -25,7 +25,8 @@ use super::{
     token::{Purpose, Token},
 };
 pub use inbox::Inbound;
-use inbox::{Inbox, SHAPE};
+use inbox::Inbox;
+pub(super) use inbox::SHAPE;
 pub use outbox::Outbound;
 use outbox::Outbox;
 
