@@ -53,6 +53,12 @@ events! {
     quic_dropped, "QUIC clients dropped at the limit of handshakes.";
     quic_forwarded, "QUIC packets handed to the shard that owns their connection.";
     quic_forward_dropped, "QUIC packets dropped because the owning shard's mailbox was full.";
+    quic_unsent, "Transmissions of QUIC packets that the socket refused: as if they were lost on the way.";
+    quic_too_large, "Transmissions larger than the path takes, most of them probes of how much it takes; likewise.";
+    quic_sends_waited, "Times that QUIC packets had to wait because the socket was full.";
+    quic_receive_failed, "Receives of QUIC packets that failed, with an error of some packet sent before, or of the socket.";
+    quic_unusable, "Receives of QUIC packets that were of no use: cut off, or sent to an address of many hosts.";
+    quic_buffers_exhausted, "Receives of QUIC packets that ended because no buffer was free; asked for again after the turn.";
     datagrams_shed, "Datagrams dropped before they were judged, because the answers before them stood at the watermark.";
     answers_dropped, "Answers dropped because no datagram of the path holds them.";
     resumes, "Sessions resumed with a ticket.";

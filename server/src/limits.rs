@@ -42,6 +42,8 @@ pub const QUIC_INCOMING_BYTES: u64 = 1 << 20;
 pub const QUIC_PACKET_BYTES_MAX: u16 = 1452;
 /// Packets handed to the kernel at once, where it can cut them apart itself.
 pub const QUIC_SEGMENTS_MAX: usize = 32;
+/// Transmissions in one turn; what is left then makes the next turn come at once.
+pub const QUIC_TRANSMITS_PER_TURN_MAX: usize = 256;
 /// Mail (login results, forwarded frames) waiting at one shard.
 pub const MAILBOX_COUNT_MAX: usize = 4096;
 /// Time between two sweeps over deadlines, ms.

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use bytes::BytesMut;
 use mvt_proto::constants::LENGTH_FIELD_BYTES;
 use quinn_proto::SendDatagramError;
 
@@ -10,7 +9,10 @@ use crate::{
     counters::Counters,
     limits::LANE_DATAGRAMS,
     shard::{ConnectionId, Shard},
-    transport::quic::link::{Link, stream_of},
+    transport::quic::{
+        blocks::Blocks,
+        link::{Link, stream_of},
+    },
 };
 
 impl Link {
@@ -18,12 +20,12 @@ impl Link {
     pub(super) fn settle(
         &mut self,
         shard: &mut Shard,
-        arena: &mut BytesMut,
+        memory: &mut Blocks,
         counters: &Counters,
         now_ms: u64,
     ) {
         let Some(id) = self.id else { return };
-        self.settle_datagrams(id, shard, arena, counters, now_ms);
+        self.settle_datagrams(id, shard, memory, counters, now_ms);
         for lane in 0..self.stream_count {
             self.settle_stream(id, lane, shard, now_ms);
         }
@@ -65,7 +67,7 @@ impl Link {
         &mut self,
         id: ConnectionId,
         shard: &mut Shard,
-        arena: &mut BytesMut,
+        memory: &mut Blocks,
         counters: &Counters,
         now_ms: u64,
     ) {
@@ -94,8 +96,7 @@ impl Link {
                     *begin += length;
                     continue;
                 }
-                arena.extend_from_slice(frames);
-                match datagrams.send(arena.split().freeze(), false) {
+                match datagrams.send(memory.copy(frames).freeze(), false) {
                     Ok(()) => *begin += length,
                     // The answers wait here until there is room; at the watermark requests are shed.
                     Err(SendDatagramError::Blocked(_)) => return,
