@@ -286,11 +286,15 @@ pub fn explore_after<S: Server>(first_generation: u16, begun: &[Action], length_
     let mut queue = VecDeque::from([begun.to_vec()]);
     while let Some(schedule) = queue.pop_front() {
         let world = World::<S>::after(first_generation, &schedule);
+        // First: what is wrong may leave everything as it was.
+        if let Some(why) = world.broken.clone() {
+            return Explored { states: seen.len(), counterexample: Some((why, schedule)) };
+        }
         if !seen.insert(world.print()) {
             continue;
         }
         let actions = world.actions();
-        if let Some(why) = world.broken.clone().or_else(|| world.converges()) {
+        if let Some(why) = world.converges() {
             return Explored { states: seen.len(), counterexample: Some((why, schedule)) };
         }
         if schedule.len() < length_max {

@@ -9,7 +9,7 @@ use mvt_proto::{
 
 use crate::{
     handshakes::{Job, Load},
-    limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX},
+    limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_CONNECTION_MAX},
     mailbox::{Entrance, Newcomer},
     shard::{ConnectionId, Shard, batch::Origin},
 };
@@ -57,6 +57,11 @@ impl Shard {
                 let start = self.answers.bytes.len();
                 self.answers.bytes.extend_from_slice(&retry.to_frame(frame, &self.node.mac1));
                 self.answers.note(Origin::Here(id), start, false);
+                connection.retry_count += 1;
+                if connection.retry_count >= RETRIES_PER_CONNECTION_MAX {
+                    self.counters.logins_cut_off.add(1);
+                    self.end(id, now_ms);
+                }
             }
         }
         Ok(())
@@ -73,6 +78,7 @@ impl Shard {
     fn keep(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
+        connection.retry_count = 0;
         if connection.is_closing() {
             return;
         }

@@ -126,6 +126,17 @@ impl Rig {
         Self { shard, node, counters, mailboxes, handshakes, hello, admitting, spare, _waiters: waiters }
     }
 
+    /// A HELLO whose mac1 holds.
+    pub fn hello(&self) -> &[u8; 512] {
+        &self.hello
+    }
+
+    /// One more HELLO on the connection by which sessions are admitted.
+    pub fn hello_again(&mut self) {
+        self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
+        self.shard.turn(ORIGIN_MS);
+    }
+
     /// Key pairs for OFFERs, which no login thread makes here.
     pub fn fill_stock(&self) {
         self.handshakes.fill_stock();
