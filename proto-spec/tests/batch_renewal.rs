@@ -76,6 +76,7 @@ impl InLanes {
         self.settle(now_ms);
         if let Some(renewal) = &mut self.renewal {
             renewal.cut(&mut self.state, now_ms);
+            let _ = renewal.offer_again(now_ms);
         } else {
             let exchange = self.rekey.wants_exchange(&self.state, now_ms);
             let words = self.window.len();
