@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
         });
         let Some((sent, answer)) = answer else { return self.note_stray() };
         let result = match answer {
-            Answer::Lost | Answer::Unready => return Err(Unknown::KeyLost),
+            Answer::Lost => return Err(Unknown::KeyLost),
             Answer::Ended => Some(Err(Error::OutcomeUnknown(Unknown::KeyLost))),
             Answer::Response { status, payload } => Some(Ok(Response { status, payload: payload.to_vec() })),
             Answer::Refused(ErrReason::Stale) if !sent.again => None,

@@ -43,6 +43,7 @@ events! {
     shares, "SHAREs taken.";
     renewals, "Generations committed.";
     drains_ended, "Generations erased at the end of their drain.";
+    drains_cut, "Drains cut short because the next offer waited for their end.";
     bad_tags_erased, "Sessions erased because of too many bad tags.";
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
@@ -66,6 +67,7 @@ events! {
     recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";
     tickets, "Tickets given.";
     cookies_asked, "Login frames answered with a cookie to bring.";
+    logins_cut_off, "Connections closed after too many login frames that were answered with a RETRY.";
     accept_failed, "Accepts that failed: no descriptor or no memory left, or the peer was gone.";
     buffers_exhausted, "Receives that ended because no buffer was free; they are asked for again after the turn.";
     completions_overflowed, "Times that completions had to wait in the kernel because the queue was full; none is lost.";

@@ -14,6 +14,12 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Logins of one connection under way at once.
 pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
+/// RETRYs on one connection without a login between them, after which it is closed (SPEC §14.5): an honest client is asked for a cookie once and
+/// told to wait now and then; whoever sends on without end is to pay for a connection every so often.
+pub const RETRIES_PER_CONNECTION_MAX: u32 = 32;
+/// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets 3.4 % beside one
+/// that is not nice at all. An idle core is its own as before.
+pub const LOGIN_THREAD_NICE: i32 = 15;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.

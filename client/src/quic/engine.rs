@@ -281,7 +281,7 @@ impl Engine {
         };
         let result = match answer {
             // A SHARE travels with its request: where one is, so is the other.
-            Answer::Lost | Answer::Unready => return true,
+            Answer::Lost => return true,
             Answer::Ended => Err(Error::OutcomeUnknown(Unknown::KeyLost)),
             Answer::Response { status, payload } => Ok(Response { status, payload: payload.to_vec() }),
             Answer::Refused(ErrReason::Replay) => {

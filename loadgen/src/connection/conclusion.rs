@@ -35,7 +35,7 @@ impl Said {
             Err(_) => Self::Invalid,
             Ok(Answer::Response { .. }) => Self::Response,
             Ok(Answer::Refused(reason)) => Self::Refused(Refusal::Err(*reason)),
-            Ok(Answer::Lost | Answer::Unready | Answer::Ended) => Self::Refused(Refusal::Lost),
+            Ok(Answer::Lost | Answer::Ended) => Self::Refused(Refusal::Lost),
         }
     }
 }

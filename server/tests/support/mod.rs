@@ -295,7 +295,9 @@ pub fn random() -> Secret {
 /// A connection of raw frames.
 pub struct Wire {
     pub stream: TcpStream,
+    /// What was received, `taken` bytes of which were given to the caller.
     received: Vec<u8>,
+    taken: usize,
     /// CTL frames that came between the others.
     pub controls: Vec<Vec<u8>>,
 }
@@ -305,7 +307,7 @@ impl Wire {
         let stream = TcpStream::connect(address).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream.set_nodelay(true).expect("set");
-        Self { stream, received: Vec::new(), controls: Vec::new() }
+        Self { stream, received: Vec::new(), taken: 0, controls: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -326,10 +328,12 @@ impl Wire {
     /// The next frame; `None` when the server has closed.
     pub fn any_frame(&mut self) -> Option<Vec<u8>> {
         loop {
-            if let Cut::Frame(length) = framer::cut(&self.received, Role::Client).expect("well formed") {
-                let rest = self.received.split_off(length);
-                return Some(std::mem::replace(&mut self.received, rest));
+            let rest = &self.received[self.taken..];
+            if let Cut::Frame(length) = framer::cut(rest, Role::Client).expect("well formed") {
+                self.taken += length;
+                return Some(rest[..length].to_vec());
             }
+            self.received.drain(..std::mem::take(&mut self.taken));
             let mut buffer = [0; 65536];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
@@ -372,7 +376,7 @@ pub fn judge(session: &mut ClientSession, pending: &Pending, frame: &mut [u8]) -
     match session.open_answer(pending, &header, frame, mvt_sys::clock::boottime_ms()) {
         Ok(Answer::Response { status, .. }) => Ok(status),
         Ok(Answer::Refused(reason)) => Err(format!("{reason:?}")),
-        Ok(Answer::Lost | Answer::Unready) => Err("Lost".into()),
+        Ok(Answer::Lost) => Err("Lost".into()),
         Ok(Answer::Ended) => Err("Ended".into()),
         Err(Reject::BadTag) => Err("BadTag".into()),
         Err(reject) => Err(format!("not an answer: {reject:?}")),

@@ -20,12 +20,9 @@ pub enum Answer<'f> {
     Refused(ErrReason),
     /// The server does not hold the key any more: log in again (§9.3).
     Lost,
-    /// The generation of this request has ended at the server, and a newer one is confirmed: whether the request was executed
-    /// is unknown, and the session goes on (§11.3.6).
+    /// The generation of this request may have ended at the server, since a newer one is in use: whether the request was
+    /// executed is unknown, and the session goes on (§11.3.6).
     Ended,
-    /// The server has not derived the newest generation: its SHARE may have been lost, and may be sent once more with
-    /// the request, byte for byte; a caller that does not do that takes it for [`Answer::Lost`] (§11.3.6).
-    Unready,
 }
 
 impl ClientSession {
@@ -58,11 +55,12 @@ impl ClientSession {
 
     /// §11.3.6.
     fn meaning_of_lost(&self, pending: &Pending) -> Answer<'static> {
-        let is_newest = pending.generation() == self.current.number;
-        match (is_newest, self.current.is_confirmed) {
-            (false, true) => Answer::Ended,
-            (true, false) if !self.share().is_empty() => Answer::Unready,
-            _ => Answer::Lost,
+        // Used: then what comes after this one in the newest generation shows whether the session is lost as well. An offer for
+        // the newest but one proved that one.
+        match self.current.number.saturating_sub(pending.generation()) {
+            0 => Answer::Lost,
+            1 if self.current.counter == 0 => Answer::Lost,
+            _ => Answer::Ended,
         }
     }
 

@@ -32,7 +32,7 @@ pub struct Granted {
     pub limits: Limits,
     /// T_0: server time when the session began, ms.
     pub server_time_ms: u64,
-    /// The keys of generation 0.
+    /// The keys of the generation it begins in: 0 by every login.
     pub keys: GenerationKeys,
     /// Verifies a LOST of this session.
     pub lost_key: LostKey,
@@ -98,7 +98,7 @@ impl ClientSession {
             key_id: granted.key_id,
             suite: granted.suite,
             limits: granted.limits,
-            current: Generation::new(0, granted.keys, granted.server_time_ms),
+            current: Generation::new(granted.keys, granted.server_time_ms),
             previous: None,
             is_broken: false,
             clock_offset_ms: granted.server_time_ms.cast_signed() - now_ms.cast_signed(),
@@ -112,14 +112,6 @@ impl ClientSession {
     /// [`ClientSession::open_verdicts`] (§7.4).
     pub const fn take_verdicts(&mut self) {
         self.takes_verdicts = true;
-    }
-
-    /// The same session beginning in another generation than 0, whose keys it was granted: for what is tested there.
-    #[must_use]
-    pub fn in_generation(mut self, generation: u16) -> Self {
-        debug_assert_eq!(self.current.counter, 0, "nothing was sealed");
-        self.current.number = generation;
-        self
     }
 
     /// Names the session.
@@ -195,7 +187,7 @@ impl ClientSession {
     /// Erases every key: nothing is sealed any more.
     fn erase(&mut self) {
         let Generation { number, slots, .. } = &self.current;
-        self.current = Generation::new(*number, GenerationKeys::blank(), slots.origin_ms());
+        self.current = Generation::new(GenerationKeys::blank(*number), slots.origin_ms());
         self.previous = None;
         self.is_broken = true;
     }
