@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use mvt_proto::constants::PAYLOAD_BYTES_MAX;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
@@ -190,7 +190,13 @@ impl Engine {
         }
         let rtt = self.rtt();
         let mut frames = Vec::with_capacity(wanted.len());
+        let now = Instant::now();
         for wanted in wanted {
+            // Connecting took its time.
+            if now >= wanted.deadline {
+                let _ = wanted.answer.send(Err(Error::NotSent));
+                continue;
+            }
             let mut frame = Vec::new();
             let sealed =
                 self.bond.session.seal_request(wanted.op, &wanted.payload, clock::now_ms(), &mut frame);
@@ -220,12 +226,16 @@ impl Engine {
             }
             _ => frames,
         };
-        let sent = match self.way {
-            Way::Datagrams => link.send_by_datagrams(frames).await.is_ok(),
-            Way::Stream => link.send_by_stream(&frames.concat()).await.is_ok(),
+        let sending = async {
+            match self.way {
+                Way::Datagrams => link.send_by_datagrams(frames).await.map_err(|_| Unknown::Closed),
+                Way::Stream => link.send_by_stream(&frames.concat()).await.map_err(|_| Unknown::Closed),
+            }
         };
-        if !sent {
-            self.lose(Unknown::Closed);
+        // A path that takes nothing for so long is none.
+        let sent = timeout(self.config.request_timeout, sending).await;
+        if let Err(cause) = sent.unwrap_or(Err(Unknown::TimedOut)) {
+            self.lose(cause);
         }
     }
 
