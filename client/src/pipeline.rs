@@ -138,8 +138,8 @@ impl<'a> Run<'a> {
             Answer::Refused(reason) => Some(Err(Error::Refused(reason))),
         };
         let is_pending = matches!(answer, Answer::Refused(ErrReason::Pending));
-        if !is_pending {
-            // SPEC 13.4.4: PENDING confirms nothing.
+        if !is_pending && !matches!(answer, Answer::Ended) {
+            // SPEC 13.4.4: PENDING confirms nothing; nor does a LOST.
             bond.note_answer();
         }
         self.outstanding.remove(header.generation, header.counter);

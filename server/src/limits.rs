@@ -29,7 +29,7 @@ pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
 /// Handshakes of QUIC under way at one shard, at most; what comes beyond is dropped.
 pub const HANDSHAKES_AT_ONCE_MAX: usize = 512;
 /// Handshakes of QUIC begun in one turn: each is some 100 µs of the shard's time.
-pub const HANDSHAKES_PER_TURN_MAX: usize = 4;
+pub const HANDSHAKES_PER_TURN_MAX: usize = 1;
 /// How long a handshake of QUIC may take.
 pub const HANDSHAKE_STALL: Duration = Duration::from_millis(STALL_MS);
 /// Packets that belong to no connection, waiting to be sent.

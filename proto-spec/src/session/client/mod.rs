@@ -65,6 +65,12 @@ impl Pending {
         self.counter
     }
 
+    /// When it was sealed, server time, ms.
+    pub(crate) const fn timestamp(&self) -> u64 {
+        let [.., a, b, c, d, e, f] = self.header;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
+
     /// The request's generation, within which its counter counts.
     #[must_use]
     pub const fn generation(&self) -> u16 {
