@@ -27,6 +27,8 @@ enum Said {
     Invalid,
     Response,
     Refused(Refusal),
+    /// The server has not the newest key: its SHARE may have been lost.
+    Unready,
 }
 
 impl Said {
@@ -35,7 +37,8 @@ impl Said {
             Err(_) => Self::Invalid,
             Ok(Answer::Response { .. }) => Self::Response,
             Ok(Answer::Refused(reason)) => Self::Refused(Refusal::Err(*reason)),
-            Ok(Answer::Lost | Answer::Unready | Answer::Ended) => Self::Refused(Refusal::Lost),
+            Ok(Answer::Unready) => Self::Unready,
+            Ok(Answer::Lost | Answer::Ended) => Self::Refused(Refusal::Lost),
         }
     }
 }
@@ -55,7 +58,7 @@ impl Established {
         if bytes[2] & 0x0f == Kind::Verdicts as u8 {
             return self.accept_joint(bytes, arrival, tally);
         }
-        let Self { session, outstanding, engine, .. } = self;
+        let Self { session, outstanding, engine, repeats, .. } = self;
         let mut received: ArrayVec<Received<'_>, SOME> = ArrayVec::new();
         let mut heard: ArrayVec<Heard, SOME> = ArrayVec::new();
         let (mut rest, mut used) = (bytes, 0);
@@ -76,11 +79,15 @@ impl Established {
                     heard.push(Heard { generation, counter, kind, said: Said::Invalid });
                     received.push(Received { pending, header, frame });
                 }
+                None if repeats.is_some() => tally.datagrams.late_answers += 1,
                 None => tally.meet(Trouble::Unsolicited),
             }
         }
         session.open_answers(*engine, &mut received, arrival.boot_ms, |index, answer| {
-            heard[index].said = Said::of(&answer);
+            heard[index].said = match Said::of(&answer) {
+                Said::Unready if repeats.is_none() => Said::Refused(Refusal::Lost),
+                said => said,
+            };
         });
         drop(received);
         for heard in heard {
@@ -118,6 +125,7 @@ impl Established {
             tally.meet(Trouble::Unsolicited);
             return;
         };
+        let name = (heard.generation, heard.counter);
         if let Some(bad) = sent.bad {
             if self.conclude_bad(bad, heard, tally) {
                 self.outstanding.remove(heard.generation, heard.counter);
@@ -127,6 +135,14 @@ impl Established {
         if matches!(heard.said, Said::Invalid) {
             // The request goes on waiting for an answer that verifies (SPEC §7.1.2).
             tally.failed_verifications += 1;
+            return;
+        }
+        // Comes again with its SHARE (SPEC §11.3.6).
+        if matches!(heard.said, Said::Unready) {
+            return;
+        }
+        if let (Some(repeats), Said::Refused(Refusal::Err(ErrReason::Replay))) = (&mut self.repeats, heard.said) {
+            repeats.note_replayed(name, arrival.at_ns);
             return;
         }
         let twice = sent.twice.get();
@@ -157,7 +173,7 @@ impl Established {
                     sent.twice.set(Some(Twice { one_answered: true, ..twice }));
                 }
             }
-            _ => _ = self.outstanding.remove(heard.generation, heard.counter),
+            _ => self.forget(name),
         }
     }
 
