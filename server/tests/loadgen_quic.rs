@@ -53,11 +53,7 @@ fn plan(server: &Server, address: SocketAddr, way: Way, count: u64) -> Plan {
             seed: 1,
         },
         schedule: Schedule::Closed { in_flight: 64 },
-        extent: Extent {
-            warmup: Duration::ZERO,
-            duration: Duration::from_secs(60),
-            requests: Some(count),
-        },
+        extent: Extent { warmup: Duration::ZERO, duration: Duration::from_secs(60), requests: Some(count) },
         pins: Vec::new(),
         server_pid: Some(server.process_id()),
         io: Choice::Auto,
@@ -122,13 +118,14 @@ fn an_open_loop_sends_when_it_is_meant_to() {
     let server = Server::start(CONFIG);
     for way in WAYS {
         let mut plan = plan(&server, address_of(&server), way, u64::MAX);
-        let arrivals =
-            OpenLoop { rate_per_s: 2_000.0, process: Process::Constant, ramp_ns: 0, seed: 1 };
+        let arrivals = OpenLoop { rate_per_s: 2_000.0, process: Process::Constant, ramp_ns: 0, seed: 1 };
         plan.schedule = Schedule::Open { arrivals, in_flight: 1_000 };
         plan.extent = Extent { warmup: Duration::ZERO, duration: Duration::from_secs(1), requests: None };
         let outcome = outcome(&plan);
         assert!(outcome.is_clean(), "{:?}", outcome.tally);
-        assert_eq!(outcome.tally.sent + outcome.tally.unsent, 2_000, "{:?}", outcome.tally);
+        // The last instant may fall on the end of the interval.
+        let offered = outcome.tally.sent + outcome.tally.unsent;
+        assert!((1_999..=2_000).contains(&offered), "{:?}", outcome.tally);
         assert!(Report::new(&plan, &outcome).slip_ns.is_some());
     }
 }
@@ -138,12 +135,11 @@ fn sessions_renew_themselves_and_connections_are_replaced() {
     let limits = "limits.renew_after_requests = 1000\nlimits.reject_after_requests = 20000\n";
     let server = Server::start(&format!("{CONFIG}{limits}"));
     for way in WAYS {
-        let mut plan = plan(&server, address_of(&server), way, 40_000);
+        let mut plan = plan(&server, address_of(&server), way, 20_000);
         plan.workload.sessions = 6;
         let outcome = outcome(&plan);
-        assert_all_verified(&outcome, 40_000);
-        // The eighth generation is made with a SHARE.
-        assert!(outcome.tally.renewals >= 6 * 8 - 6, "{:?}", outcome.tally);
+        assert_all_verified(&outcome, 20_000);
+        assert!(outcome.tally.renewals >= 6, "{:?}", outcome.tally);
         assert_eq!(outcome.tally.logins, 6);
     }
     for way in WAYS {
@@ -163,9 +159,12 @@ fn on_a_path_that_loses_packets_every_request_has_an_end_that_is_told() {
     for (way, answers) in
         [(Way::Stream, Answers::Each), (Way::Datagrams, Answers::Each), (Way::Datagrams, Answers::Joint)]
     {
-        let relay = Relay::start(address_of(&server), 7, Rules { lost: 5, doubled: 3, late: 5, ..Rules::default() });
+        let relay =
+            Relay::to(address_of(&server), Rules { lost: 5, doubled: 3, late: 5, ..Rules::default() }, 7);
         let mut plan = plan(&server, relay.address, way, 12_000);
         plan.workload.answers = answers;
+        // The relay knows one client.
+        plan.workload.connections = 1;
         let outcome = outcome(&plan);
         let tally = &outcome.tally;
         assert!(outcome.is_clean(), "{tally:?}");
@@ -179,6 +178,24 @@ fn on_a_path_that_loses_packets_every_request_has_an_end_that_is_told() {
             assert!(tally.renewals > 0, "{tally:?}");
         }
     }
+}
+
+/// SPEC §11.2.4, §11.2.6: every eighth generation is made with a SHARE, which goes with the request behind it. A generation
+/// drains for 2 s, so this takes a while.
+#[test]
+fn a_renewal_whose_share_is_lost_is_made_up_for() {
+    let server = Server::start(&format!("{CONFIG}limits.renew_after_requests = 100\n"));
+    let rules = Rules { lost: 10, ..Rules::default() };
+    let relay = Relay::to(address_of(&server), rules, 11);
+    let mut plan = plan(&server, relay.address, Way::Datagrams, u64::MAX);
+    (plan.workload.connections, plan.workload.sessions) = (1, 8);
+    plan.schedule = Schedule::Closed { in_flight: 16 };
+    let duration = Duration::from_secs(24);
+    plan.extent = Extent { warmup: Duration::ZERO, duration, requests: None };
+    let outcome = outcome(&plan);
+    assert!(outcome.is_clean(), "{:?}", outcome.tally);
+    assert!(outcome.tally.renewals >= 8 * 8, "{} renewals", outcome.tally.renewals);
+    assert_eq!((outcome.tally.logins, outcome.tally.refused_count()), (8, 0), "{:?}", outcome.tally);
 }
 
 /// SPEC §9.4: the connection as a whole bears so many, and is replaced before.

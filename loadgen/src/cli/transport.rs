@@ -33,8 +33,13 @@ pub struct TransportArguments {
     #[arg(long, value_name = "SHA256", value_parser = fingerprint,
           help = "QUIC: the fingerprint of the server's certificate, as it prints it [default: any; the login tells]")]
     pub server_certificate: Option<ServerCertificate>,
-    #[arg(long, value_name = "FILE", requires = "server_name", conflicts_with = "server_certificate",
-          help = "QUIC: roots, as PEM, one of which issued the server's certificate")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "server_name",
+        conflicts_with = "server_certificate",
+        help = "QUIC: roots, as PEM, one of which issued the server's certificate"
+    )]
     pub server_ca: Option<PathBuf>,
     #[arg(long, value_name = "NAME", requires = "server_ca", help = "QUIC: the name it was issued for")]
     pub server_name: Option<String>,

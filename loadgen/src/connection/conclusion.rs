@@ -61,7 +61,7 @@ impl Established {
         let Self { session, outstanding, engine, repeats, .. } = self;
         let mut received: ArrayVec<Received<'_>, SOME> = ArrayVec::new();
         let mut heard: ArrayVec<Heard, SOME> = ArrayVec::new();
-        let (mut rest, mut used) = (bytes, 0);
+        let (mut rest, mut used, mut strays) = (bytes, 0, 0);
         while !received.is_full() {
             // What is wrong here is found by the caller when it comes first.
             let Ok(Cut::Frame(length)) = framer::cut(rest, Role::Client) else { break };
@@ -79,8 +79,7 @@ impl Established {
                     heard.push(Heard { generation, counter, kind, said: Said::Invalid });
                     received.push(Received { pending, header, frame });
                 }
-                None if repeats.is_some() => tally.datagrams.late_answers += 1,
-                None => tally.meet(Trouble::Unsolicited),
+                None => strays += 1,
             }
         }
         session.open_answers(*engine, &mut received, arrival.boot_ms, |index, answer| {
@@ -90,6 +89,7 @@ impl Established {
             };
         });
         drop(received);
+        (0..strays).for_each(|_| self.meet_stray(tally));
         for heard in heard {
             self.conclude(&heard, arrival, tally);
         }
@@ -122,7 +122,7 @@ impl Established {
     fn conclude(&mut self, heard: &Heard, arrival: Arrival, tally: &mut Tally) {
         let Some((_, sent)) = self.outstanding.get(heard.generation, heard.counter) else {
             // Answered by a frame before this one.
-            tally.meet(Trouble::Unsolicited);
+            self.meet_stray(tally);
             return;
         };
         let name = (heard.generation, heard.counter);
@@ -141,7 +141,9 @@ impl Established {
         if matches!(heard.said, Said::Unready) {
             return;
         }
-        if let (Some(repeats), Said::Refused(Refusal::Err(ErrReason::Replay))) = (&mut self.repeats, heard.said) {
+        if let (Some(repeats), Said::Refused(Refusal::Err(ErrReason::Replay))) =
+            (&mut self.repeats, heard.said)
+        {
             repeats.note_replayed(name, arrival.at_ns);
             return;
         }

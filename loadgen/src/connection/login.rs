@@ -67,14 +67,7 @@ impl Login {
     ) -> Result<Self, Trouble> {
         let initiator = hello(parties, &wish, None, out)?;
         let deadline_ms = now_ms + LOGIN_MS_MAX;
-        Ok(Self {
-            initiator,
-            wish,
-            cookie: None,
-            hello_count: 1,
-            hello_again_at_ms: None,
-            deadline_ms,
-        })
+        Ok(Self { initiator, wish, cookie: None, hello_count: 1, hello_again_at_ms: None, deadline_ms })
     }
 
     /// What the server echoes of it.
@@ -146,8 +139,9 @@ fn hello(
         cookie,
         channel_binding: wish.binding.bytes(),
     };
-    let (initiator, frame) = Initiator::start(&parties.identities[wish.identity], &offer, Secret::new(*ephemeral))
-        .map_err(|_| Trouble::LoginRefused)?;
+    let (initiator, frame) =
+        Initiator::start(&parties.identities[wish.identity], &offer, Secret::new(*ephemeral))
+            .map_err(|_| Trouble::LoginRefused)?;
     out.extend_from_slice(&frame);
     Ok(initiator)
 }

@@ -1,6 +1,10 @@
 //! A session whose requests may be lost on their way: copies, and a renewal that none of them crosses.
 
-use mvt_proto::{Header, Kind, Role, frame::control::Control, framer::{Cut, cut}};
+use mvt_proto::{
+    Header, Kind, Role,
+    frame::control::Control,
+    framer::{Cut, cut},
+};
 
 use super::{
     established::{Established, SOME},
@@ -65,6 +69,15 @@ impl Established {
             && let Err(trouble) = self.control(&header, &mut offer, boot_ms, tally, &mut Vec::new())
         {
             tally.meet(trouble);
+        }
+    }
+
+    /// What answers nothing is an error, except where a copy may have been answered too.
+    pub(super) fn meet_stray(&self, tally: &mut Tally) {
+        if self.repeats.is_some() {
+            tally.datagrams.late_answers += 1;
+        } else {
+            tally.meet(Trouble::Unsolicited);
         }
     }
 

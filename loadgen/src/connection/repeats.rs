@@ -1,15 +1,15 @@
 //! Requests that may be lost on their way: their bytes, to be sent again (SPEC §17.2.7).
 //!
-//! As the SDK does: a request is sent again with the same bytes when no answer came for two round trips, or 10 ms, and then
-//! after twice as long each time. ERR REPLAY says that an earlier copy stands: its answer is awaited once more, and then the
-//! outcome is unknown.
+//! A request is sent again with the same bytes when no answer came for two round trips, or 100 ms, and then after twice as
+//! long each time. The SDK waits for 10 ms: here an answer that is only late, because the server is loaded, must not make more
+//! load. ERR REPLAY says that an earlier copy stands: its answer is awaited once more, and then the outcome is unknown.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
 /// The first copy is waited for this long at least.
-pub(super) const PAUSE_NS_MIN: u64 = 10_000_000;
+pub(super) const PAUSE_NS_MIN: u64 = 100_000_000;
 /// And no copy for longer than this, but for paths that are slower.
 const PAUSE_NS_MAX: u64 = 1_000_000_000;
 /// A request not answered in this time is given up, ns.
@@ -144,11 +144,11 @@ mod tests {
         let mut repeats = Repeats::new(64);
         repeats.push((0, 7), b"seven", 0);
         repeats.push((0, 8), b"eight", 0);
-        assert_eq!(fates(&mut repeats, 9 * MS), []);
+        assert_eq!(fates(&mut repeats, 99 * MS), []);
         repeats.end((0, 8));
-        assert_eq!(fates(&mut repeats, 10 * MS), [(7, Fate::Again, b"seven".to_vec())]);
-        assert_eq!(fates(&mut repeats, 29 * MS), []);
-        assert_eq!(fates(&mut repeats, 30 * MS).len(), 1);
+        assert_eq!(fates(&mut repeats, 100 * MS), [(7, Fate::Again, b"seven".to_vec())]);
+        assert_eq!(fates(&mut repeats, 299 * MS), []);
+        assert_eq!(fates(&mut repeats, 300 * MS).len(), 1);
         assert_eq!(fates(&mut repeats, GIVE_UP_NS), [(7, Fate::GivenUp, b"seven".to_vec())]);
     }
 
@@ -156,11 +156,11 @@ mod tests {
     fn a_copy_that_stands_is_awaited_once_more_and_never_sent_again() {
         let mut repeats = Repeats::new(64);
         repeats.push((0, 0), b"frame", 0);
-        assert_eq!(fates(&mut repeats, 10 * MS).len(), 1);
-        repeats.note_replayed((0, 0), 11 * MS);
-        repeats.note_replayed((0, 0), 25 * MS);
-        assert_eq!(fates(&mut repeats, 30 * MS), []);
-        assert_eq!(fates(&mut repeats, 31 * MS), [(0, Fate::Unknown, b"frame".to_vec())]);
+        assert_eq!(fates(&mut repeats, 100 * MS).len(), 1);
+        repeats.note_replayed((0, 0), 110 * MS);
+        repeats.note_replayed((0, 0), 250 * MS);
+        assert_eq!(fates(&mut repeats, 309 * MS), []);
+        assert_eq!(fates(&mut repeats, 310 * MS), [(0, Fate::Unknown, b"frame".to_vec())]);
     }
 
     /// SPEC §17.2.7: none is sealed whose counter is a window or more above one that may come again.

@@ -125,7 +125,8 @@ impl QuicLink {
         let mut has_more = true;
         for _ in 0..RECEIVES_PER_TURN_MAX {
             let Self { port, endpoint, quic, arena, handle, .. } = self;
-            let received = port.receive(buffers, |arrival| take(endpoint, *handle, quic, arena, &arrival, now));
+            let received =
+                port.receive(buffers, |arrival| take(endpoint, *handle, quic, arena, &arrival, now));
             has_more = received.map_err(|error| self.meaning_of(&error))?;
             if !has_more {
                 break;
@@ -202,7 +203,9 @@ impl QuicLink {
                 Event::ConnectionLost { reason } => return Err(self.meaning_of_loss(&reason).into()),
                 Event::Stream(StreamEvent::Readable { id }) => self.answers.note(id),
                 // The server reads no more (SPEC §17.2.4).
-                Event::Stream(StreamEvent::Stopped { .. }) => return Err(io::ErrorKind::ConnectionReset.into()),
+                Event::Stream(StreamEvent::Stopped { .. }) => {
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
                 Event::Stream(_) | Event::HandshakeDataReady => {}
                 Event::DatagramReceived | Event::DatagramsUnblocked => {}
             }

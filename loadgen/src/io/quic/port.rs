@@ -97,10 +97,7 @@ impl Port {
     }
 
     /// Sends what `poll` gives until it gives nothing more; false when the socket is full before.
-    pub(super) fn send(
-        &mut self,
-        mut poll: impl FnMut(usize, &mut Vec<u8>) -> Option<Transmit>,
-    ) -> bool {
+    pub(super) fn send(&mut self, mut poll: impl FnMut(usize, &mut Vec<u8>) -> Option<Transmit>) -> bool {
         let segments_max = self.state.max_gso_segments().min(SEGMENTS_MAX);
         loop {
             let next = match self.unsent.take() {
