@@ -10,6 +10,7 @@ pub mod tour;
 pub mod accuracy;
 
 pub mod stand;
+pub mod transport;
 
 pub mod process;
 pub mod stop;
