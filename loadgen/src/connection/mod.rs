@@ -3,7 +3,9 @@
 //! Latency of a request runs until the read that brings its answer returns, read once for each read; on a ring, until
 //! the wait that brings it returns. It begins in an open loop at the instant the request was meant to be sent, in a closed
 //! loop just before the write that carries it, read once for each write. An answer that came while the worker was busy
-//! is seen when it is read.
+//! is seen when it is read. Over QUIC a read ends when its packets are opened, and a write is what QUIC is given: what its
+//! congestion control holds back is part of the latency, as of TCP's. In datagrams nothing more is sealed meanwhile, and a
+//! request that comes again keeps the beginning of its first copy.
 
 mod conclusion;
 mod established;
