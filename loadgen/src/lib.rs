@@ -13,7 +13,7 @@
 //! - [`progress`]: the line on the terminal.
 //! - [`worker`]: one thread and its loop.
 //! - [`connection`]: one connection: login, sessions, requests; [`peer`]: what is said to servers of other protocols.
-//! - [`io`]: what moves the bytes: io_uring, or epoll.
+//! - [`io`]: what moves the bytes: io_uring, or epoll; of TCP, or of QUIC.
 //! - [`schedule`], [`workload`], [`target`]: when to send, what, and to whom.
 //! - [`pacing`], [`arrivals`]: the schedule of one connection, and the instants of an open loop.
 //! - [`phase`]: warm-up, measured interval, drain.

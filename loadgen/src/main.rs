@@ -15,7 +15,7 @@ use mvt_loadgen::{
     cli::{Cli, Command, CompareArguments, Format, Output, PlanError, ReportArguments, profile},
     compare::{self, Side},
     index,
-    peer::floor,
+    peer::{floor, streams},
     report::{Report, html, json, markdown, text, units},
     run::{self, Outcome, Plan},
     run_directory, search,
@@ -45,6 +45,9 @@ fn main() -> ExitCode {
         }
         Command::Report(arguments) => show(&arguments),
         Command::Compare(arguments) => compare_runs(&arguments),
+        Command::Floor(arguments) if arguments.quinn => {
+            streams::run().map_err(|error| (UNCLEAN, error.to_string()))
+        }
         Command::Floor(_) => floor::run().map_err(|error| (UNCLEAN, error.to_string())),
         Command::Index(arguments) => {
             index::write(&arguments.folder).map_err(|error| (USAGE, error.to_string()))

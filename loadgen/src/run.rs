@@ -110,7 +110,7 @@ impl Outcome {
 /// # Errors
 /// When the run cannot begin. What goes wrong later is counted.
 pub fn run(plan: &Plan, stop: &AtomicBool) -> Result<Outcome, StartError> {
-    let (backend, io) = plan.io.decide().map_err(|source| StartError::Io { source })?;
+    let (backend, io) = plan.target.carrier.decide(plan.io).map_err(|source| StartError::Io { source })?;
     let clock = Clock::start();
     let progress = Progress::new(plan.quiet);
     let lives: Vec<Live> = (0..plan.workload.threads).map(|_| Live::new(progress.is_shown())).collect();

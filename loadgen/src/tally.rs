@@ -56,6 +56,17 @@ pub struct BadCount {
     pub accepted: u64,
 }
 
+/// What came of requests in datagrams that were lost, or whose answers were (SPEC §17.2.7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DatagramCount {
+    /// Requests sent again, with the same bytes.
+    pub repeated: u64,
+    /// Answers to copies of requests that were answered before, or given up.
+    pub late_answers: u64,
+    /// Requests whose answer was lost after they had been executed; those of the measured interval are among the unanswered.
+    pub outcome_unknown: u64,
+}
+
 /// Counters and latencies of one worker, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
@@ -85,6 +96,8 @@ pub struct Tally {
     pub timeline: Timeline,
     /// Connections replaced by plan, in any phase.
     pub reconnects: u64,
+    /// What came of lost datagrams, in any phase.
+    pub datagrams: DatagramCount,
     bad: [BadCount; Bad::ALL.len()],
     refused: [u64; REFUSALS.len()],
     troubles: [u64; Trouble::ALL.len()],
@@ -225,6 +238,9 @@ impl Tally {
         self.slip.merge(&other.slip);
         self.timeline.merge(&other.timeline);
         self.reconnects += other.reconnects;
+        self.datagrams.repeated += other.datagrams.repeated;
+        self.datagrams.late_answers += other.datagrams.late_answers;
+        self.datagrams.outcome_unknown += other.datagrams.outcome_unknown;
         for (sum, count) in self.bad.iter_mut().zip(other.bad) {
             sum.sent += count.sent;
             sum.refused += count.refused;
@@ -262,12 +278,14 @@ mod tests {
         one.send_bad(Bad::Forged);
         one.accept_bad(Bad::Forged);
         one.latencies.record(7);
+        one.datagrams = DatagramCount { repeated: 1, late_answers: 2, outcome_unknown: 3 };
         let mut sum = one.clone();
         sum.merge(&one);
         assert_eq!((sum.sent, sum.verified, sum.logins), (6, 4, 2));
         assert_eq!(sum.rejected(), BTreeMap::from([("lost", 2)]));
         assert_eq!(sum.errors(), BTreeMap::from([("closed", 2), ("forged_accepted", 2)]));
         assert_eq!(sum.bad(), BTreeMap::from([("forged", BadCount { sent: 2, refused: 0, accepted: 2 })]));
+        assert_eq!(sum.datagrams, DatagramCount { repeated: 2, late_answers: 4, outcome_unknown: 6 });
         assert_eq!(sum.latencies.count(), 2);
     }
 }

@@ -7,13 +7,18 @@ use mvt_proto::{
     login::Identity,
 };
 
-use crate::peer::exchange::{ANSWER_BYTES_MAX, Exchange};
+use crate::{
+    io::Carrier,
+    peer::exchange::{ANSWER_BYTES_MAX, Exchange},
+};
 
 /// The server.
 #[derive(Debug)]
 pub struct Target {
-    /// The server's TCP address.
+    /// The server's address, of TCP or of UDP.
     pub address: SocketAddr,
+    /// What carries the bytes.
+    pub carrier: Carrier,
     /// What it speaks.
     pub protocol: Protocol,
 }

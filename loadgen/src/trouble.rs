@@ -1,6 +1,6 @@
 //! What can go wrong: with one connection (counted), or before a run has begun (ends it).
 
-use std::{io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr};
 
 /// Why a connection ended, or what it met that must not happen. Counted in the report by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,17 @@ pub enum Trouble {
     StaleAccepted,
     /// A bad frame was refused, but not as its fault asks for.
     RefusedOtherwise,
+    /// No QUIC connection was made.
+    Unreachable,
+    /// The server's TLS certificate is not the one that was asked for.
+    Certificate,
+    /// A request in datagrams was sent again and again, and never answered (§17.2.7).
+    GivenUp,
 }
 
 impl Trouble {
     /// Every trouble with its name in reports.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Closed, "closed"),
         (Self::Timeout, "timeout"),
         (Self::Io, "io"),
@@ -47,7 +53,25 @@ impl Trouble {
         (Self::ForgedAccepted, "forged_accepted"),
         (Self::StaleAccepted, "stale_accepted"),
         (Self::RefusedOtherwise, "refused_otherwise"),
+        (Self::Unreachable, "unreachable"),
+        (Self::Certificate, "certificate"),
+        (Self::GivenUp, "given_up"),
     ];
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::ALL[*self as usize].1)
+    }
+}
+
+/// What moves the bytes says so in an [`io::Error`].
+impl std::error::Error for Trouble {}
+
+impl From<Trouble> for io::Error {
+    fn from(trouble: Trouble) -> Self {
+        Self::other(trouble)
+    }
 }
 
 /// Why a run did not begin.
@@ -62,6 +86,24 @@ pub enum StartError {
         server: SocketAddr,
         /// Why.
         source: io::Error,
+    },
+    /// No QUIC connection.
+    #[error(
+        "no QUIC connection to {server}\n  cure: is the server running with QUIC on (`listen.quic`), and is this the UDP \
+         address of it?"
+    )]
+    NoQuic {
+        /// Whom.
+        server: SocketAddr,
+    },
+    /// Another certificate than asked for.
+    #[error(
+        "the certificate of {server} is not the one that --server-certificate or --server-ca asks for\n  cure: the \
+         server prints the fingerprint of its certificate when it starts"
+    )]
+    Certificate {
+        /// Whose.
+        server: SocketAddr,
     },
     /// A server closes the connection in one way for all causes (SPEC §10.3.3), so all cures are named.
     #[error(
@@ -113,6 +155,8 @@ impl StartError {
         match trouble {
             Trouble::LoginTimeout | Trouble::Timeout => Self::Silent { server },
             Trouble::LoginBusy => Self::Busy { server },
+            Trouble::Unreachable => Self::NoQuic { server },
+            Trouble::Certificate => Self::Certificate { server },
             Trouble::Malformed | Trouble::Unsolicited => Self::NotMvt { server },
             // The others are of requests, of which there are none yet.
             _ => Self::Refused { server },

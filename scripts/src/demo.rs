@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use crate::{
     stand::Stand,
     stop::Stop,
+    transport::Transport,
     workspace::{release_binary, run_cargo},
 };
 
@@ -22,10 +23,13 @@ pub struct Arguments {
     /// Also write the report as JSON to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// gcm256 or hs256.
-    #[arg(long, default_value = "gcm256")]
-    suite: String,
-    /// TCP connections.
+    /// What carries the frames.
+    #[arg(long, value_enum, default_value = "tcp")]
+    transport: Transport,
+    /// gcm256 or hs256 [default: gcm256 on TCP, hs256 inside QUIC].
+    #[arg(long)]
+    suite: Option<String>,
+    /// Connections.
     #[arg(long, default_value_t = 8)]
     connections: u32,
     /// Requests waiting on each connection.
@@ -54,11 +58,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let pins: Vec<String> = load_cores.iter().map(usize::to_string).collect();
     let status = Command::new(release_binary("mvt-loadgen"))
         .arg("run")
-        .args(["--server", &stand.address.to_string()])
+        .args(stand.way(arguments.transport))
         .args(["--server-public-key", &stand.public_key])
         .args(["--server-pid", &stand.process.id().to_string()])
         .args(["--duration", &format!("{}s", arguments.seconds)])
-        .args(["--suite", &arguments.suite])
+        .args(arguments.suite.iter().flat_map(|suite| ["--suite", suite]))
         .args(["--connections", &arguments.connections.to_string()])
         .args(["--in-flight", &arguments.in_flight.to_string()])
         .args(["--threads", &pins.len().min(arguments.connections as usize).to_string()])

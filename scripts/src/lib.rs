@@ -11,6 +11,7 @@ pub mod tour;
 pub mod accuracy;
 
 pub mod stand;
+pub mod transport;
 
 pub mod process;
 pub mod stop;

@@ -22,7 +22,8 @@ enum Command {
     Test,
     /// All that must hold before a change lands: format, lints, vectors, a short demo, tests.
     Ci(demo::Arguments),
-    /// Measure server CPU time per request of ours and of redis, memcached and HAProxy, interleaved.
+    /// Measure server CPU time per request of ours, on TCP and over QUIC, and of redis, memcached, HAProxy and quinn,
+    /// interleaved.
     Compare(compare::arguments::Arguments),
     /// Run the canonical workloads on ours and on its peers; write a folder of results with one page.
     Publish(publish::run::Arguments),

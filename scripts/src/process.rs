@@ -121,7 +121,7 @@ impl Process {
         self.await_start(stop, accepts)
     }
 
-    /// Waits for a line `ready … tcp=ADDRESS …` of its standard output.
+    /// Waits for a line `ready … tcp=ADDRESS …`, or `quic=ADDRESS`, of its standard output.
     ///
     /// # Errors
     /// When it ends, or prints none in time.
@@ -160,10 +160,21 @@ impl Drop for Process {
 /// What a server of this workspace says when it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyLine {
-    /// Where it listens.
+    /// Where it listens: for TCP, or for QUIC if that is all.
     pub address: SocketAddr,
     /// How it moves bytes, if it says so.
     pub backend: Option<String>,
+    /// Where QUIC listens and the fingerprint of its certificate, if it does.
+    pub quic: Option<Quic>,
+}
+
+/// Where a server speaks QUIC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quic {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The fingerprint of its certificate.
+    pub certificate: String,
 }
 
 impl ReadyLine {
@@ -171,7 +182,12 @@ impl ReadyLine {
         let (whole, _) = output.rsplit_once('\n')?;
         let line = whole.lines().find(|line| line.starts_with("ready "))?;
         let word = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name));
-        Some(Self { address: word("tcp=")?.parse().ok()?, backend: word("backend=").map(str::to_owned) })
+        let quic = word("quic=").zip(word("certificate=")).and_then(|(address, certificate)| {
+            Some(Quic { address: address.parse().ok()?, certificate: certificate.to_owned() })
+        });
+        let tcp = word("tcp=").and_then(|address| address.parse().ok());
+        let address = tcp.or(quic.as_ref().map(|quic| quic.address))?;
+        Some(Self { address, backend: word("backend=").map(str::to_owned), quic })
     }
 }
 
@@ -239,6 +255,10 @@ mod tests {
         let ready = ReadyLine::find(&format!("{line}\n")).unwrap();
         assert_eq!(ready.address, "127.0.0.1:7440".parse().unwrap());
         assert_eq!(ready.backend.as_deref(), Some("epoll"));
-        assert_eq!(ReadyLine::find("ready tcp=127.0.0.1:1\n").unwrap().backend, None);
+        let bare = ReadyLine::find("ready tcp=127.0.0.1:1\n").unwrap();
+        assert_eq!((bare.backend, bare.quic), (None, None));
+        let quic = ReadyLine::find("ready quic=127.0.0.1:2 certificate=sha256:ab\n").unwrap();
+        assert_eq!(quic.address.port(), 2);
+        assert_eq!(quic.quic.unwrap().certificate, "sha256:ab");
     }
 }

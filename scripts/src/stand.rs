@@ -9,7 +9,11 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::{process::Process, stop::Stop};
+use crate::{
+    process::{Process, Quic},
+    stop::Stop,
+    transport::Transport,
+};
 
 /// Payload of a request of the usual load: 20 bytes make a frame of one cache line.
 pub const PAYLOAD_BYTES: usize = 20;
@@ -19,8 +23,10 @@ pub const PAYLOAD_BYTES: usize = 20;
 pub struct Stand {
     /// The process.
     pub process: Process,
-    /// Where it listens.
+    /// Where it listens for TCP.
     pub address: SocketAddr,
+    /// Where it speaks QUIC.
+    pub quic: Quic,
     /// How it moves bytes.
     pub backend: String,
     /// Its configuration file, for the report.
@@ -32,7 +38,7 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// Makes the keys in `folder` and starts `server` there, one shard on each of `cores`, all else by default.
+    /// Makes the keys in `folder` and starts `server` there, with QUIC, one shard on each of `cores`, all else by default.
     ///
     /// # Errors
     /// When one of its commands fails, or it does not start.
@@ -40,7 +46,8 @@ impl Stand {
         let public_key = run(server, folder, &["keygen", "server.key"])?;
         let client_public_key = run(server, folder, &["keygen", "--client", "client.key"])?;
         run(server, folder, &["enroll", "load", &client_public_key])?;
-        let configuration = format!("[listen]\ntcp = \"127.0.0.1:0\"\n[io]\ncores = {cores:?}\n");
+        let configuration =
+            format!("[listen]\ntcp = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\n[io]\ncores = {cores:?}\n");
         fs::write(folder.join("mvt.toml"), &configuration)?;
         let arguments = ["run", "--config", "mvt.toml"];
         let mut process = Process::start("mvt-server", None, server, arguments, folder)?;
@@ -48,11 +55,29 @@ impl Stand {
         Ok(Self {
             process,
             address: ready.address,
+            quic: ready.quic.context("the server did not say where it speaks QUIC")?,
             backend: ready.backend.unwrap_or_else(|| "unknown".into()),
             configuration,
             public_key,
             client_key: folder.join("client.key"),
         })
+    }
+
+    /// The arguments of the load generator that lead it here by `transport`.
+    #[must_use]
+    pub fn way(&self, transport: Transport) -> Vec<String> {
+        let words: &[&str] = match transport {
+            Transport::Tcp => &["--server", &self.address.to_string()],
+            _ => &[
+                "--server",
+                &self.quic.address.to_string(),
+                "--transport",
+                transport.name(),
+                "--server-certificate",
+                &self.quic.certificate,
+            ],
+        };
+        words.iter().map(|word| (*word).to_owned()).collect()
     }
 }
 

@@ -56,15 +56,20 @@ impl ServerCertificate {
     }
 
     /// The name for the TLS handshake.
-    pub(super) fn name(&self) -> &str {
+    #[must_use]
+    pub fn name(&self) -> &str {
         match self {
             Self::IssuedBy { name, .. } => name,
             Self::CheckedByLogin | Self::Pinned(_) => NAME_UNCHECKED,
         }
     }
 
-    /// The settings of a connection: TLS 1.3, our protocol, no early data (SPEC §17.2.1, §17.2.2).
-    pub(super) fn client_config(&self, transport: TransportConfig) -> io::Result<ClientConfig> {
+    /// The settings of a connection, for a client that drives QUIC by itself: TLS 1.3, our protocol, no early data (SPEC
+    /// §17.2.1, §17.2.2).
+    ///
+    /// # Errors
+    /// What is wrong with the file of roots.
+    pub fn client_config(&self, transport: TransportConfig) -> io::Result<ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = self.verifier(&provider)?;
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)

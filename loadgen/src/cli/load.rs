@@ -84,7 +84,7 @@ pub struct LoadArguments {
     pub seed: u64,
 
     #[arg(long, short = 'c', default_value_t = 8, help_heading = "Over what",
-          help = "TCP connections", value_parser = count(1, CONNECTION_COUNT_MAX))]
+          help = "Connections", value_parser = count(1, CONNECTION_COUNT_MAX))]
     pub connections: u64,
     #[arg(long, visible_alias = "pipeline", default_value_t = 256, help_heading = "Over what",
           help = "Requests waiting on each connection, in an open loop at most",

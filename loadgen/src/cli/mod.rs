@@ -6,6 +6,7 @@ mod peer;
 mod plan;
 pub mod profile;
 mod reading;
+mod transport;
 mod values;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use self::{
     peer::{FloorArguments, PeerArguments},
     plan::PlanError,
     reading::{CompareArguments, Format, IndexArguments, ReportArguments},
+    transport::{Transport, TransportArguments},
     values::{DURATION_MAX, PublicKey, RATE_MAX},
 };
 
@@ -46,6 +48,7 @@ Exit status:
 Examples:
   mvt-loadgen run --server HOST:PORT --server-public-key KEY --key client.key --rate 50k --out run-1
   mvt-loadgen run ... --profile pipeline256 --duration 30s --assert 'p99<5ms' --assert 'errors==0'
+  mvt-loadgen run ... --transport quic-datagram --server-certificate sha256:...
   mvt-loadgen run ... --profile open-100k --find-max --slo 'p99<200us' --duration 5s
   mvt-loadgen report run-1 --format md
   mvt-loadgen compare before-1,before-2 after-1,after-2 --html compare.html";
@@ -72,7 +75,7 @@ pub enum Command {
     /// The same load on a server of another protocol
     #[command(hide = true)]
     Peer(Box<PeerArguments>),
-    /// A bare TCP echo server on a free loopback port, until it is ended
+    /// A bare echo server on a free loopback port, of TCP or of QUIC, until it is ended
     #[command(hide = true)]
     Floor(FloorArguments),
     /// One page of all run directories in a folder

@@ -10,7 +10,7 @@ use mvt_proto::{Suite, keyfile::KeyFile, login::Identity};
 use zeroize::Zeroizing;
 
 use super::{
-    LoadArguments, PlanError, PublicKey, SESSION_COUNT_MAX,
+    LoadArguments, PlanError, PublicKey, SESSION_COUNT_MAX, Transport, TransportArguments,
     plan::plan_of,
     values::{count, public_key, suite},
 };
@@ -26,6 +26,8 @@ use crate::{
 pub struct RunArguments {
     #[command(flatten)]
     pub load: LoadArguments,
+    #[command(flatten)]
+    pub transport: TransportArguments,
     #[arg(long, value_name = "BASE64", help = "Static public key of the server", value_parser = public_key)]
     pub server_public_key: PublicKey,
     #[arg(
@@ -61,8 +63,9 @@ pub struct RunArguments {
         help = "20, uniform:16..256, lognormal:MEAN,SIGMA,MAX or mix:20=90,1024=10"
     )]
     pub payload: Payload,
-    #[arg(long, default_value = "gcm256", help_heading = "Of what", help = "gcm256 or hs256", value_parser = suite)]
-    pub suite: Suite,
+    #[arg(long, help_heading = "Of what", value_parser = suite,
+          help = "gcm256 or hs256 [default: gcm256 on TCP, hs256 inside QUIC]")]
+    pub suite: Option<Suite>,
     #[arg(
         long,
         default_value = "joint",
@@ -93,6 +96,11 @@ impl RunArguments {
         if sessions < connections {
             return Err(PlanError::Sessions { sessions, connections });
         }
+        if !self.bad.is_none() && self.transport.transport == Transport::QuicDatagram {
+            return Err(PlanError::BadInDatagrams);
+        }
+        let suite = self.suite.unwrap_or_else(|| self.transport.usual_suite());
+        let carrier = self.transport.carrier(self.load.io)?;
         let identities = identities(&self.key, self.identities)?;
         let workload = Workload {
             connections,
@@ -101,14 +109,14 @@ impl RunArguments {
             in_flight: self.load.in_flight as usize,
             threads,
             payload: self.payload,
-            suite: self.suite,
+            suite,
             answers: self.answers,
             bad: self.bad,
             churn: Churn { reconnect_every: self.load.reconnect_every, login_every: self.login_every },
             seed: self.load.seed,
         };
         let server_public = self.server_public_key.0;
-        plan_of(self.load, Protocol::Mvt(Parties { server_public, identities }), workload)
+        plan_of(self.load, carrier, Protocol::Mvt(Parties { server_public, identities }), workload)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Arguments of the hidden commands on other servers: `peer`, `floor`.
 
 use clap::{Args, ValueEnum};
+use mvt_client::quic::ServerCertificate;
 use mvt_proto::Suite;
 
-use super::{LoadArguments, PlanError, plan::plan_of};
+use super::{LoadArguments, PlanError, plan::plan_of, transport};
 use crate::{
+    io::{Carrier, quic::Way},
     peer::{echo::Echo, exchange::Exchange, http::BearerGet, memcached, redis},
     run::Plan,
     target::Protocol,
@@ -22,6 +24,8 @@ pub enum PeerProtocol {
     HaproxyJwt,
     /// 64 bytes that come back
     Echo,
+    /// The same, on a QUIC stream for each request
+    Quinn,
 }
 
 /// Arguments of `peer`.
@@ -38,11 +42,17 @@ pub struct PeerArguments {
     pub value: String,
     #[arg(long, default_value = "", help = "Bearer token, where there are tokens")]
     pub token: String,
+    #[arg(long, value_name = "SHA256", value_parser = transport::fingerprint, help = "Certificate, where there is one")]
+    pub server_certificate: Option<ServerCertificate>,
 }
 
 /// Arguments of `floor`.
 #[derive(Debug, Args)]
-pub struct FloorArguments {}
+pub struct FloorArguments {
+    /// By quinn, with a QUIC stream for each request.
+    #[arg(long)]
+    pub quinn: bool,
+}
 
 impl PeerArguments {
     /// The plan these arguments make.
@@ -55,7 +65,16 @@ impl PeerArguments {
             PeerProtocol::Redis => Box::new(redis::get(&self.key, &self.value)),
             PeerProtocol::Memcached => Box::new(memcached::meta_get(&self.key, &self.value)),
             PeerProtocol::HaproxyJwt => Box::new(BearerGet::new(&self.token)),
-            PeerProtocol::Echo => Box::new(Echo::default()),
+            PeerProtocol::Echo | PeerProtocol::Quinn => Box::new(Echo::default()),
+        };
+        let request_bytes = exchange.request().len();
+        let carrier = match (self.protocol, &self.server_certificate) {
+            (PeerProtocol::Quinn, certificate) => {
+                let certificate = certificate.as_ref().unwrap_or(&ServerCertificate::CheckedByLogin);
+                transport::quic(Way::StreamEach { request_bytes }, certificate, self.load.io)?
+            }
+            (_, Some(_)) => return Err(PlanError::OfQuic("--server-certificate")),
+            _ => Carrier::Tcp,
         };
         let connections = self.load.connections as usize;
         let workload = Workload {
@@ -64,13 +83,13 @@ impl PeerArguments {
             popularity: Popularity::Uniform,
             in_flight: self.load.in_flight as usize,
             threads,
-            payload: Payload::fixed(exchange.request().len()),
+            payload: Payload::fixed(request_bytes),
             suite: Suite::Hs256,
             answers: Answers::Each,
             bad: BadShares::default(),
             churn: Churn { reconnect_every: self.load.reconnect_every, login_every: None },
             seed: self.load.seed,
         };
-        plan_of(self.load, Protocol::Peer(exchange), workload)
+        plan_of(self.load, carrier, Protocol::Peer(exchange), workload)
     }
 }

@@ -6,6 +6,7 @@ use mvt_proto::keyfile;
 
 use super::LoadArguments;
 use crate::{
+    io::Carrier,
     run::Plan,
     target::{Protocol, Target},
     workload::Workload,
@@ -46,6 +47,24 @@ pub enum PlanError {
         /// Asked for.
         connections: usize,
     },
+    /// An argument that means nothing on TCP.
+    #[error("{0} is of QUIC: add --transport quic-stream or quic-datagram")]
+    OfQuic(&'static str),
+    /// QUIC on a ring.
+    #[error("--io uring: packets of QUIC are read by epoll, which --io auto takes")]
+    RingOfQuic,
+    /// The roots of `--server-ca`.
+    #[error("--server-ca: {source}")]
+    Roots {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Bad frames where frames may be lost.
+    #[error(
+        "--bad with --transport quic-datagram: the refusal of a bad frame may be lost, or meant for the copy of a request; \
+         quic-stream and tcp lose nothing"
+    )]
+    BadInDatagrams,
     /// Name resolution.
     #[error("--server {server}: {source}")]
     Resolve {
@@ -85,11 +104,12 @@ pub enum PlanError {
 /// The plan of `load` on a server that speaks `protocol`.
 pub(super) fn plan_of(
     load: LoadArguments,
+    carrier: Carrier,
     protocol: Protocol,
     workload: Workload,
 ) -> Result<Plan, PlanError> {
     Ok(Plan {
-        target: Target { address: resolve(&load.server)?, protocol },
+        target: Target { address: resolve(&load.server)?, carrier, protocol },
         schedule: load.schedule(),
         extent: load.extent(),
         workload,

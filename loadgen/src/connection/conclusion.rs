@@ -27,6 +27,8 @@ enum Said {
     Invalid,
     Response,
     Refused(Refusal),
+    /// The server has not the newest key: its SHARE may have been lost.
+    Unready,
 }
 
 impl Said {
@@ -55,10 +57,10 @@ impl Established {
         if bytes[2] & 0x0f == Kind::Verdicts as u8 {
             return self.accept_joint(bytes, arrival, tally);
         }
-        let Self { session, outstanding, engine, .. } = self;
+        let Self { session, outstanding, engine, repeats, .. } = self;
         let mut received: ArrayVec<Received<'_>, SOME> = ArrayVec::new();
         let mut heard: ArrayVec<Heard, SOME> = ArrayVec::new();
-        let (mut rest, mut used) = (bytes, 0);
+        let (mut rest, mut used, mut strays) = (bytes, 0, 0);
         while !received.is_full() {
             // What is wrong here is found by the caller when it comes first.
             let Ok(Cut::Frame(length)) = framer::cut(rest, Role::Client) else { break };
@@ -76,13 +78,18 @@ impl Established {
                     heard.push(Heard { generation, counter, kind, said: Said::Invalid });
                     received.push(Received { pending, header, frame });
                 }
-                None => tally.meet(Trouble::Unsolicited),
+                None => strays += 1,
             }
         }
+        let may_lack_its_share = repeats.is_some() && !session.share().is_empty();
         session.open_answers(*engine, &mut received, arrival.boot_ms, |index, answer| {
-            heard[index].said = Said::of(&answer);
+            heard[index].said = match answer {
+                Ok(Answer::Lost) if may_lack_its_share => Said::Unready,
+                answer => Said::of(&answer),
+            };
         });
         drop(received);
+        (0..strays).for_each(|_| self.meet_stray(tally));
         for heard in heard {
             self.conclude(&heard, arrival, tally);
         }
@@ -115,9 +122,10 @@ impl Established {
     fn conclude(&mut self, heard: &Heard, arrival: Arrival, tally: &mut Tally) {
         let Some((_, sent)) = self.outstanding.get(heard.generation, heard.counter) else {
             // Answered by a frame before this one.
-            tally.meet(Trouble::Unsolicited);
+            self.meet_stray(tally);
             return;
         };
+        let name = (heard.generation, heard.counter);
         if let Some(bad) = sent.bad {
             if self.conclude_bad(bad, heard, tally) {
                 self.outstanding.remove(heard.generation, heard.counter);
@@ -127,6 +135,16 @@ impl Established {
         if matches!(heard.said, Said::Invalid) {
             // The request goes on waiting for an answer that verifies (SPEC §7.1.2).
             tally.failed_verifications += 1;
+            return;
+        }
+        // Comes again with its SHARE (SPEC §11.2.6).
+        if matches!(heard.said, Said::Unready) {
+            return;
+        }
+        if let (Some(repeats), Said::Refused(Refusal::Err(ErrReason::Replay))) =
+            (&mut self.repeats, heard.said)
+        {
+            repeats.note_replayed(name, arrival.at_ns);
             return;
         }
         let twice = sent.twice.get();
@@ -157,7 +175,7 @@ impl Established {
                     sent.twice.set(Some(Twice { one_answered: true, ..twice }));
                 }
             }
-            _ => _ = self.outstanding.remove(heard.generation, heard.counter),
+            _ => self.forget(name),
         }
     }
 

@@ -10,7 +10,10 @@ use mvt_proto::{
 use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng as _};
 use zeroize::Zeroizing;
 
-use super::outgoing::{Outgoing, Sent, Twice};
+use super::{
+    outgoing::{Outgoing, Sent, Twice},
+    repeats::Repeats,
+};
 use crate::{
     arrivals::generator,
     io::WRITE_BYTES_MAX,
@@ -81,6 +84,10 @@ pub(super) struct Established {
     origin_ms: u64,
     /// Requests sealed whose write the kernel has not seen.
     unstamped_count: usize,
+    /// Where requests may be lost: their copies.
+    pub(super) repeats: Option<Repeats>,
+    /// An OFFER, until every request is answered: then none of one generation is sent again among those of the next.
+    pub(super) offer: Vec<u8>,
     /// Requests about to be sealed, and just sealed; empty between two calls.
     due: Vec<Sent>,
     pending: Vec<Pending>,
@@ -88,9 +95,11 @@ pub(super) struct Established {
 
 impl Established {
     /// Granted just now.
-    pub(super) fn new(session: ClientSession, boot_ms: u64) -> Self {
+    pub(super) fn new(session: ClientSession, boot_ms: u64, loses: bool) -> Self {
         Self {
             origin_ms: session.server_time_ms(boot_ms),
+            repeats: loses.then(|| Repeats::new(session.limits().replay_window_bits)),
+            offer: Vec::new(),
             session,
             outstanding: Outstanding::default(),
             spent: false,
@@ -107,6 +116,12 @@ impl Established {
 
     pub(super) const fn waiting(&self) -> usize {
         self.outstanding.len()
+    }
+
+    /// Whether a request can be sealed now.
+    #[inline]
+    pub(super) fn can_seal(&self) -> bool {
+        !self.spent && self.repeats.as_ref().is_none_or(|repeats| self.may_repeat_one_more(repeats))
     }
 
     /// Whether another session is due: this one is used up, its server did not offer to renew it, or `login_every` requests are
@@ -129,7 +144,7 @@ impl Established {
         self.spent |= room == 0;
         let bytes_left = WRITE_BYTES_MAX.saturating_sub(out.len());
         let fitting = bytes_left.div_ceil(FRAME_BYTES_MIN + draw.size_max);
-        let count_max = count_max.min(room).min(fitting).min(SOME);
+        let count_max = count_max.min(room).min(fitting).min(SOME).min(self.repeatable());
         while self.due.len() < count_max
             && let Some(sent) = outgoing.next()
         {
@@ -143,6 +158,7 @@ impl Established {
         sizes[..count].fill_with(|| draw.payload().len());
         let requests: [_; SOME] =
             std::array::from_fn(|lane| Request { op: OP, payload: &draw.pattern[..sizes[lane]] });
+        self.put_share(out);
         let start = out.len();
         let made = self.session.seal_batch(
             self.engine,
@@ -156,6 +172,7 @@ impl Established {
             self.outstanding.push(pending, sent);
         }
         self.unstamped_count += count;
+        self.keep_copies(&out[start..], outgoing.now_ns);
         if !draw.bad.is_none() {
             self.add_bad(start, count, outgoing, draw, out);
         }

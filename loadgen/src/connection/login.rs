@@ -19,13 +19,37 @@ pub const HELLO_COUNT_MAX: u32 = 20;
 /// Longest wait that a BUSY may ask for, ms.
 const BUSY_WAIT_MS_MAX: u64 = 1_000;
 
+/// What a login is bound to (SPEC §17.2.3): nothing on TCP.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ChannelBinding(Option<[u8; KEY_BYTES]>);
+
+impl From<&[u8]> for ChannelBinding {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.try_into().ok())
+    }
+}
+
+impl ChannelBinding {
+    fn bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |bytes| bytes)
+    }
+}
+
+/// A login as it is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    /// Which of the clients logs in.
+    pub(super) identity: usize,
+    pub(super) suite: Suite,
+    pub(super) login_id: u64,
+    pub(super) binding: ChannelBinding,
+}
+
 /// A login that is not finished.
 #[derive(Debug)]
 pub(super) struct Login {
     initiator: Initiator,
-    /// Which of the clients logs in.
-    identity: usize,
-    suite: Suite,
+    wish: Wish,
     cookie: Option<[u8; COOKIE_BYTES]>,
     hello_count: u32,
     /// When to send the HELLO again after a BUSY.
@@ -37,23 +61,13 @@ impl Login {
     /// Appends a HELLO to `out`.
     pub(super) fn start(
         parties: &Parties,
-        identity: usize,
-        suite: Suite,
-        login_id: u64,
+        wish: Wish,
         now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<Self, Trouble> {
-        let initiator = hello(parties, identity, suite, login_id, None, out)?;
+        let initiator = hello(parties, &wish, None, out)?;
         let deadline_ms = now_ms + LOGIN_MS_MAX;
-        Ok(Self {
-            initiator,
-            identity,
-            suite,
-            cookie: None,
-            hello_count: 1,
-            hello_again_at_ms: None,
-            deadline_ms,
-        })
+        Ok(Self { initiator, wish, cookie: None, hello_count: 1, hello_again_at_ms: None, deadline_ms })
     }
 
     /// What the server echoes of it.
@@ -105,17 +119,14 @@ impl Login {
 
     fn say_hello(&mut self, parties: &Parties, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.hello_count += 1;
-        let login_id = self.initiator.login_id();
-        self.initiator = hello(parties, self.identity, self.suite, login_id, self.cookie.as_ref(), out)?;
+        self.initiator = hello(parties, &self.wish, self.cookie.as_ref(), out)?;
         Ok(())
     }
 }
 
 fn hello(
     parties: &Parties,
-    identity: usize,
-    suite: Suite,
-    login_id: u64,
+    wish: &Wish,
     cookie: Option<&[u8; COOKIE_BYTES]>,
     out: &mut Vec<u8>,
 ) -> Result<Initiator, Trouble> {
@@ -123,13 +134,14 @@ fn hello(
     getrandom::fill(&mut *ephemeral).map_err(|_| Trouble::Io)?;
     let offer = Offer {
         server_public: &parties.server_public,
-        suites: &[suite],
-        login_id,
+        suites: &[wish.suite],
+        login_id: wish.login_id,
         cookie,
-        channel_binding: &[],
+        channel_binding: wish.binding.bytes(),
     };
-    let (initiator, frame) = Initiator::start(&parties.identities[identity], &offer, Secret::new(*ephemeral))
-        .map_err(|_| Trouble::LoginRefused)?;
+    let (initiator, frame) =
+        Initiator::start(&parties.identities[wish.identity], &offer, Secret::new(*ephemeral))
+            .map_err(|_| Trouble::LoginRefused)?;
     out.extend_from_slice(&frame);
     Ok(initiator)
 }

@@ -3,18 +3,23 @@
 //! Latency of a request runs until the read that brings its answer returns, read once for each read; on a ring, until
 //! the wait that brings it returns. It begins in an open loop at the instant the request was meant to be sent, in a closed
 //! loop just before the write that carries it, read once for each write. An answer that came while the worker was busy
-//! is seen when it is read.
+//! is seen when it is read. Over QUIC a read ends when its packets are opened, and a write is what QUIC is given: what its
+//! congestion control holds back is part of the latency, as of TCP's. In datagrams nothing more is sealed meanwhile, and a
+//! request that comes again keeps the beginning of its first copy.
 
 mod conclusion;
 mod established;
 mod login;
+mod lossy;
 mod outgoing;
 mod pipeline;
+mod repeats;
 mod seat;
 mod seats;
 mod speech;
 
 pub use login::{HELLO_COUNT_MAX, LOGIN_MS_MAX};
+pub use repeats::GIVE_UP_NS;
 pub use seat::DRAIN_NS_MAX;
 pub use seats::{FORGED_COUNT_MAX, LOGINS_AT_ONCE_MAX};
 
@@ -22,7 +27,7 @@ use std::{io, net::IpAddr};
 
 use mvt_proto::Reject;
 
-use self::{outgoing::Outgoing, speech::Speech};
+use self::{login::ChannelBinding, outgoing::Outgoing, speech::Speech};
 use crate::{
     clock::{self, Clock},
     io::{Filled, Happening, Io, Socket},
@@ -99,7 +104,7 @@ impl Connection {
         place: usize,
     ) -> io::Result<Self> {
         Ok(Self {
-            socket: Socket::connect(target.address, target.unit_bytes_max(), io, place)?,
+            socket: Socket::connect(target.address, &target.carrier, target.unit_bytes_max(), io, place)?,
             speech: Speech::new(target, workload, of_all),
             pacing: Pacing::Idle,
             heard_at_ns: 0,
@@ -144,11 +149,13 @@ impl Connection {
         self.pacing.next_ns().is_some()
     }
 
-    /// When the next request is due; `None` when it takes an event to make one due.
+    /// When the next request is due, or something else is to be done; `None` when that takes an event.
     #[must_use]
     #[inline]
     pub fn next_ns(&self) -> Option<u64> {
-        self.pacing.next_ns().filter(|_| self.can_send())
+        let request_ns = self.pacing.next_ns().filter(|_| self.can_send());
+        let repeat_ns = self.speech.repeat_ns().filter(|_| !self.socket.is_blocked());
+        [request_ns, repeat_ns, self.socket.deadline_ns()].into_iter().flatten().min()
     }
 
     /// Notes what happened on the socket; whether there is something to do now.
@@ -171,10 +178,28 @@ impl Connection {
         if self.wants_another(turn.workload) {
             self.reconnect(turn)?;
         }
-        let has_logins = self.speech.renew(turn, &mut self.socket.outbox)?;
+        let has_logins = self.renew(turn)?;
+        self.repeat(turn);
         self.more_is_due = self.send(turn)?;
         let can_write = !self.socket.is_blocked();
         Ok(self.socket.is_readable() || can_write && (self.more_is_due || has_logins))
+    }
+
+    /// Starts logins that are due, once there is a connection; whether there are more.
+    fn renew(&mut self, turn: &Turn<'_>) -> Result<bool, Trouble> {
+        let binding: Option<ChannelBinding> = self.socket.channel_binding().map(Into::into);
+        match binding {
+            Some(binding) => self.speech.renew(turn, binding, &mut self.socket.outbox),
+            None => Ok(false),
+        }
+    }
+
+    /// Sends again what may have been lost; not while copies could wait here.
+    fn repeat(&mut self, turn: &mut Turn<'_>) {
+        if !self.socket.is_blocked() && self.speech.repeat_ns().is_some() {
+            let now_ns = turn.clock.now_ns();
+            self.speech.repeat(now_ns, self.socket.rtt_ns(), turn.tally, &mut self.socket.outbox);
+        }
     }
 
     /// Deadlines: a login's, and that of a server that fell silent.
@@ -217,8 +242,8 @@ impl Connection {
     }
 
     fn reconnect(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
-        let address = turn.target.address;
-        self.socket.reconnect(address, turn.io, self.place).map_err(|_| Trouble::Io)?;
+        let Target { address, carrier, .. } = turn.target;
+        self.socket.reconnect(*address, carrier, turn.io, self.place).map_err(|_| Trouble::Io)?;
         turn.tally.reconnects += 1;
         self.sent_count = 0;
         self.speech.begin_anew();
@@ -226,7 +251,7 @@ impl Connection {
     }
 
     fn receive(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
-        match self.socket.fill().map_err(|error| self.speech.meaning_of(&error))? {
+        match self.socket.fill(turn.io).map_err(|error| self.speech.meaning_of(&error))? {
             Filled::Bytes => {}
             Filled::Nothing => return Ok(()),
             Filled::Closed => return Err(self.speech.meaning_of_close()),

@@ -29,7 +29,7 @@ impl Seat {
     /// Whether a request can be sealed now.
     #[inline]
     pub(super) fn can_seal(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| !current.spent)
+        self.current.as_ref().is_some_and(Established::can_seal)
     }
 
     /// Whether a login is due: there is no session yet, or it is to be replaced. The session before last must have
@@ -42,8 +42,7 @@ impl Seat {
 
     /// Its session of this key id.
     pub(super) fn session(&mut self, key_id: u64) -> Option<&mut Established> {
-        let both = [&mut self.current, &mut self.draining].into_iter().flatten();
-        both.into_iter().find(|session| session.key_id() == key_id)
+        self.sessions().find(|session| session.key_id() == key_id)
     }
 
     /// Replaces the session.
@@ -82,10 +81,13 @@ impl Seat {
         Ok(given_up)
     }
 
+    /// Its sessions that wait.
+    pub(super) fn sessions(&mut self) -> impl Iterator<Item = &mut Established> {
+        [&mut self.current, &mut self.draining].into_iter().flatten()
+    }
+
     /// Gives up what still waits.
     pub(super) fn abandon(&mut self, tally: &mut Tally) {
-        for session in [&mut self.current, &mut self.draining].into_iter().flatten() {
-            session.abandon(tally);
-        }
+        self.sessions().for_each(|session| session.abandon(tally));
     }
 }

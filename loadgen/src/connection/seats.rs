@@ -11,8 +11,9 @@ use mvt_proto::{
 use super::{
     Arrival, Turn,
     established::{Draw, Established, SOME},
-    login::Login,
+    login::{ChannelBinding, Login, Wish},
     outgoing::Outgoing,
+    repeats::PAUSE_NS_MIN,
     seat::Seat,
 };
 use crate::{
@@ -45,6 +46,10 @@ pub(super) struct Seats {
     draw: Draw,
     /// Requests are answered together where the server can (SPEC §7.4).
     is_joint: bool,
+    /// Requests may be lost on their way.
+    loses: bool,
+    /// When some may have been, at the earliest.
+    repeat_ns: Option<u64>,
     waiting: usize,
     /// Seats whose last requests the kernel has not seen.
     unstamped: Vec<usize>,
@@ -55,7 +60,7 @@ pub(super) struct Seats {
 
 impl Seats {
     /// Of connection `of_all`; identities are dealt to the sessions of all connections in turn.
-    pub(super) fn new(parties: &Parties, workload: &Workload, of_all: usize) -> Self {
+    pub(super) fn new(parties: &Parties, workload: &Workload, of_all: usize, loses: bool) -> Self {
         let count = workload.sessions_of(of_all).max(1);
         let first: usize = (0..of_all).map(|other| workload.sessions_of(other)).sum();
         let identities = parties.identities.len();
@@ -69,6 +74,8 @@ impl Seats {
             picker: Picker::new(workload.popularity, count),
             draw: Draw::new(workload, of_all, FORGED_COUNT_MAX),
             is_joint: workload.answers == Answers::Joint,
+            loses,
+            repeat_ns: None,
             waiting: 0,
             unstamped: Vec::new(),
             held: false,
@@ -110,6 +117,7 @@ impl Seats {
         &mut self,
         parties: &Parties,
         turn: &Turn<'_>,
+        binding: ChannelBinding,
         outbox: &mut Vec<u8>,
     ) -> Result<bool, Trouble> {
         if turn.phase == Phase::Drain || self.held {
@@ -124,9 +132,9 @@ impl Seats {
             self.cursor = (index + 1) % self.seats.len();
             let seat = &mut self.seats[index];
             if seat.wants_login(now_ms, turn.workload.churn.login_every) {
-                let suite = turn.workload.suite;
-                let login = Login::start(parties, seat.identity, suite, self.login_count, now_ms, outbox);
-                seat.login = Some(login?);
+                let (identity, login_id) = (seat.identity, self.login_count);
+                let wish = Wish { identity, suite: turn.workload.suite, login_id, binding };
+                seat.login = Some(Login::start(parties, wish, now_ms, outbox)?);
                 self.login_count += 1;
                 self.logging_in.push(index);
             }
@@ -171,13 +179,18 @@ impl Seats {
         tally: &mut Tally,
         outbox: &mut Vec<u8>,
     ) -> Result<(), Trouble> {
-        match self.session(header.key_id) {
-            Some(session) => session.control(header, frame, arrival.boot_ms, tally, outbox),
-            None => {
-                tally.meet(Trouble::Unsolicited);
-                Ok(())
-            }
+        let loses = self.loses;
+        let Some(session) = self.session(header.key_id) else {
+            self.meet_stray(tally);
+            return Ok(());
+        };
+        if session.defers(header, frame) {
+            return Ok(());
         }
+        // Where a SHARE could be lost it goes with a request.
+        let mut aside = Vec::new();
+        let out = if loses { &mut aside } else { outbox };
+        session.control(header, frame, arrival.boot_ms, tally, out)
     }
 
     fn session(&mut self, key_id: u64) -> Option<&mut Established> {
@@ -194,19 +207,50 @@ impl Seats {
         tally: &mut Tally,
     ) -> usize {
         let index = if self.seats.len() == 1 { Some(0) } else { self.by_key_id.get(&header.key_id).copied() };
-        let Some(seat) = index.map(|index| &mut self.seats[index]) else {
-            tally.meet(Trouble::Unsolicited);
-            return length;
-        };
-        let Some(session) = seat.session(header.key_id) else {
-            tally.meet(Trouble::Unsolicited);
+        let session = index.and_then(|index| self.seats[index].session(header.key_id));
+        let (Some(session), Some(index)) = (session, index) else {
+            self.meet_stray(tally);
             return length;
         };
         let before = session.waiting();
         let used = session.accept(bytes, arrival, tally);
         self.waiting -= before - session.waiting();
-        seat.settle();
+        session.take_offer(arrival.boot_ms, tally);
+        self.seats[index].settle();
         used
+    }
+
+    /// What answers nothing is an error, except where a copy may have been answered too.
+    fn meet_stray(&self, tally: &mut Tally) {
+        if self.loses {
+            tally.datagrams.late_answers += 1;
+        } else {
+            tally.meet(Trouble::Unsolicited);
+        }
+    }
+
+    /// When requests may be due to be sent again.
+    #[inline]
+    pub(super) fn repeat_ns(&self) -> Option<u64> {
+        self.repeat_ns.filter(|_| self.waiting > 0)
+    }
+
+    /// Appends again what was not answered in time, and gives up what has no hope.
+    pub(super) fn repeat(&mut self, now_ns: u64, rtt_ns: u64, tally: &mut Tally, outbox: &mut Vec<u8>) {
+        if self.repeat_ns.is_none_or(|repeat_ns| now_ns < repeat_ns) {
+            return;
+        }
+        self.repeat_ns = None;
+        for seat in &mut self.seats {
+            for session in seat.sessions() {
+                let before = session.waiting();
+                let next_ns = session.repeat(now_ns, rtt_ns, tally, outbox);
+                self.waiting -= before - session.waiting();
+                session.take_offer(clock::boot_ms(), tally);
+                self.repeat_ns = [self.repeat_ns, next_ns].into_iter().flatten().min();
+            }
+            seat.settle();
+        }
     }
 
     fn accept_login(
@@ -241,7 +285,7 @@ impl Seats {
         if self.seats.len() > 1 {
             self.note_key_id(session.key_id(), index);
         }
-        self.seats[index].replace(Established::new(session, arrival.boot_ms), arrival.at_ns);
+        self.seats[index].replace(Established::new(session, arrival.boot_ms, self.loses), arrival.at_ns);
         Ok(())
     }
 
@@ -273,6 +317,10 @@ impl Seats {
             }
         }
         self.waiting += waiting;
+        if self.loses && sealed > 0 {
+            let first_ns = outgoing.now_ns + PAUSE_NS_MIN;
+            self.repeat_ns = Some(self.repeat_ns.map_or(first_ns, |repeat_ns| repeat_ns.min(first_ns)));
+        }
         sealed
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Arrival, Turn, outgoing::Outgoing, pipeline::Pipeline, seats::Seats};
+use super::{Arrival, Turn, login::ChannelBinding, outgoing::Outgoing, pipeline::Pipeline, seats::Seats};
 use crate::{
     tally::Tally,
     target::{Protocol, Target},
@@ -20,7 +20,10 @@ pub(super) enum Speech {
 impl Speech {
     pub(super) fn new(target: &Target, workload: &Workload, of_all: usize) -> Self {
         match &target.protocol {
-            Protocol::Mvt(parties) => Self::Mvt(Box::new(Seats::new(parties, workload, of_all))),
+            Protocol::Mvt(parties) => {
+                let loses = target.carrier.loses();
+                Self::Mvt(Box::new(Seats::new(parties, workload, of_all, loses)))
+            }
             Protocol::Peer(_) => Self::Peer(Pipeline::default()),
         }
     }
@@ -83,9 +86,14 @@ impl Speech {
     }
 
     /// Starts logins that are due; whether there are more.
-    pub(super) fn renew(&mut self, turn: &Turn<'_>, outbox: &mut Vec<u8>) -> Result<bool, Trouble> {
+    pub(super) fn renew(
+        &mut self,
+        turn: &Turn<'_>,
+        binding: ChannelBinding,
+        outbox: &mut Vec<u8>,
+    ) -> Result<bool, Trouble> {
         match (self, &turn.target.protocol) {
-            (Self::Mvt(seats), Protocol::Mvt(parties)) => seats.renew(parties, turn, outbox),
+            (Self::Mvt(seats), Protocol::Mvt(parties)) => seats.renew(parties, turn, binding, outbox),
             _ => Ok(false),
         }
     }
@@ -113,6 +121,22 @@ impl Speech {
             (Self::Mvt(seats), _) => seats.seal(outgoing, out),
             (Self::Peer(pipeline), Protocol::Peer(exchange)) => pipeline.send(&**exchange, outgoing, out),
             _ => unreachable!("a connection speaks what its target speaks"),
+        }
+    }
+
+    /// When requests may be due to be sent again; `None` where nothing is lost.
+    #[inline]
+    pub(super) fn repeat_ns(&self) -> Option<u64> {
+        match self {
+            Self::Mvt(seats) => seats.repeat_ns(),
+            Self::Peer(_) => None,
+        }
+    }
+
+    /// Appends again what may have been lost.
+    pub(super) fn repeat(&mut self, now_ns: u64, rtt_ns: u64, tally: &mut Tally, outbox: &mut Vec<u8>) {
+        if let Self::Mvt(seats) = self {
+            seats.repeat(now_ns, rtt_ns, tally, outbox);
         }
     }
 
@@ -153,6 +177,9 @@ impl Speech {
     /// What a failed socket means.
     pub(super) fn meaning_of(&self, error: &io::Error) -> Trouble {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        if let Some(trouble) = error.get_ref().and_then(|cause| cause.downcast_ref::<Trouble>()) {
+            return *trouble;
+        }
         match error.kind() {
             BrokenPipe | ConnectionAborted | ConnectionReset => self.meaning_of_close(),
             _ => Trouble::Io,

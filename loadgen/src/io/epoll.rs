@@ -1,10 +1,18 @@
 //! Readiness by epoll: the connection reads and writes itself.
 
-use std::{io, net::TcpStream, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::Happening;
+use super::{
+    Happening,
+    quic::{Buffers, Dialer, QuicLink},
+};
+use crate::clock::Clock;
 
 /// Events of one poll.
 const EVENT_COUNT_MAX: usize = 1_024;
@@ -14,11 +22,15 @@ const EVENT_COUNT_MAX: usize = 1_024;
 pub struct Epoll {
     poll: Poll,
     events: Events,
+    clock: Clock,
+    /// For packets of QUIC.
+    pub(super) buffers: Buffers,
 }
 
 impl Epoll {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { poll: Poll::new()?, events: Events::with_capacity(EVENT_COUNT_MAX) })
+    pub(super) fn new(clock: Clock) -> io::Result<Self> {
+        let events = Events::with_capacity(EVENT_COUNT_MAX);
+        Ok(Self { poll: Poll::new()?, events, clock, buffers: Buffers::default() })
     }
 
     pub(super) fn open(&mut self, stream: TcpStream, place: usize) -> io::Result<mio::net::TcpStream> {
@@ -26,6 +38,13 @@ impl Epoll {
         let mut stream = mio::net::TcpStream::from_std(stream);
         self.poll.registry().register(&mut stream, Token(place), Interest::READABLE | Interest::WRITABLE)?;
         Ok(stream)
+    }
+
+    pub(super) fn dial(&mut self, server: SocketAddr, dialer: &Dialer, place: usize) -> io::Result<QuicLink> {
+        let mut link = QuicLink::dial(server, dialer, self.clock)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(link.socket(), Token(place), interest)?;
+        Ok(link)
     }
 
     pub(super) fn wait(

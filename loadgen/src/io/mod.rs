@@ -2,20 +2,29 @@
 //!
 //! - [`Io`]: one for each worker; opens and closes links, and waits for what happens on them.
 //! - [`Socket`]: one connection: its link, what was read and not yet cut, what is still to be written.
+//! - [`Carrier`]: what connections are of: TCP, or [`quic`], which is read by epoll.
 //! - `uring`, `epoll`: the two ways. [`inbox`]: read bytes.
 
 mod epoll;
 pub mod inbox;
+pub mod quic;
 mod socket;
 mod uring;
 
-use std::{io, net::TcpStream};
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+};
 
 use clap::ValueEnum;
 use mvt_sys::uring::LineId;
 
 pub use self::socket::{Filled, Socket};
-use self::{epoll::Epoll, uring::Uring};
+use self::{
+    epoll::Epoll,
+    quic::{Dialer, QuicLink},
+    uring::Uring,
+};
 use crate::clock::Clock;
 
 /// Most bytes one read takes.
@@ -61,6 +70,47 @@ impl Choice {
     }
 }
 
+/// What carries the bytes of connections.
+#[derive(Debug, Clone)]
+pub enum Carrier {
+    /// TCP.
+    Tcp,
+    /// QUIC, made so.
+    Quic(Box<Dialer>),
+}
+
+impl Carrier {
+    /// The way to take when `choice` is asked for, and in words.
+    ///
+    /// # Errors
+    /// As [`Choice::decide`].
+    pub fn decide(&self, choice: Choice) -> io::Result<(Backend, String)> {
+        match self {
+            Self::Tcp => choice.decide(),
+            Self::Quic(_) => Ok((Backend::Epoll, "epoll, with GSO and GRO".to_owned())),
+        }
+    }
+
+    /// The name on the command line and in reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Quic(dialer) => match dialer.way() {
+                quic::Way::Stream => "quic-stream",
+                quic::Way::Datagrams => "quic-datagram",
+                quic::Way::StreamEach { .. } => "quic-stream-each",
+            },
+        }
+    }
+
+    /// Whether what is sent may be lost on its way.
+    #[must_use]
+    pub fn loses(&self) -> bool {
+        matches!(self, Self::Quic(dialer) if dialer.way() == quic::Way::Datagrams)
+    }
+}
+
 /// One connection as its way names it.
 #[derive(Debug)]
 pub enum Link {
@@ -68,6 +118,8 @@ pub enum Link {
     Stream(mio::net::TcpStream),
     /// Of the ring.
     Line(LineId),
+    /// Of QUIC, by epoll.
+    Quic(Box<QuicLink>),
 }
 
 /// What happened on the connection of a place.
@@ -104,7 +156,7 @@ impl Io {
     /// The kernel's.
     pub fn new(backend: Backend, clock: Clock) -> io::Result<Self> {
         Ok(match backend {
-            Backend::Epoll => Self::Epoll(Epoll::new()?),
+            Backend::Epoll => Self::Epoll(Epoll::new(clock)?),
             Backend::Uring => Self::Uring(Box::new(Uring::new(clock)?)),
         })
     }
@@ -120,10 +172,23 @@ impl Io {
         }
     }
 
+    /// Begins a QUIC connection for `place`.
+    ///
+    /// # Errors
+    /// The kernel's; [`io::ErrorKind::Unsupported`] on a ring, which [`Carrier::decide`] never gives.
+    pub fn dial(&mut self, server: SocketAddr, dialer: &Dialer, place: usize) -> io::Result<Link> {
+        match self {
+            Self::Epoll(epoll) => epoll.dial(server, dialer, place).map(|link| Link::Quic(Box::new(link))),
+            Self::Uring(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Ends a connection; nothing of it is heard any more.
     pub fn close(&mut self, link: Link) {
-        if let (Self::Uring(uring), Link::Line(line)) = (self, link) {
-            uring.close(line);
+        match (self, link) {
+            (Self::Uring(uring), Link::Line(line)) => uring.close(line),
+            (_, Link::Quic(mut quic)) => quic.close(),
+            _ => {}
         }
     }
 

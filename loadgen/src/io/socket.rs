@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Happening, Io, Link, READ_BYTES_MAX, WRITE_BYTES_MAX, inbox::Inbox};
+use super::{Carrier, Happening, Io, Link, READ_BYTES_MAX, WRITE_BYTES_MAX, inbox::Inbox};
 
 /// A target that does not accept in this time is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -22,7 +22,7 @@ pub struct Socket {
     pub outbox: Vec<u8>,
     /// The outbox while a ring has the other one.
     spare: Vec<u8>,
-    /// Bytes of the outbox that epoll has written.
+    /// Bytes of the outbox that epoll or QUIC has written.
     written: usize,
     /// There are bytes, or an end, that [`Self::fill`] has not given yet; of epoll, there may be.
     readable: bool,
@@ -46,21 +46,35 @@ pub enum Filled {
 }
 
 impl Socket {
-    /// Connects; a rest of a frame or answer has at most `rest_bytes_max`.
+    /// Connects, by QUIC without waiting for it: it is a write that is blocked until then. A rest of a frame or answer has at
+    /// most `rest_bytes_max`.
     ///
     /// # Errors
     /// When there is no connection in three seconds.
     pub fn connect(
         address: SocketAddr,
+        carrier: &Carrier,
         rest_bytes_max: usize,
         io: &mut Io,
         place: usize,
     ) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
-        stream.set_nodelay(true)?;
-        let local_ip = stream.local_addr()?.ip();
+        let (link, local_ip) = match carrier {
+            Carrier::Tcp => {
+                let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
+                stream.set_nodelay(true)?;
+                let local_ip = stream.local_addr()?.ip();
+                (io.open(stream, place)?, local_ip)
+            }
+            Carrier::Quic(dialer) => {
+                let link = io.dial(address, dialer, place)?;
+                let Link::Quic(quic) = &link else { unreachable!("it was dialled") };
+                let local_ip = quic.local_ip()?;
+                (link, local_ip)
+            }
+        };
+        let blocked = matches!(link, Link::Quic(_));
         Ok(Self {
-            link: Some(io.open(stream, place)?),
+            link: Some(link),
             local_ip,
             inbox: Inbox::new(rest_bytes_max),
             outbox: Vec::with_capacity(WRITE_BYTES_MAX),
@@ -68,7 +82,7 @@ impl Socket {
             written: 0,
             readable: false,
             hung_up: false,
-            blocked: false,
+            blocked,
             failure: None,
         })
     }
@@ -78,15 +92,27 @@ impl Socket {
     ///
     /// # Errors
     /// When there is no new socket.
-    pub fn reconnect(&mut self, address: SocketAddr, io: &mut Io, place: usize) -> io::Result<()> {
+    pub fn reconnect(
+        &mut self,
+        address: SocketAddr,
+        carrier: &Carrier,
+        io: &mut Io,
+        place: usize,
+    ) -> io::Result<()> {
         self.close(io);
-        let stream = mio::net::TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        self.link = Some(io.open(stream.into(), place)?);
+        self.link = Some(match carrier {
+            Carrier::Tcp => {
+                let stream = mio::net::TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                io.open(stream.into(), place)?
+            }
+            Carrier::Quic(dialer) => io.dial(address, dialer, place)?,
+        });
         self.inbox.clear();
         self.outbox.clear();
         self.written = 0;
-        (self.readable, self.hung_up, self.blocked, self.failure) = (false, false, false, None);
+        let blocked = matches!(self.link, Some(Link::Quic(_)));
+        (self.readable, self.hung_up, self.blocked, self.failure) = (false, false, blocked, None);
         Ok(())
     }
 
@@ -103,12 +129,41 @@ impl Socket {
         self.local_ip
     }
 
+    /// What logins on this connection are bound to: nothing of TCP; `None` while there is no QUIC connection yet.
+    #[must_use]
+    pub fn channel_binding(&self) -> Option<&[u8]> {
+        match &self.link {
+            Some(Link::Quic(quic)) => quic.channel_binding().map(|binding| &binding[..]),
+            _ => Some(&[]),
+        }
+    }
+
+    /// When [`Self::flush`] is to be called although nothing happened; of QUIC alone.
+    #[must_use]
+    #[inline]
+    pub fn deadline_ns(&self) -> Option<u64> {
+        match &self.link {
+            Some(Link::Quic(quic)) => quic.deadline_ns(),
+            _ => None,
+        }
+    }
+
+    /// The round trip as QUIC knows it.
+    #[must_use]
+    pub fn rtt_ns(&self) -> u64 {
+        match &self.link {
+            Some(Link::Quic(quic)) => quic.rtt_ns(),
+            _ => 0,
+        }
+    }
+
     /// Notes what happened; whether it brought something to read.
     pub fn happen(&mut self, happening: Happening<'_>) -> bool {
         match happening {
             Happening::Ready { readable, hung_up } => {
                 self.readable |= readable;
-                self.hung_up |= hung_up;
+                // Of a UDP socket it is an error to be read, not the end.
+                self.hung_up |= hung_up && !matches!(self.link, Some(Link::Quic(_)));
                 true
             }
             Happening::Received(bytes) => {
@@ -134,8 +189,17 @@ impl Socket {
     ///
     /// # Errors
     /// The socket's.
-    pub fn fill(&mut self) -> io::Result<Filled> {
+    pub fn fill(&mut self, io: &mut Io) -> io::Result<Filled> {
         match &mut self.link {
+            Some(Link::Quic(quic)) => {
+                if let Some(failure) = self.failure.take() {
+                    return Err(failure);
+                }
+                let Io::Epoll(epoll) = io else { unreachable!("it was dialled") };
+                let (may_have_more, filled) = quic.fill(&mut epoll.buffers, &mut self.inbox)?;
+                self.readable = may_have_more;
+                Ok(filled)
+            }
             Some(Link::Stream(stream)) => match stream.read(self.inbox.room()) {
                 Ok(0) => Ok(Filled::Closed),
                 Ok(count) => {
@@ -182,6 +246,15 @@ impl Socket {
     /// # Errors
     /// The socket's.
     pub fn flush(&mut self, io: &mut Io) -> io::Result<()> {
+        if let Some(Link::Quic(quic)) = &mut self.link {
+            // Also without a byte to write: packets that were lost, acknowledgements.
+            self.blocked = !quic.flush(&self.outbox, &mut self.written)?;
+            if self.written == self.outbox.len() {
+                self.outbox.clear();
+                self.written = 0;
+            }
+            return Ok(());
+        }
         if self.outbox.is_empty() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 //!
 //! - [`exchange`]: what is asked, and where an answer ends: [`redis`], [`memcached`], [`http`], [`echo`].
 //! - [`lines`]: answers of lines and counted bytes, which two of them share.
-//! - [`floor`]: a server that only echoes.
+//! - [`floor`]: a server that only echoes; [`streams`]: one on QUIC, with a stream for each request.
 
 pub mod echo;
 pub mod http;
@@ -14,3 +14,4 @@ pub mod lines;
 pub mod exchange;
 
 pub mod floor;
+pub mod streams;

@@ -20,7 +20,7 @@ use crate::{
     histogram::{Latencies, SIGNIFICANT_DIGITS, Summary},
     run::{Outcome, Plan},
     search::SearchReport,
-    tally::BadCount,
+    tally::{BadCount, DatagramCount},
     verdict::Facts,
 };
 
@@ -69,6 +69,9 @@ pub struct Report {
     /// Frames that had to be refused, in any phase, by kind.
     #[serde(default)]
     pub bad: BTreeMap<String, BadCount>,
+    /// What came of lost datagrams, in any phase; null where nothing is lost.
+    #[serde(default)]
+    pub datagrams: Option<DatagramCount>,
     /// The search this run is the result of.
     #[serde(default)]
     pub search: Option<SearchReport>,
@@ -146,6 +149,7 @@ impl Report {
             renewals: tally.renewals,
             reconnects: tally.reconnects,
             bad: tally.bad().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            datagrams: plan.target.carrier.loses().then_some(tally.datagrams),
             search: None,
             started_unix_s: outcome.started_unix_s,
             rate_per_s: if duration_s > 0.0 { tally.verified as f64 / duration_s } else { 0.0 },
@@ -178,6 +182,19 @@ impl Report {
             (None, true) => "held",
             (None, false) => "failed",
         }
+    }
+
+    /// What came of lost datagrams, by name; empty where nothing is lost.
+    #[must_use]
+    pub fn datagram_rows(&self) -> Vec<(&'static str, u64)> {
+        let rows = |count: &DatagramCount| {
+            vec![
+                ("sent again", count.repeated),
+                ("answers to copies", count.late_answers),
+                ("outcome unknown", count.outcome_unknown),
+            ]
+        };
+        self.datagrams.as_ref().map(rows).unwrap_or_default()
     }
 
     /// The latency that `quantile` of all requests do not exceed, those never answered or sent included.

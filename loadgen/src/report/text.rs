@@ -91,6 +91,8 @@ fn counts(report: &Report) -> String {
             format!("{} refused, {} accepted", units::grouped(count.refused), units::grouped(count.accepted));
         rows.push((format!("bad frames: {name}"), format!("{} sent, {fate}", units::grouped(count.sent))));
     }
+    let datagrams = report.datagram_rows().into_iter();
+    rows.extend(datagrams.map(|(name, count)| (format!("datagrams: {name}"), units::grouped(count))));
     rows.push(("logins".into(), units::grouped(report.logins)));
     rows.push(("renewals".into(), units::grouped(report.renewals)));
     if report.reconnects > 0 {

@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{run::Plan, target::Protocol};
+use crate::{io::Carrier, run::Plan, target::Protocol};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)] // named as on the command line
 pub struct WorkloadReport {
     pub server: String,
+    /// What carried the frames; of reports before there was a choice, nothing.
+    #[serde(default = "tcp")]
+    pub transport: String,
     pub connections: usize,
     pub in_flight: usize,
     pub threads: usize,
@@ -48,6 +51,10 @@ pub struct WorkloadReport {
     pub requests: Option<u64>,
 }
 
+fn tcp() -> String {
+    Carrier::Tcp.name().to_owned()
+}
+
 impl WorkloadReport {
     pub(super) fn new(plan: &Plan) -> Self {
         let Plan { target, workload, schedule, extent, .. } = plan;
@@ -59,6 +66,7 @@ impl WorkloadReport {
         let is_shared = workload.sessions > workload.connections;
         Self {
             server: target.address.to_string(),
+            transport: target.carrier.name().to_owned(),
             connections: workload.connections,
             in_flight: workload.in_flight,
             threads: workload.threads,
@@ -102,6 +110,9 @@ impl WorkloadReport {
     #[must_use]
     pub fn extras(&self) -> Vec<String> {
         let mut extras = Vec::new();
+        if self.transport != tcp() {
+            extras.push(format!("over {}", self.transport));
+        }
         if self.answers.as_deref() == Some("joint") {
             extras.push("answered together".to_owned());
         }

@@ -37,6 +37,7 @@ pub(crate) fn plan(address: SocketAddr) -> Plan {
     Plan {
         target: Target {
             address,
+            carrier: mvt_loadgen::io::Carrier::Tcp,
             protocol: Protocol::Mvt(Parties {
                 server_public: *server_identity().public(),
                 identities: vec![client_identity()],

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::peer::PeerName;
+use crate::transport::Transport;
+
+use super::{peer::PeerName, rounds::Ours};
 
 /// A suite of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,7 +56,7 @@ pub struct Arguments {
     #[arg(long, value_delimiter = ',', default_value = "1,16,64,256",
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub depths: Vec<u32>,
-    /// TCP connections.
+    /// Connections.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub connections: u32,
     /// Length of one measured interval.
@@ -66,11 +68,14 @@ pub struct Arguments {
     /// Suites of ours.
     #[arg(long, value_delimiter = ',', value_enum, default_value = "hs256,gcm256")]
     pub suites: Vec<Suite>,
+    /// Transports of ours; QUIC with HS256, which is the suite inside of it, if that is among --suites.
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "tcp,quic-stream,quic-datagram")]
+    pub transports: Vec<Transport>,
     /// How ours answers.
     #[arg(long, value_delimiter = ',', value_enum, default_value = "each,joint")]
     pub answers: Vec<Answers>,
     /// Whom to compare with.
-    #[arg(long, value_delimiter = ',', value_enum, default_value = "redis,memcached,haproxy")]
+    #[arg(long, value_delimiter = ',', value_enum, default_value = "redis,memcached,haproxy,quinn")]
     pub peers: Vec<PeerName>,
     /// Install nothing: leave out peers that are not there.
     #[arg(long)]
@@ -88,10 +93,24 @@ impl Arguments {
             seconds_per_cell: 2.0,
             rounds: 5,
             suites: vec![Suite::Hs256, Suite::Gcm256],
+            transports: vec![Transport::Tcp, Transport::QuicStream, Transport::QuicDatagram],
             answers: vec![Answers::Each, Answers::Joint],
-            peers: vec![PeerName::Redis, PeerName::Memcached, PeerName::Haproxy],
+            peers: vec![PeerName::Redis, PeerName::Memcached, PeerName::Haproxy, PeerName::Quinn],
             no_install: false,
         }
+    }
+
+    /// What is measured of ours.
+    #[must_use]
+    pub fn ours(&self) -> Vec<Ours> {
+        let mut ours = Vec::new();
+        for &transport in &self.transports {
+            let is_usual = |suite: &&Suite| transport == Transport::Tcp || **suite == Suite::Hs256;
+            for &suite in self.suites.iter().filter(is_usual) {
+                ours.extend(self.answers.iter().map(|&answers| Ours { transport, suite, answers }));
+            }
+        }
+        ours
     }
 
     /// The arguments without repetitions, in their order.
@@ -99,6 +118,7 @@ impl Arguments {
     pub fn without_repetitions(mut self) -> Self {
         self.depths = firsts(self.depths);
         self.suites = firsts(self.suites);
+        self.transports = firsts(self.transports);
         self.answers = firsts(self.answers);
         self.peers = firsts(self.peers);
         self
@@ -145,6 +165,14 @@ mod tests {
     #[test]
     fn repetitions_are_measured_once() {
         assert_eq!(parse(&["--depths", "4,1,4,1"]).unwrap().depths, [4, 1]);
+    }
+
+    #[test]
+    fn inside_quic_the_suite_is_hs256() {
+        let ours = parse(&["--answers", "each"]).unwrap().ours();
+        let names: Vec<_> = ours.iter().map(|ours| (ours.transport.name(), ours.suite.name())).collect();
+        let quic = [("quic-stream", "hs256"), ("quic-datagram", "hs256")];
+        assert_eq!(names, [&[("tcp", "hs256"), ("tcp", "gcm256")][..], &quic].concat());
     }
 
     #[test]

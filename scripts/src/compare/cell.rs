@@ -14,9 +14,9 @@ use crate::{
 };
 
 use super::{
-    arguments::{Answers, Suite},
     artifacts::Artifacts,
     peer::{Kind, Running},
+    rounds::Ours,
 };
 
 /// The CPU of the client program.
@@ -33,7 +33,7 @@ pub struct Bench<'a> {
     pub artifacts: &'a Artifacts,
     /// Where they may write.
     pub folder: &'a Path,
-    /// TCP connections.
+    /// Connections.
     pub connections: u32,
     /// The measured interval.
     pub interval: Duration,
@@ -61,7 +61,8 @@ impl Bench<'_> {
     /// When the client program fails, or not every answer is right.
     pub fn measure_peer(&self, kind: &Kind, peer: &Running, depth: u32) -> anyhow::Result<Cost> {
         let mut arguments = words(&["peer", "--protocol", kind.protocol]);
-        arguments.extend(self.words(&peer.address.to_string(), peer.process.id(), depth));
+        arguments.extend(words(&["--server", &peer.address.to_string()]));
+        arguments.extend(self.words(peer.process.id(), depth));
         arguments.extend(peer.client_arguments.iter().map(OsString::from));
         cost_of(&self.run(arguments)?)
     }
@@ -72,14 +73,14 @@ impl Bench<'_> {
     /// When the client program fails, or not every answer verifies.
     pub fn measure_ours(
         &self,
-        ours: &Stand,
-        suite: Suite,
-        answers: Answers,
+        stand: &Stand,
+        Ours { transport, suite, answers }: Ours,
         depth: u32,
     ) -> anyhow::Result<(Cost, Value)> {
-        let mut arguments = words(&["run", "--server-public-key", &ours.public_key, "--key"]);
-        arguments.push(ours.client_key.clone().into());
-        arguments.extend(self.words(&ours.address.to_string(), ours.process.id(), depth));
+        let mut arguments = words(&["run", "--server-public-key", &stand.public_key, "--key"]);
+        arguments.push(stand.client_key.clone().into());
+        arguments.extend(stand.way(transport).into_iter().map(OsString::from));
+        arguments.extend(self.words(stand.process.id(), depth));
         arguments.extend(words(&[
             "--suite",
             suite.name(),
@@ -93,10 +94,8 @@ impl Bench<'_> {
     }
 
     /// Arguments of both kinds of load.
-    fn words(&self, server: &str, server_id: u32, depth: u32) -> Vec<OsString> {
+    fn words(&self, server_id: u32, depth: u32) -> Vec<OsString> {
         words(&[
-            "--server",
-            server,
             "--server-pid",
             &server_id.to_string(),
             "--connections",

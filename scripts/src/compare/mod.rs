@@ -4,7 +4,7 @@
 //! - [`run`]: the start-up list: build, install, start, measure, report.
 //! - [`rounds`]: the order of the cells; [`cell`]: one of them.
 //! - [`ratio`]: medians of ratios; [`report`]: text and JSON (`mvt.compare/1`).
-//! - [`peer`]: the table of peers: [`redis`], [`memcached`], [`haproxy`], [`echo`].
+//! - [`peer`]: the table of peers: [`redis`], [`memcached`], [`haproxy`], [`echo`], [`quinn`].
 //! - [`jwt`]: the token of HAProxy.
 //! - [`install`], [`artifacts`]: Debian's programs, and those of this workspace.
 
@@ -22,6 +22,7 @@ pub mod ratio;
 pub mod echo;
 pub mod haproxy;
 pub mod memcached;
+pub mod quinn;
 pub mod redis;
 
 pub mod peer;

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use crate::{process::Process, stop::Stop};
 
-use super::{artifacts::Artifacts, echo, haproxy, memcached, redis};
+use super::{artifacts::Artifacts, echo, haproxy, memcached, quinn, redis};
 
 /// The CPU of every server.
 pub const SERVER_CORE: usize = 0;
@@ -33,6 +33,8 @@ pub enum PeerName {
     Haproxy,
     /// Bare echo on epoll: the cost of the transport alone
     Echo,
+    /// Echo by quinn with a QUIC stream for each request, nothing verified
+    Quinn,
 }
 
 /// What is known about a peer before it runs.
@@ -48,6 +50,8 @@ pub struct Kind {
     pub program: &'static str,
     /// The argument that makes it print its version.
     pub version_argument: Option<&'static str>,
+    /// Whether it speaks QUIC, and so is compared with ours over QUIC.
+    pub is_quic: bool,
     /// The protocol of the client program.
     pub protocol: &'static str,
     /// Starts it and proves that it does its work.
@@ -55,13 +59,14 @@ pub struct Kind {
 }
 
 /// Every peer.
-pub const KINDS: [Kind; 4] = [
+pub const KINDS: [Kind; 5] = [
     Kind {
         name: PeerName::Redis,
         text: "redis",
         package: Some("redis-server"),
         program: "redis-server",
         version_argument: Some("--version"),
+        is_quic: false,
         protocol: "redis",
         start: redis::start,
     },
@@ -71,6 +76,7 @@ pub const KINDS: [Kind; 4] = [
         package: Some("memcached"),
         program: "memcached",
         version_argument: Some("--version"),
+        is_quic: false,
         protocol: "memcached",
         start: memcached::start,
     },
@@ -80,6 +86,7 @@ pub const KINDS: [Kind; 4] = [
         package: Some("haproxy"),
         program: "haproxy",
         version_argument: Some("-v"),
+        is_quic: false,
         protocol: "haproxy-jwt",
         start: haproxy::start,
     },
@@ -89,8 +96,19 @@ pub const KINDS: [Kind; 4] = [
         package: None,
         program: "mvt-loadgen",
         version_argument: None,
+        is_quic: false,
         protocol: "echo",
         start: echo::start,
+    },
+    Kind {
+        name: PeerName::Quinn,
+        text: "quinn",
+        package: None,
+        program: "mvt-loadgen",
+        version_argument: None,
+        is_quic: true,
+        protocol: "quinn",
+        start: quinn::start,
     },
 ];
 

@@ -5,22 +5,25 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::transport::Transport;
+
 use super::{
-    arguments::{Answers, Suite},
-    peer::PeerName,
     ratio::{Ratio, median},
-    rounds::{Sample, Target},
+    rounds::{Ours, Sample, Target},
 };
 
 /// The name and version of the JSON layout.
 pub const SCHEMA: &str = "mvt.compare/1";
 
+/// Ours on TCP as a peer of ours over QUIC, with the same suite and answers.
+pub const OURS_TCP: &str = "ours-tcp";
+
 /// A peer against one suite of ours at one depth. The order of the fields is that of the JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// Whom ours is compared with.
+    /// Whom ours is compared with; [`OURS_TCP`] is ours itself.
     pub peer: &'static str,
-    /// How bytes were moved.
+    /// What carried the frames of ours.
     pub transport: &'static str,
     /// The suite of ours.
     pub suite: &'static str,
@@ -28,7 +31,7 @@ pub struct Row {
     pub answers: &'static str,
     /// Requests in flight on each connection.
     pub depth: u32,
-    /// TCP connections.
+    /// Connections.
     pub connections: u32,
     /// Server CPU time per request of the peer, ns: the median of the rounds.
     pub peer_ns: f64,
@@ -64,7 +67,7 @@ pub fn rows(samples: &[Sample], connections: u32) -> Vec<Row> {
     for sample in samples {
         match sample.target {
             Target::Peer(name) if !peers.contains(&name) => peers.push(name),
-            Target::Ours(suite, answers) if !ours.contains(&(suite, answers)) => ours.push((suite, answers)),
+            Target::Ours(asked) if !ours.contains(&asked) => ours.push(asked),
             _ => {}
         }
         if !depths.contains(&sample.depth) {
@@ -72,35 +75,43 @@ pub fn rows(samples: &[Sample], connections: u32) -> Vec<Row> {
         }
     }
     let mut rows = Vec::new();
+    let mut add = |peer, target, ours| {
+        rows.extend(
+            depths.iter().filter_map(|&depth| row(samples, (peer, target), ours, depth, connections)),
+        );
+    };
     for &peer in &peers {
-        for &ours in &ours {
-            rows.extend(depths.iter().filter_map(|&depth| row(samples, peer, ours, depth, connections)));
-        }
+        let kind = peer.kind();
+        let alike = ours.iter().filter(|ours| kind.is_quic == (ours.transport != Transport::Tcp));
+        alike.for_each(|ours| add(kind.text, Target::Peer(peer), *ours));
+    }
+    for &over_quic in ours.iter().filter(|ours| ours.transport != Transport::Tcp) {
+        add(OURS_TCP, Target::Ours(Ours { transport: Transport::Tcp, ..over_quic }), over_quic);
     }
     rows
 }
 
 fn row(
     samples: &[Sample],
-    peer: PeerName,
-    (suite, answers): (Suite, Answers),
+    (peer, target): (&'static str, Target),
+    ours: Ours,
     depth: u32,
     connections: u32,
 ) -> Option<Row> {
     let of = |target| samples.iter().filter(move |it| it.depth == depth && it.target == target);
-    let pairs: Vec<(f64, f64)> = of(Target::Peer(peer))
+    let pairs: Vec<(f64, f64)> = of(target)
         .filter_map(|theirs| {
-            let ours = of(Target::Ours(suite, answers)).find(|ours| ours.round == theirs.round)?;
+            let ours = of(Target::Ours(ours)).find(|ours| ours.round == theirs.round)?;
             Some((theirs.cost.server_ns, ours.cost.server_ns))
         })
         .collect();
     let (peer_ns, ours_ns): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
     let ratio = Ratio::of_rounds(&pairs)?;
     Some(Row {
-        peer: peer.kind().text,
-        transport: "tcp",
-        suite: suite.name(),
-        answers: answers.name(),
+        peer,
+        transport: ours.transport.name(),
+        suite: ours.suite.name(),
+        answers: ours.answers.name(),
         depth,
         connections,
         peer_ns: median(&peer_ns)?,
@@ -142,13 +153,13 @@ impl Report {
         );
         let _ = writeln!(
             text,
-            "{:<10} {:<4} {:<7} {:<7} {:>5} {:>5} {:>9} {:>9} {:>7}  spread",
+            "{:<10} {:<13} {:<7} {:<7} {:>5} {:>5} {:>9} {:>9} {:>7}  spread",
             "peer", "over", "suite", "answers", "depth", "conns", "peer ns", "ours ns", "ratio"
         );
         for row in &self.rows {
             let _ = writeln!(
                 text,
-                "{:<10} {:<4} {:<7} {:<7} {:>5} {:>5} {:>9.0} {:>9.0} {:>7.2}  ({:.2}..{:.2})",
+                "{:<10} {:<13} {:<7} {:<7} {:>5} {:>5} {:>9.0} {:>9.0} {:>7.2}  ({:.2}..{:.2})",
                 row.peer,
                 row.transport,
                 row.suite,
@@ -169,15 +180,23 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::cell::Cost;
+    use crate::compare::{
+        arguments::{Answers, Suite},
+        cell::Cost,
+        peer::PeerName,
+    };
 
     fn cell(depth: u32, round: u32, target: Target, server_ns: f64) -> Sample {
         let cost = Cost { server_ns, client_ns: 1.0, rate_per_s: 1.0, server_busy: 0.5 };
         Sample { depth, round, target, cost }
     }
 
+    fn ours(transport: Transport) -> Target {
+        Target::Ours(Ours { transport, suite: Suite::Hs256, answers: Answers::Each })
+    }
+
     fn samples() -> Vec<Sample> {
-        let [redis, ours] = [Target::Peer(PeerName::Redis), Target::Ours(Suite::Hs256, Answers::Each)];
+        let [redis, ours] = [Target::Peer(PeerName::Redis), ours(Transport::Tcp)];
         vec![
             cell(16, 1, redis, 600.0),
             cell(16, 1, ours, 300.0),
@@ -198,6 +217,19 @@ mod tests {
         assert_eq!((row.peer_ns, row.ours_ns), (600.0, 300.0));
         assert_eq!((row.ratio, row.ratio_high), (2.0, 3.0));
         assert!((row.ratio_low - 4.0 / 3.0).abs() < 1e-12, "{}", row.ratio_low);
+    }
+
+    #[test]
+    fn over_quic_ours_is_compared_with_quinn_and_with_itself_on_tcp() {
+        let [redis, quinn] = [PeerName::Redis, PeerName::Quinn].map(Target::Peer);
+        let [tcp, quic] = [Transport::Tcp, Transport::QuicDatagram].map(ours);
+        let costs = [(redis, 600.0), (quinn, 4_800.0), (tcp, 400.0), (quic, 500.0)];
+        let samples = costs.map(|(target, server_ns)| cell(256, 1, target, server_ns));
+        let rows = rows(&samples, 8);
+        let found: Vec<_> = rows.iter().map(|row| (row.peer, row.transport, row.ratio)).collect();
+        let expected =
+            [("redis", "tcp", 1.5), ("quinn", "quic-datagram", 9.6), (OURS_TCP, "quic-datagram", 0.8)];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::stand::Stand;
+use crate::{stand::Stand, transport::Transport};
 
 use super::{
     arguments::{Answers, Suite},
@@ -16,8 +16,19 @@ use super::{
 pub enum Target {
     /// A peer.
     Peer(PeerName),
-    /// Our server with this suite, answering so.
-    Ours(Suite, Answers),
+    /// Our server.
+    Ours(Ours),
+}
+
+/// How our server is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ours {
+    /// What carries the frames.
+    pub transport: Transport,
+    /// The suite.
+    pub suite: Suite,
+    /// How it answers.
+    pub answers: Answers,
 }
 
 impl Target {
@@ -26,7 +37,9 @@ impl Target {
     pub fn text(self) -> String {
         match self {
             Self::Peer(name) => name.kind().text.to_owned(),
-            Self::Ours(suite, answers) => format!("ours-{}-{}", suite.name(), answers.name()),
+            Self::Ours(Ours { transport, suite, answers }) => {
+                format!("ours-{}-{}-{}", transport.name(), suite.name(), answers.name())
+            }
         }
     }
 }
@@ -49,10 +62,8 @@ pub struct Sample {
 pub struct Field {
     /// Ours.
     pub ours: Stand,
-    /// Its suites.
-    pub suites: Vec<Suite>,
-    /// How it answers.
-    pub answers: Vec<Answers>,
+    /// How it is asked.
+    pub asked: Vec<Ours>,
     /// The peers that could be started.
     pub peers: Vec<(&'static Kind, Running)>,
 }
@@ -81,8 +92,8 @@ impl Field {
                             let (kind, running) = found.expect("a target is one of the peers");
                             bench.measure_peer(kind, running, depth)
                         }
-                        Target::Ours(suite, answers) => {
-                            bench.measure_ours(&self.ours, suite, answers, depth).map(|(cost, seen)| {
+                        Target::Ours(ours) => {
+                            bench.measure_ours(&self.ours, ours, depth).map(|(cost, seen)| {
                                 environment = seen;
                                 cost
                             })
@@ -92,7 +103,7 @@ impl Field {
                         cost.map_err(|error| error.context(format!("{} at depth {depth}", target.text())))?;
                     samples.push(Sample { depth, round, target, cost });
                     eprintln!(
-                        "compare: [{:>3}/{count}] depth {depth:>3} round {round} {:<17} {:>7.0} ns, {:>9.0}/s, busy {:>3.0} %",
+                        "compare: [{:>3}/{count}] depth {depth:>3} round {round} {:<30} {:>7.0} ns, {:>9.0}/s, busy {:>3.0} %",
                         samples.len(),
                         target.text(),
                         cost.server_ns,
@@ -107,11 +118,7 @@ impl Field {
 
     fn targets(&self) -> Vec<Target> {
         let peers = self.peers.iter().map(|(kind, _)| Target::Peer(kind.name));
-        let ours = self
-            .suites
-            .iter()
-            .flat_map(|suite| self.answers.iter().map(move |answers| Target::Ours(*suite, *answers)));
-        peers.chain(ours).collect()
+        peers.chain(self.asked.iter().copied().map(Target::Ours)).collect()
     }
 }
 
@@ -130,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_other_round_goes_backwards() {
-        let ours = |suite| Target::Ours(suite, Answers::Each);
+        let ours = |suite| Target::Ours(Ours { transport: Transport::Tcp, suite, answers: Answers::Each });
         let targets = [Target::Peer(PeerName::Redis), ours(Suite::Hs256), ours(Suite::Gcm256)];
         assert_eq!(order(&targets, 1), targets);
         let mut backwards = targets;

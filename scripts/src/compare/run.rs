@@ -50,6 +50,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
 
     let (admitted, skipped) = admit(&arguments, &artifacts, folder.path(), &stop)?;
+    let asked = arguments.ours();
+    ensure!(!asked.is_empty(), "nothing of ours is asked for: QUIC is compared with HS256");
     ensure!(!admitted.is_empty(), "no peer could be started, so there is nothing to compare with");
     let ours = Stand::start(&artifacts.server, folder.path(), &[SERVER_CORE], &stop)?;
     eprintln!("compare: ours serves on {} by {}", ours.address, ours.backend);
@@ -63,7 +65,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let described: Vec<Value> = admitted.iter().map(describe).collect();
     let peers = admitted.into_iter().map(|it| (it.kind, it.running)).collect();
-    let field = Field { ours, suites: arguments.suites.clone(), answers: arguments.answers.clone(), peers };
+    let field = Field { ours, asked, peers };
     let busy_before = load_average();
     let (samples, machine) = field.measure(&bench, &arguments.depths, arguments.rounds)?;
 
@@ -148,6 +150,8 @@ fn environment(
         "seconds_per_cell": arguments.seconds_per_cell,
         "warmup_s": WARMUP.as_secs_f64(),
         "cpu_time": "difference of /proc/PID/task/*/schedstat over the interval, per right answer in it",
+        "transports": "peers on TCP with ours on TCP; quinn, and ours-tcp, which is ours on TCP with the same suite and \
+                       answers, with ours over QUIC",
         "spread": "least and greatest ratio of any round",
     })
 }

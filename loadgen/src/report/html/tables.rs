@@ -144,6 +144,8 @@ fn fates(report: &Report) -> Vec<(String, String)> {
     rows.push(("answers that did not verify".to_owned(), units::grouped(report.failed_verifications)));
     let named = |(name, count): (&String, &u64)| (format!("error: {name}"), units::grouped(*count));
     rows.extend(report.errors.iter().map(named));
+    let datagrams = report.datagram_rows().into_iter();
+    rows.extend(datagrams.map(|(name, count)| (format!("datagrams: {name}"), units::grouped(count))));
     if report.errors.is_empty() {
         rows.push(("errors".to_owned(), "0".to_owned()));
     }
@@ -206,6 +208,7 @@ fn setting(report: &Report) -> Vec<(String, String)> {
         ("generator build", machine.generator_build.clone()),
         ("generator moves bytes by", machine.generator_io.clone()),
         ("server", work.server.clone()),
+        ("transport", work.transport.clone()),
         ("window", format!("{} x {} in flight", work.connections, work.in_flight)),
         ("warm-up", format!("{} s", work.warmup_s)),
     ]
