@@ -99,9 +99,8 @@ impl Station {
                 self.ring.enter(self.patience())?;
             }
             self.read_clocks();
-            while let Some(completion) = self.ring.next_completion() {
-                self.take(completion);
-            }
+            self.take_completions();
+            self.take_more_packets()?;
             if let Some(quic) = &mut self.quic {
                 quic.ingest(&mut self.shard, self.now, self.now_ms);
             }
@@ -122,6 +121,12 @@ impl Station {
         }
         self.count_shortages();
         Ok(())
+    }
+
+    fn take_completions(&mut self) {
+        while let Some(completion) = self.ring.next_completion() {
+            self.take(completion);
+        }
     }
 
     fn read_clocks(&mut self) {

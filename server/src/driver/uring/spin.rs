@@ -49,7 +49,8 @@ impl Spin {
         }
         self.misses = 0;
         ring.enter(Wait::Poll)?;
-        Ok(true)
+        // It may have been a stale flag; whatever it is, it is no reason to go on without a pause.
+        Ok(ring.has_completions())
     }
 
     fn miss(&mut self) {

@@ -344,7 +344,9 @@ impl Ring {
     pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
         self.lent.buffers.publish();
         self.lent.packets.iter_mut().for_each(|packets| packets.buffers().publish());
-        let is_news = !self.reaped.is_empty() || !self.backlog.is_empty() || self.has_news();
+        // Deferred work is no reason not to sleep: the kernel does it before it sleeps. The flag that tells of it may even be stale:
+        // set by another core after the work was done here, it stays until there is work again.
+        let is_news = !self.reaped.is_empty() || !self.backlog.is_empty() || self.has_completions();
         self.old_news += self.at_once;
         let want = match wait {
             Wait::Sleep | Wait::SleepAtMost(_) if !is_news => self.old_news + 1,
@@ -368,10 +370,15 @@ impl Ring {
         }
     }
 
-    /// Whether there is something to reap, or to be had by [`Ring::enter`], beside the sends that completed while they were
-    /// submitted. No system call.
+    /// Whether there is something to reap, or perhaps to be had by [`Ring::enter`], beside the sends that completed while they
+    /// were submitted. No system call.
     pub fn has_news(&mut self) -> bool {
-        self.uring.completion().len() > self.old_news || self.uring.submission().taskrun()
+        self.has_completions() || self.uring.submission().taskrun()
+    }
+
+    /// Whether there is something to reap, beside those sends. No system call.
+    pub fn has_completions(&mut self) -> bool {
+        self.uring.completion().len() > self.old_news
     }
 
     /// What ran out since this was last asked.
