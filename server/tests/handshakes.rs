@@ -16,7 +16,9 @@ use mvt_server::{
     config::{Config, Tickets},
     enrolment::Enrolment,
     handshakes::{Job, judge},
-    limits::{LOGINS_PER_CONNECTION_MAX, RETRIES_PER_CONNECTION_MAX},
+    limits::{
+        ACCEPTS_PER_INTERVAL_MAX, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_CONNECTION_MAX, SWEEP_INTERVAL_MS,
+    },
     mailbox::{Entrance, Mail},
     node::Node,
     service::ServiceKind,
@@ -186,6 +188,39 @@ fn a_login_that_is_granted_starts_the_count_of_retries_anew() {
         rig.hello_again();
         rig.hello_again();
     }
-    assert!(rig.counters.rejects().any(|(name, count)| name == "busy" && count > 60));
+    assert!(rig.counters.rejects().any(|(name, count)| name == "busy" && count > 10));
     assert_eq!(rig.counters.logins_cut_off.get(), 0);
+}
+
+/// Who is cut off comes back: by no more connections than the shard can bear beside its sessions.
+#[test]
+fn while_logins_wait_connections_are_taken_in_at_a_pace() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
+    let hello = *rig.hello();
+    let mut port = 0;
+    let mut connect = |rig: &mut Rig, now_ms| {
+        port += 1;
+        rig.connect(port, now_ms)
+    };
+    for _ in 0..2 * ACCEPTS_PER_INTERVAL_MAX {
+        connect(&mut rig, ORIGIN_MS);
+        assert!(rig.shard.wants_accept(), "nobody logs in");
+    }
+    // More than half of the queue of sixteen.
+    let mut now_ms = ORIGIN_MS + SWEEP_INTERVAL_MS;
+    for _ in 0..3 {
+        let id = connect(&mut rig, now_ms);
+        for _ in 0..LOGINS_PER_CONNECTION_MAX {
+            rig.shard.ingest(id, &hello, now_ms);
+        }
+        rig.shard.turn(now_ms);
+    }
+    for count in 4..=ACCEPTS_PER_INTERVAL_MAX {
+        connect(&mut rig, now_ms);
+        assert_eq!(rig.shard.wants_accept(), count < ACCEPTS_PER_INTERVAL_MAX, "{count}");
+    }
+    assert_eq!(rig.counters.accepts_paused.get(), 1);
+    now_ms += SWEEP_INTERVAL_MS;
+    connect(&mut rig, now_ms);
+    assert!(rig.shard.wants_accept(), "the next interval");
 }

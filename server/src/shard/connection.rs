@@ -51,7 +51,7 @@ pub(super) struct Connection {
     verified_ms: Option<u64>,
     pub(super) unverified_count: u32,
     pub(super) logins_under_way: u32,
-    /// RETRYs since the last login that was granted.
+    /// RETRYs since the last login that was granted, or request that was verified.
     pub(super) retry_count: u32,
 }
 
@@ -90,6 +90,7 @@ impl Connection {
 
     pub(super) fn note_verified(&mut self, now_ms: u64) {
         self.verified_ms = Some(now_ms);
+        self.retry_count = 0;
     }
 
     pub(super) fn close(&mut self, now_ms: u64) {
