@@ -122,7 +122,10 @@ pub(super) fn log_in(
     line.0.write_all(&seal(suite, &key, header, b"a ticket, please", &[]))?;
     loop {
         let frame = line.frame()?.context("the server closed before it gave a ticket")?;
-        if let Ok((_, Control::Ticket(bytes))) = open_control(Role::Client, &keys, &frame) {
+        // The answer comes first.
+        if Header::decode(&frame).kind == Header::of("CTL").kind
+            && let Ok((_, Control::Ticket(bytes))) = open_control(Role::Client, &keys, &frame)
+        {
             return Ok(Ticket { server_public, bytes, secret: keys.rs });
         }
     }
