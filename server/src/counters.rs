@@ -67,7 +67,8 @@ events! {
     recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";
     tickets, "Tickets given.";
     cookies_asked, "Login frames answered with a cookie to bring.";
-    logins_cut_off, "Connections closed after too many login frames that were answered with a RETRY.";
+    logins_cut_off, "Connections closed because too many login frames came in a second that had to be answered with a RETRY.";
+    accepts_paused, "Times that new connections had to wait because logins came faster than they are worked off.";
     accept_failed, "Accepts that failed: no descriptor or no memory left, or the peer was gone.";
     buffers_exhausted, "Receives that ended because no buffer was free; they are asked for again after the turn.";
     completions_overflowed, "Times that completions had to wait in the kernel because the queue was full; none is lost.";

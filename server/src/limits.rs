@@ -14,9 +14,12 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Logins of one connection under way at once.
 pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
-/// RETRYs on one connection without a login between them, after which it is closed (SPEC §14.5): an honest client is asked for a cookie once and
-/// told to wait now and then; whoever sends on without end is to pay for a connection every so often.
-pub const RETRIES_PER_CONNECTION_MAX: u32 = 32;
+/// RETRYs on one connection in a second, beyond which it is closed (SPEC §14.5): an honest client is asked for a cookie once for
+/// each login, and waits [`BUSY_WAIT_MS`] when told to; whoever sends on without end is to pay for a connection every so often.
+pub const RETRIES_PER_SECOND_MAX: u32 = 64;
+/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while more logins wait than half of what may: 400 a second. With what
+/// each of them may send that is about a tenth of a core.
+pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 20;
 /// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets 3.4 % beside one
 /// that is not nice at all. An idle core is its own as before.
 pub const LOGIN_THREAD_NICE: i32 = 15;

@@ -16,7 +16,10 @@ use mvt_server::{
     config::{Config, Tickets},
     enrolment::Enrolment,
     handshakes::{Job, judge},
-    limits::{LOGINS_PER_CONNECTION_MAX, RETRIES_PER_CONNECTION_MAX},
+    limits::{
+        ACCEPTS_PER_INTERVAL_MAX, BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_SECOND_MAX,
+        SWEEP_INTERVAL_MS,
+    },
     mailbox::{Entrance, Mail},
     node::Node,
     service::ServiceKind,
@@ -160,32 +163,63 @@ fn a_recovery_without_a_secret_to_check_is_refused_like_one_that_does_not_open()
     }
 }
 
-/// §14.5: BUSY or a cookie to bring, and again; a login that is granted between them starts the count anew.
+/// §14.5: BUSY or a cookie to bring, and again. Who waits as told is never near the bound.
 #[test]
 fn a_connection_that_sends_login_frames_without_end_is_closed() {
     let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 64, 1);
-    let id = rig.connect(7, ORIGIN_MS);
     let hello = *rig.hello();
-    let most = LOGINS_PER_CONNECTION_MAX + RETRIES_PER_CONNECTION_MAX;
+    let [patient, hasty] = [7, 8].map(|port| rig.connect(port, ORIGIN_MS));
+    // Four of them wait in the queue; the others are told to wait a quarter of a second.
+    for round in 0..40 {
+        for _ in 0..12 {
+            rig.shard.ingest(patient, &hello, ORIGIN_MS + round * u64::from(BUSY_WAIT_MS));
+        }
+        rig.shard.turn(ORIGIN_MS + round * u64::from(BUSY_WAIT_MS));
+        assert!(rig.shard.is_open(patient), "{round}");
+    }
+    let most = LOGINS_PER_CONNECTION_MAX + RETRIES_PER_SECOND_MAX;
     for number in 1..=2 * most {
-        rig.shard.ingest(id, &hello, ORIGIN_MS);
+        rig.shard.ingest(hasty, &hello, ORIGIN_MS);
         rig.shard.turn(ORIGIN_MS);
-        assert_eq!(rig.shard.is_open(id), number < most, "{number}");
+        assert_eq!(rig.shard.is_open(hasty), number <= most, "{number}");
     }
     assert_eq!(rig.counters.logins_cut_off.get(), 1);
-    let (output, is_last) = rig.output(id, ORIGIN_MS);
-    assert!(is_last && output.len() < most as usize * hello.len(), "what was asked before is answered, with less");
+    let (output, is_last) = rig.output(hasty, ORIGIN_MS);
+    assert!(
+        is_last && output.len() < most as usize * hello.len(),
+        "what was asked before is answered, with less"
+    );
 }
 
+/// Who is cut off comes back: by no more connections than the shard can bear beside its sessions.
 #[test]
-fn a_login_that_is_granted_starts_the_count_of_retries_anew() {
-    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 64, 1);
-    for number in 0..2 * u64::from(RETRIES_PER_CONNECTION_MAX) {
-        rig.admit(halves(0, number, Suite::Hs256, Limits::DEFAULT).1);
-        // The first stands in the queue for ever, the second is told to wait.
-        rig.hello_again();
-        rig.hello_again();
+fn while_logins_wait_connections_are_taken_in_at_a_pace() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
+    let hello = *rig.hello();
+    let mut port = 0;
+    let mut connect = |rig: &mut Rig, now_ms| {
+        port += 1;
+        rig.connect(port, now_ms)
+    };
+    for _ in 0..2 * ACCEPTS_PER_INTERVAL_MAX {
+        connect(&mut rig, ORIGIN_MS);
+        assert!(rig.shard.wants_accept(), "nobody logs in");
     }
-    assert!(rig.counters.rejects().any(|(name, count)| name == "busy" && count > 60));
-    assert_eq!(rig.counters.logins_cut_off.get(), 0);
+    // More than half of the queue of sixteen.
+    let mut now_ms = ORIGIN_MS + SWEEP_INTERVAL_MS;
+    for _ in 0..3 {
+        let id = connect(&mut rig, now_ms);
+        for _ in 0..LOGINS_PER_CONNECTION_MAX {
+            rig.shard.ingest(id, &hello, now_ms);
+        }
+        rig.shard.turn(now_ms);
+    }
+    for count in 4..=ACCEPTS_PER_INTERVAL_MAX {
+        connect(&mut rig, now_ms);
+        assert_eq!(rig.shard.wants_accept(), count < ACCEPTS_PER_INTERVAL_MAX, "{count}");
+    }
+    assert_eq!(rig.counters.accepts_paused.get(), 1);
+    now_ms += SWEEP_INTERVAL_MS;
+    connect(&mut rig, now_ms);
+    assert!(rig.shard.wants_accept(), "the next interval");
 }

@@ -218,3 +218,21 @@ impl Dh for X25519 {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_key_has_its_own_public_half_whether_it_was_known_or_not() {
+        let identity = Arc::new(Identity::new(Secret::new([7; KEY_BYTES])));
+        let mut pair = X25519 { private: Secret::blank(), public: [0; KEY_BYTES], identity };
+        let mut almost = [7; KEY_BYTES];
+        almost[31] ^= 0x20;
+        for private in [[7; KEY_BYTES], [9; KEY_BYTES], almost, [7; KEY_BYTES]] {
+            pair.set(&private);
+            assert_eq!(pair.pubkey(), public_of(&Secret::new(private)));
+            assert_eq!(pair.privkey(), private);
+        }
+    }
+}

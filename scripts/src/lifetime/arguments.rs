@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Exit with status 3 when an aim is missed.
     #[arg(long)]
     pub assert: bool,
+    /// Measure the release binaries that are there.
+    #[arg(long)]
+    pub no_build: bool,
     /// Measure only these.
     #[arg(long, value_delimiter = ',', value_enum)]
     pub only: Vec<Part>,

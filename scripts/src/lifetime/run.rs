@@ -20,8 +20,10 @@ use crate::{
 /// Whatever keeps a measurement from being made.
 pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let json = arguments.json.as_deref().map(resolve).transpose()?;
-    eprintln!("lifetime: building the server and the load generator (release) ...");
-    run_cargo(&["build", "--release", "--quiet", "--package", "mvt-server", "--package", "mvt-loadgen"])?;
+    if !arguments.no_build {
+        eprintln!("lifetime: building the server and the load generator (release) ...");
+        run_cargo(&["build", "--release", "--quiet", "--package", "mvt-server", "--package", "mvt-loadgen"])?;
+    }
     let stop = Stop::listen().context("cannot listen to signals")?;
     let (server_core, load_core) = Bench::cores()?;
     let bench = Bench {

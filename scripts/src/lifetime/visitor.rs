@@ -101,8 +101,12 @@ pub(super) fn log_in(
     identity: KeyPair,
 ) -> anyhow::Result<Ticket> {
     let mut line = Line::open(address)?;
-    let client =
-        login::Client { identity, ephemeral: KeyPair::new(random()?), server_public, channel_binding: Vec::new() };
+    let client = login::Client {
+        identity,
+        ephemeral: KeyPair::new(random()?),
+        server_public,
+        channel_binding: Vec::new(),
+    };
     let answer = line.ask(&server_public, |cookie| client.padded_hello(1, cookie, &[SUITE]))?;
     let (_, answer, mut noise) = answer.context("the login was refused")?;
     let received = Instant::now();
@@ -122,7 +126,10 @@ pub(super) fn log_in(
     line.0.write_all(&seal(suite, &key, header, b"a ticket, please", &[]))?;
     loop {
         let frame = line.frame()?.context("the server closed before it gave a ticket")?;
-        if let Ok((_, Control::Ticket(bytes))) = open_control(Role::Client, &keys, &frame) {
+        // The answer comes first.
+        if Header::decode(&frame).kind == Header::of("CTL").kind
+            && let Ok((_, Control::Ticket(bytes))) = open_control(Role::Client, &keys, &frame)
+        {
             return Ok(Ticket { server_public, bytes, secret: keys.rs });
         }
     }

@@ -205,6 +205,9 @@ async fn accept(station: Rc<Station>, listener: TcpListener, canceller: Rc<RefCe
                 let (reader, writer) = stream.into_split();
                 ::monoio::spawn(write(station.clone(), wire.clone(), id, writer));
                 ::monoio::spawn(read(station.clone(), wire, id, reader));
+                if !station.shard.borrow().wants_accept() {
+                    ::monoio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
             Err(error) if is_cancelled(&error) => return,
             Err(error) => {

@@ -51,8 +51,8 @@ pub(super) struct Connection {
     verified_ms: Option<u64>,
     pub(super) unverified_count: u32,
     pub(super) logins_under_way: u32,
-    /// RETRYs since the last login that was granted.
-    pub(super) retry_count: u32,
+    /// RETRYs in the second that began then.
+    retries: (u64, u32),
 }
 
 impl Connection {
@@ -68,7 +68,7 @@ impl Connection {
             verified_ms: None,
             unverified_count: 0,
             logins_under_way: 0,
-            retry_count: 0,
+            retries: (0, 0),
         }
     }
 
@@ -90,6 +90,13 @@ impl Connection {
 
     pub(super) fn note_verified(&mut self, now_ms: u64) {
         self.verified_ms = Some(now_ms);
+    }
+
+    /// Counts a RETRY; how many there were in this second.
+    pub(super) const fn note_retry(&mut self, now_ms: u64) -> u32 {
+        let (begun_ms, count) = self.retries;
+        self.retries = if now_ms >= begun_ms + 1_000 { (now_ms, 1) } else { (begun_ms, count + 1) };
+        self.retries.1
     }
 
     pub(super) fn close(&mut self, now_ms: u64) {

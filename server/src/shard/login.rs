@@ -9,7 +9,7 @@ use mvt_proto::{
 
 use crate::{
     handshakes::{Job, Load},
-    limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_CONNECTION_MAX},
+    limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_SECOND_MAX},
     mailbox::{Entrance, Newcomer},
     shard::{ConnectionId, Shard, batch::Origin},
 };
@@ -54,7 +54,7 @@ impl Shard {
         Ok(())
     }
 
-    /// A RETRY; enough of them in a row end the connection (§14.5).
+    /// A RETRY; too many of them in a second end the connection (§14.5).
     fn answer_with(&mut self, retry: &Retry, id: ConnectionId, frame: &[u8], now_ms: u64) {
         match retry {
             Retry::Cookie(_) => self.counters.cookies_asked.add(1),
@@ -66,8 +66,7 @@ impl Shard {
         self.answers.bytes.extend_from_slice(&retry.to_frame(frame, &self.node.mac1));
         self.answers.note(Origin::Here(id), start, false);
         let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.retry_count += 1;
-        if connection.retry_count >= RETRIES_PER_CONNECTION_MAX {
+        if connection.note_retry(now_ms) > RETRIES_PER_SECOND_MAX {
             self.counters.logins_cut_off.add(1);
             self.end(id, now_ms);
         }
@@ -84,7 +83,6 @@ impl Shard {
     fn keep(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
-        connection.retry_count = 0;
         if connection.is_closing() {
             return;
         }

@@ -10,6 +10,7 @@ mod connection;
 mod connections;
 mod forward;
 mod index;
+mod intake;
 mod lane;
 mod login;
 mod recovering;
@@ -45,6 +46,7 @@ use batch::Batch;
 use connection::Connection;
 use connections::Connections;
 use index::Place;
+use intake::Intake;
 use recovering::Recovering;
 use renewal::Dummy;
 use revocation::Scan;
@@ -96,6 +98,7 @@ pub struct Shard {
     /// Revocations whose sessions are not all erased yet, the one under way first.
     revoking: VecDeque<Scan>,
     recovering: Recovering,
+    intake: Intake,
 }
 
 impl Shard {
@@ -130,6 +133,7 @@ impl Shard {
             scrub_ms: 0,
             revoking: VecDeque::new(),
             recovering: Recovering::default(),
+            intake: Intake::default(),
             node,
             service,
             counters,
@@ -150,6 +154,7 @@ impl Shard {
         channel_binding: Option<Box<ChannelBinding>>,
         now_ms: u64,
     ) -> Option<ConnectionId> {
+        self.intake.note(now_ms);
         let opened = self.connections.insert(Connection::new(peer, channel_binding, now_ms));
         match opened {
             Some(_) => self.counters.connections_opened.add(1),

@@ -131,12 +131,6 @@ impl Rig {
         &self.hello
     }
 
-    /// One more HELLO on the connection by which sessions are admitted.
-    pub fn hello_again(&mut self) {
-        self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
-        self.shard.turn(ORIGIN_MS);
-    }
-
     /// Key pairs for OFFERs, which no login thread makes here.
     pub fn fill_stock(&self) {
         self.handshakes.fill_stock();

@@ -159,13 +159,19 @@ impl Station {
             Completion::Sent { line, buffer, result } => self.take_sent(line, buffer, result.is_ok()),
             Completion::ReceiveEnded { line, end } => self.take_receive_end(line, &end),
             Completion::ShutDown { line } => self.touched.push(line),
-            Completion::Accepted { line, peer } => match self.open(peer) {
-                Some(id) => {
-                    self.wires.insert(line, id);
-                    self.ring.receive(line);
+            Completion::Accepted { line, peer } => {
+                match self.open(peer) {
+                    Some(id) => {
+                        self.wires.insert(line, id);
+                        self.ring.receive(line);
+                    }
+                    None => self.ring.close(line),
                 }
-                None => self.ring.close(line),
-            },
+                if !self.shard.wants_accept() {
+                    // Until the next tick.
+                    self.ring.stop_accepting();
+                }
+            }
             Completion::AcceptFailed(error) => {
                 self.shard.counters().accept_failed.add(1);
                 if !std::mem::replace(&mut self.is_accept_failing, true) {
