@@ -2,6 +2,7 @@
 
 #[path = "support/rig.rs"]
 mod rig;
+mod support;
 
 use std::{
     collections::BTreeSet,
@@ -20,11 +21,10 @@ use mvt_server::{
     transport::quic::{Arrival, Parameters, Parts, Quic, Router, certificate::Certificate},
 };
 use quinn_proto::{
-    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Endpoint, EndpointConfig,
-    crypto::rustls::QuicClientConfig,
+    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Endpoint, EndpointConfig, TransportConfig,
 };
 use rig::{ORIGIN_MS, Rig, secret};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use support::quic::client_config;
 
 const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 7440);
 
@@ -98,7 +98,7 @@ impl House {
         });
         let session = rig.sessions(1, Suite::Hs256, Limits::DEFAULT).remove(0);
         let tcp = rig.connect(1, ORIGIN_MS);
-        let config = client_config(&file);
+        let config = client_config(b"mvt1", TransportConfig::default());
         Self { rig, quic, tcp, session, config, now: Instant::now(), answered: 0 }
     }
 
@@ -144,20 +144,6 @@ impl House {
         let mut rows = self.rig.counters.events();
         rows.find(|(row, _)| *row == name).map_or(0, |(_, count)| count)
     }
-}
-
-/// Trusts the one certificate there is.
-fn client_config(file: &std::path::Path) -> ClientConfig {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(file).expect("a certificate")).expect("a root");
-    let mut tls =
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("TLS 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-    tls.alpn_protocols = vec![b"mvt1".to_vec()];
-    ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).expect("a suite")))
 }
 
 /// However many clients begin at once, a turn begins few handshakes, and what is established is answered in every one of them.
