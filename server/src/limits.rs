@@ -31,8 +31,12 @@ pub const LANE_DATAGRAMS: u8 = STREAMS_PER_CONNECTION_MAX;
 pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
 /// Handshakes of QUIC under way at one shard, at most; what comes beyond is dropped.
 pub const HANDSHAKES_AT_ONCE_MAX: usize = 512;
-/// Handshakes of QUIC begun in one turn: each is some 100 µs of the shard's time.
+/// Handshakes of QUIC begun in one turn: each is some 300 µs of the shard's time.
 pub const HANDSHAKES_PER_TURN_MAX: usize = 1;
+/// Packets of clients in their handshake taken in one turn: one that ends it is some 60 µs.
+pub const HANDSHAKE_PACKETS_PER_TURN_MAX: usize = 4;
+/// Such packets that wait, at one shard; what comes beyond is dropped.
+pub const HANDSHAKE_PACKETS_MAX: usize = 1024;
 /// How long a handshake of QUIC may take.
 pub const HANDSHAKE_STALL: Duration = Duration::from_millis(STALL_MS);
 /// Packets that belong to no connection, waiting to be sent.

@@ -8,7 +8,7 @@ use mvt_proto::{
 };
 use quinn::{ConnectionError, TransportConfig};
 use support::{
-    Server, judge,
+    Server, counted, judge,
     quic::{Host, binding, client_config},
     seal,
 };
@@ -184,8 +184,10 @@ fn a_datagram_that_is_not_whole_frames_ends_the_connection_after_those_that_are(
         let (connection, stream, mut session) = host.login(&server, Suite::Hs256);
         let (pending, frames) = burst(&mut session, 2);
         connection.send_datagram([&frames.concat(), tail].concat().into()).expect("sent");
-        let mut answers = host.datagram(&connection);
-        assert_eq!(answers.len(), 2);
+        let mut answers = Vec::new();
+        while answers.len() < 2 {
+            answers.extend(host.datagram(&connection));
+        }
         for (pending, answer) in pending.iter().zip(&mut answers) {
             assert_eq!(judge(&mut session, pending, answer), Ok(5));
         }
@@ -273,11 +275,4 @@ fn every_number_of_shards_serves_clients_that_move() {
         assert!(counted(&log, "quic_forwarded") < 100, "{log}");
         assert_eq!(counted(&log, "quic_forward_dropped"), 0, "{log}");
     }
-}
-
-fn counted(log: &str, name: &str) -> u64 {
-    log.split([' ', '"'])
-        .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='))
-        .map(|count| count.parse::<u64>().expect("a number"))
-        .sum()
 }

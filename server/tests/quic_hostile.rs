@@ -7,7 +7,7 @@ use std::{net::UdpSocket, time::Duration};
 use mvt_proto::Suite;
 use quinn::{ConnectionError, TransportConfig};
 use support::{
-    Server,
+    Server, counted,
     initial::{initial, protected},
     judge,
     quic::{Host, client_config, tls_config},
@@ -235,11 +235,4 @@ fn a_flood_of_first_packets_is_forgotten() {
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "2,000 strangers cost {grown} bytes");
     still_serves(&server);
-}
-
-fn counted(log: &str, name: &str) -> u64 {
-    log.split([' ', '"'])
-        .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='))
-        .map(|count| count.parse::<u64>().expect("a number"))
-        .sum()
 }

@@ -179,3 +179,40 @@ impl Flight {
 fn pause(rtt: Duration, copies: u32) -> Duration {
     (2 * rtt).max(PROBE_MIN).saturating_mul(1 << copies.min(8).saturating_sub(1)).min(PROBE_MAX.max(4 * rtt))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SPEC §17.2.7: a bounded number of times, and not for longer than the slot key is surely held.
+    #[test]
+    fn repeating_has_an_end() {
+        let sent = |frame| Sent {
+            wanted: Wanted {
+                op: 1,
+                payload: Vec::new(),
+                answer: oneshot::channel().0,
+                deadline: Instant::now(),
+                again: false,
+            },
+            frame,
+            sealed_ms: 1_000,
+        };
+        let datagram = sent(Some(Bytes::from_static(b"frame")));
+        assert!(datagram.may_be_repeated(1, 1_000));
+        assert!(datagram.may_be_repeated(COPIES_MAX - 1, 1_000 + REPEAT_MS_MAX - 1));
+        assert!(!datagram.may_be_repeated(COPIES_MAX, 1_000));
+        assert!(!datagram.may_be_repeated(1, 1_000 + REPEAT_MS_MAX));
+        assert!(!sent(None).may_be_repeated(1, 1_000), "a stream loses nothing");
+    }
+
+    /// Each copy is waited for twice as long as the one before, between bounds that follow the round trip.
+    #[test]
+    fn pauses_double() {
+        assert_eq!(pause(Duration::ZERO, 1), PROBE_MIN);
+        assert_eq!(pause(Duration::from_millis(40), 1), Duration::from_millis(80));
+        assert_eq!(pause(Duration::from_millis(40), 3), Duration::from_millis(320));
+        assert_eq!(pause(Duration::from_millis(40), 60), PROBE_MAX);
+        assert_eq!(pause(Duration::from_millis(400), 60), Duration::from_millis(1_600));
+    }
+}

@@ -10,12 +10,11 @@ use crate::{
         recover::{self, Content},
         retry::Retry,
     },
-    login::{Identity, Mac1},
+    login::Identity,
     recovery::{RecoveryKit, sealing::Agreed},
-    resume::answer::{self, Asked},
+    resume::{answer, attempt::Attempt},
     secret::Secret,
     session::ClientSession,
-    suite::tag_of,
 };
 
 /// What a client says in its RECOVER beside who it is.
@@ -36,14 +35,10 @@ pub struct Offer<'a> {
 /// A recovery whose RECOVER was sent.
 #[derive(Debug)]
 pub struct Initiator {
-    login_id: u64,
-    frame: [u8; LOGIN_BYTES],
-    channel_binding: Vec<u8>,
-    exported: Secret,
+    attempt: Attempt,
     suites: Vec<Suite>,
     ephemeral: Secret,
     new_private: Secret,
-    mac1: Mac1,
 }
 
 impl Initiator {
@@ -76,26 +71,23 @@ impl Initiator {
         bytes.extend_from_slice(&enc);
         bytes.extend_from_slice(&content);
         bytes.extend_from_slice(&tag);
-        let mac1 = Mac1::new(&kit.server_public);
-        bytes.extend_from_slice(&mac1.tag(&bytes));
-        let frame: [u8; LOGIN_BYTES] = bytes.try_into().expect("padded to 512 bytes");
-        let initiator = Self {
-            login_id: offer.login_id,
-            frame,
-            channel_binding: offer.channel_binding.to_vec(),
+        let attempt = Attempt::new(
+            &answer::RECOVER,
+            &kit.server_public,
+            offer.login_id,
+            offer.channel_binding,
             exported,
-            suites: offer.suites.to_vec(),
-            ephemeral,
-            new_private: Secret::new(*offer.new_identity.private().expose()),
-            mac1,
-        };
-        Ok((initiator, frame))
+            bytes,
+        );
+        let frame = attempt.frame();
+        let new_private = Secret::new(*offer.new_identity.private().expose());
+        Ok((Self { attempt, suites: offer.suites.to_vec(), ephemeral, new_private }, frame))
     }
 
     /// The number that answers to this recovery carry as their counter.
     #[must_use]
     pub const fn login_id(&self) -> u64 {
-        self.login_id
+        self.attempt.login_id()
     }
 
     /// Reads a RETRY for this RECOVER (§14).
@@ -103,7 +95,7 @@ impl Initiator {
     /// # Errors
     /// Not a RETRY, or not for this RECOVER: the recovery goes on waiting.
     pub fn retry(&self, frame: &[u8]) -> Result<Retry, Reject> {
-        Retry::parse(frame, self.login_id, &tag_of(&self.frame), &self.mac1)
+        self.attempt.retry(frame)
     }
 
     /// Opens the RECOVER_R; `now_ms` is the caller's monotonic clock.
@@ -111,13 +103,6 @@ impl Initiator {
     /// # Errors
     /// `Kind`, `Field`, `Recovery`, `BadTag` (§13.3): this recovery is over.
     pub fn finish(self, frame: &[u8], now_ms: u64) -> Result<ClientSession, Reject> {
-        let asked = Asked {
-            form: &answer::RECOVER,
-            login_id: self.login_id,
-            frame: &self.frame,
-            channel_binding: &self.channel_binding,
-            secret: &self.exported,
-        };
-        answer::open(&asked, &[&self.ephemeral, &self.new_private], &self.suites, frame, now_ms)
+        self.attempt.finish(&[&self.ephemeral, &self.new_private], &self.suites, frame, now_ms)
     }
 }

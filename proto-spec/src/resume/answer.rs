@@ -116,7 +116,7 @@ pub(crate) fn seal(
     answer.extend_from_slice(&tag);
     let mut admitted = established::admitted(answer, grant, GenerationKeys::derive(secret, grant.key_id, 0));
     if points.is_empty() {
-        // §11.2.4: there was no Diffie-Hellman yet.
+        // §11.2.4: there was no Diffie-Hellman yet, so the first OFFER brings one.
         admitted.session = admitted.session.exchanged_at(0);
     }
     Ok(admitted)

@@ -10,15 +10,9 @@ use crate::{
         resume::{self, Mode},
         retry::Retry,
     },
-    login::Mac1,
-    resume::{
-        Kept,
-        answer::{self, Asked},
-        binder,
-    },
+    resume::{Kept, answer, attempt::Attempt, binder},
     secret::Secret,
     session::ClientSession,
-    suite::tag_of,
 };
 
 /// What a client says in its RESUME beside the ticket.
@@ -40,13 +34,9 @@ pub struct Offer<'a> {
 /// (§12.4.2).
 #[derive(Debug)]
 pub struct Initiator {
-    login_id: u64,
-    frame: [u8; LOGIN_BYTES],
-    channel_binding: Vec<u8>,
-    resume_secret: Secret,
+    attempt: Attempt,
     suite: Suite,
     private: Option<Secret>,
-    mac1: Mac1,
 }
 
 impl Initiator {
@@ -63,25 +53,22 @@ impl Initiator {
         let mut bytes =
             resume::bound(offer.login_id, offer.cookie, nonce.expose(), point.as_ref(), &kept.ticket);
         bytes.extend_from_slice(&binder(&kept.resume_secret, offer.channel_binding, &bytes));
-        let mac1 = Mac1::new(offer.server_public);
-        bytes.extend_from_slice(&mac1.tag(&bytes));
-        let frame: [u8; LOGIN_BYTES] = bytes.try_into().expect("padded to 512 bytes");
-        let initiator = Self {
-            login_id: offer.login_id,
-            frame,
-            channel_binding: offer.channel_binding.to_vec(),
-            resume_secret: Secret::new(*kept.resume_secret.expose()),
-            suite: kept.suite,
-            private,
-            mac1,
-        };
-        (initiator, frame)
+        let attempt = Attempt::new(
+            &answer::RESUME,
+            offer.server_public,
+            offer.login_id,
+            offer.channel_binding,
+            Secret::new(*kept.resume_secret.expose()),
+            bytes,
+        );
+        let frame = attempt.frame();
+        (Self { attempt, suite: kept.suite, private }, frame)
     }
 
     /// The number that answers to this resume carry as their counter.
     #[must_use]
     pub const fn login_id(&self) -> u64 {
-        self.login_id
+        self.attempt.login_id()
     }
 
     /// Reads a RETRY for this resume (§14).
@@ -89,7 +76,7 @@ impl Initiator {
     /// # Errors
     /// Not a RETRY, or not for this RESUME: the resume goes on waiting.
     pub fn retry(&self, frame: &[u8]) -> Result<Retry, Reject> {
-        Retry::parse(frame, self.login_id, &tag_of(&self.frame), &self.mac1)
+        self.attempt.retry(frame)
     }
 
     /// Opens the RESUME_R; `now_ms` is the caller's monotonic clock.
@@ -97,14 +84,7 @@ impl Initiator {
     /// # Errors
     /// `Kind`, `Field`, `Binder`, `BadTag` (§12.4.1): this resume is over.
     pub fn finish(self, frame: &[u8], now_ms: u64) -> Result<ClientSession, Reject> {
-        let asked = Asked {
-            form: &answer::RESUME,
-            login_id: self.login_id,
-            frame: &self.frame,
-            channel_binding: &self.channel_binding,
-            secret: &self.resume_secret,
-        };
         let privates: Vec<&Secret> = self.private.iter().collect();
-        answer::open(&asked, &privates, &[self.suite], frame, now_ms)
+        self.attempt.finish(&privates, &[self.suite], frame, now_ms)
     }
 }

@@ -1,6 +1,7 @@
 //! Resume: a new session from a ticket, at any node that holds the ticket key (SPEC §12).
 
 pub(crate) mod answer;
+pub(crate) mod attempt;
 mod initiator;
 mod kept;
 mod responder;

@@ -91,11 +91,6 @@ impl Responder<'_> {
             channel_binding: self.channel_binding,
             secret: &self.ticket.resume_secret,
         };
-        let mut admitted = answer::seal(&asked, self.resume.point.as_slice(), grant, nonce, ephemeral)?;
-        if self.resume.point.is_none() {
-            // §11.2.4: the session had no Diffie-Hellman yet, so its first OFFER brings one.
-            admitted.session = admitted.session.exchanged_at(0);
-        }
-        Ok(admitted)
+        answer::seal(&asked, self.resume.point.as_slice(), grant, nonce, ephemeral)
     }
 }

@@ -1,13 +1,17 @@
-//! Which clients may begin a handshake, and when: it costs a signature and two key agreements, before anything is proved.
+//! Which clients may begin a handshake, and when: it costs a signature and two key agreements, before anything is proved. What
+//! handshakes take of a turn is bounded by number, so that requests of those who are let in wait for few of them.
 
 use std::time::Instant;
 
 use mvt_proto::Kind;
-use quinn_proto::{ConnectionHandle, Incoming};
+use quinn_proto::{ConnectionEvent, ConnectionHandle, Incoming};
 
 use crate::{
     handshakes::Load,
-    limits::{HANDSHAKE_STALL, HANDSHAKES_AT_ONCE_MAX, HANDSHAKES_PER_TURN_MAX, HANDSHAKES_UNPROVED_MAX},
+    limits::{
+        HANDSHAKE_PACKETS_MAX, HANDSHAKE_PACKETS_PER_TURN_MAX, HANDSHAKE_STALL, HANDSHAKES_AT_ONCE_MAX,
+        HANDSHAKES_PER_TURN_MAX, HANDSHAKES_UNPROVED_MAX,
+    },
     transport::quic::{Quic, link::Link, put},
 };
 
@@ -38,6 +42,27 @@ impl Quic {
                 self.respond(transmit, packet);
             }
             Err(error) => self.endpoint.ignore(error.into_incoming()),
+        }
+    }
+
+    /// Keeps a packet of a handshake that is under way until its turn comes.
+    pub(super) fn delay(&mut self, handle: ConnectionHandle, event: ConnectionEvent) {
+        if self.delayed.len() < HANDSHAKE_PACKETS_MAX {
+            self.delayed.push_back((handle, event));
+        } else {
+            self.counters.quic_dropped.add(1);
+        }
+    }
+
+    /// Takes as many packets of handshakes as a turn may pay for. One for a link that is gone is nothing to the next of its
+    /// handle, which cannot open it.
+    pub(super) fn go_on_with_handshakes(&mut self) {
+        for _ in 0..HANDSHAKE_PACKETS_PER_TURN_MAX {
+            let Some((handle, event)) = self.delayed.pop_front() else { break };
+            if let Some(link) = self.link_mut(handle) {
+                link.quic.handle_event(event);
+                self.touch(handle);
+            }
         }
     }
 

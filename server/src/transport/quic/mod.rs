@@ -21,7 +21,9 @@ use std::{
     time::Instant,
 };
 
-use quinn_proto::{ConnectionHandle, DatagramEvent, EcnCodepoint, Endpoint, Incoming, Transmit};
+use quinn_proto::{
+    ConnectionEvent, ConnectionHandle, DatagramEvent, EcnCodepoint, Endpoint, Incoming, Transmit,
+};
 
 use crate::{
     counters::Counters,
@@ -83,6 +85,8 @@ pub struct Quic {
     touched: VecDeque<ConnectionHandle>,
     /// Clients that wait for their handshake to begin.
     waiting: VecDeque<Incoming>,
+    /// Packets for links whose handshake is under way, in the order they came.
+    delayed: VecDeque<(ConnectionHandle, ConnectionEvent)>,
     /// Links whose handshake is under way, oldest first, with when it began.
     handshaking: VecDeque<(Instant, ConnectionHandle)>,
     is_stopping: bool,
@@ -113,6 +117,7 @@ impl Quic {
             deadlines: Deadlines::default(),
             touched: VecDeque::new(),
             waiting: VecDeque::new(),
+            delayed: VecDeque::new(),
             handshaking: VecDeque::new(),
             is_stopping: false,
             ended: Vec::new(),
@@ -146,12 +151,14 @@ impl Quic {
         // Allocates nothing before it is written to.
         let mut response = Vec::new();
         match self.endpoint.handle(now, remote, local_ip, ecn, packet, &mut response) {
-            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                if let Some(link) = self.link_mut(handle) {
+            Some(DatagramEvent::ConnectionEvent(handle, event)) => match self.link_mut(handle) {
+                Some(link) if link.is_handshaking() => self.delay(handle, event),
+                Some(link) => {
                     link.quic.handle_event(event);
                     self.touch(handle);
                 }
-            }
+                None => {}
+            },
             Some(DatagramEvent::NewConnection(incoming)) => self.consider(incoming),
             Some(DatagramEvent::Response(transmit)) => self.respond(transmit, response),
             None => {}
@@ -171,6 +178,7 @@ impl Quic {
             self.handles[id.index()] = None;
             shard.close(id);
         }
+        self.go_on_with_handshakes();
         self.begin_handshakes(now);
         while let Some(handle) = self.deadlines.take_passed(now) {
             if let Some(link) = self.link_mut(handle) {
@@ -272,6 +280,7 @@ impl Quic {
     pub fn has_work(&self) -> bool {
         !(self.touched.is_empty()
             && self.waiting.is_empty()
+            && self.delayed.is_empty()
             && self.responses.is_empty()
             && self.ended.is_empty())
     }
