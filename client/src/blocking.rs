@@ -10,10 +10,11 @@ use crate::{
     bond::Bond,
     clock,
     connection::Connection,
-    entrance::{Way, enter},
-    establish::{Established, establish},
+    entrance::Way,
+    establish::{Established, enter, establish},
     pipeline::Run,
     recover::recover,
+    ticket::Ticket,
 };
 
 /// Connections made for one call, at most.
@@ -64,11 +65,12 @@ impl Client {
     /// # Errors
     /// [`Error::Connect`] or [`Error::Login`].
     pub fn connect_with(mut config: Config) -> Result<Self, Error> {
-        let kept = config.kept.take();
+        let ticket = config.ticket.take();
         let deadline = Instant::now() + config.connect_timeout;
-        let established = establish(&config, kept.as_ref(), deadline)?;
-        let kept = kept.filter(|_| established.is_resumed);
-        let mut client = Self::new(config, established.connection, Bond::new(established.session, kept));
+        let established = establish(&config, ticket.as_ref(), deadline)?;
+        let bond =
+            Bond::new(established.session, ticket.filter(|_| established.is_resumed), config.is_quic());
+        let mut client = Self::new(config, established.connection, bond);
         client.count(established.is_resumed);
         Ok(client)
     }
@@ -130,7 +132,7 @@ impl Client {
     /// none yet. **Seal it before it is written anywhere**: until it expires, whoever has these bytes is this client.
     #[must_use]
     pub fn export_ticket(&self) -> Option<Zeroizing<Vec<u8>>> {
-        self.bond.kept().map(mvt_proto::resume::Kept::to_bytes)
+        self.bond.ticket().map(Ticket::to_bytes)
     }
 
     /// Closes the connection; the next request makes another one.
@@ -212,7 +214,8 @@ impl Client {
             self.connection = Some(connection);
             return Ok(());
         }
-        let Established { connection, session, is_resumed } = establish(&self.config, self.bond.kept(), by)?;
+        let Established { connection, session, is_resumed } =
+            establish(&self.config, self.bond.ticket(), by)?;
         self.connection = Some(connection);
         self.bond.replace(session);
         if !is_resumed {

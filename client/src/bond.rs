@@ -2,48 +2,49 @@
 
 use mvt_proto::{
     Header, Kind,
-    resume::Kept,
     secret::Secret,
     session::{ClientSession, Told},
 };
 
-use crate::{Unknown, clock, entrance::random};
+use crate::{Unknown, clock, entrance::random, ticket::Ticket};
 
 /// The client's side of what ties it to the server.
 #[derive(Debug)]
 pub(crate) struct Bond {
     pub(crate) session: ClientSession,
-    kept: Option<Kept>,
-    /// The generation whose ticket is kept; `None` for one of the session before (SPEC 12.4.2).
-    kept_generation: Option<u16>,
+    ticket: Option<Ticket>,
+    /// The generation whose ticket it is; `None` for one of the session before (SPEC 12.4.2).
+    ticket_generation: Option<u16>,
+    /// Whether sessions are made inside QUIC.
+    is_quic: bool,
 }
 
 impl Bond {
     /// A new session, and the ticket of the one before until this one is proved.
-    pub(crate) const fn new(session: ClientSession, kept: Option<Kept>) -> Self {
-        Self { session, kept, kept_generation: None }
+    pub(crate) const fn new(session: ClientSession, ticket: Option<Ticket>, is_quic: bool) -> Self {
+        Self { session, ticket, ticket_generation: None, is_quic }
     }
 
     /// The ticket to resume by.
-    pub(crate) const fn kept(&self) -> Option<&Kept> {
-        self.kept.as_ref()
+    pub(crate) const fn ticket(&self) -> Option<&Ticket> {
+        self.ticket.as_ref()
     }
 
     /// A new session in place of this one; the ticket stays until that one is proved.
     pub(crate) fn replace(&mut self, session: ClientSession) {
         self.session = session;
-        self.kept_generation = None;
+        self.ticket_generation = None;
     }
 
     /// No server takes the ticket.
     pub(crate) fn forget_ticket(&mut self) {
-        self.kept = None;
+        self.ticket = None;
     }
 
     /// An answer under the session's keys verified: what belonged to the one before is erased (SPEC 12.4.2).
     pub(crate) fn note_answer(&mut self) {
-        if self.kept_generation.is_none() {
-            self.kept = None;
+        if self.ticket_generation.is_none() {
+            self.ticket = None;
         }
     }
 
@@ -66,9 +67,9 @@ impl Bond {
             Ok(Told::Broken) => Err(Unknown::KeyLost),
             Ok(Told::Ticket(kept)) => {
                 // §11.1.3: that of the greatest generation.
-                if self.kept_generation.is_none_or(|generation| generation <= header.generation) {
-                    self.kept = Some(kept);
-                    self.kept_generation = Some(header.generation);
+                if self.ticket_generation.is_none_or(|generation| generation <= header.generation) {
+                    self.ticket = Some(Ticket::new(kept, self.is_quic));
+                    self.ticket_generation = Some(header.generation);
                 }
                 Ok(true)
             }

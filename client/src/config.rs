@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity, resume::Kept};
+use mvt_proto::{Suite, constants::KEY_BYTES, login::Identity};
 
 #[cfg(feature = "quic")]
 use crate::quic::ServerCertificate;
-use crate::{Error, LoginError};
+use crate::{Error, LoginError, ticket::Ticket};
 
 /// Connecting and logging in may take this long.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ pub const HELLO_COUNT_MAX: u32 = 5;
 /// Settings of one client.
 #[derive(Debug)]
 #[cfg_attr(
-    not(feature = "blocking"),
+    not(any(feature = "blocking", feature = "quic")),
     expect(dead_code, reason = "read by the clients, of which there is none")
 )]
 pub struct Config {
@@ -35,7 +35,7 @@ pub struct Config {
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) is_psk_alone: bool,
-    pub(crate) kept: Option<Kept>,
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) keeps_session: bool,
 }
 
@@ -65,7 +65,7 @@ impl Config {
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
             is_psk_alone: false,
-            kept: None,
+            ticket: None,
             keeps_session: false,
         })
     }
@@ -89,12 +89,13 @@ impl Config {
     }
 
     /// Begins with a ticket of an earlier run, as [`Client::export_ticket`](crate::Client::export_ticket) gave it, and logs in
-    /// only if no server takes it. The suite is the old session's.
+    /// only if no server takes it. The suite is the old session's; one of HS256 that was made inside QUIC serves inside QUIC only
+    /// (SPEC 12.4.3).
     ///
     /// # Errors
     /// [`Error::Login`] when the bytes are no such export.
     pub fn ticket(mut self, exported: &[u8]) -> Result<Self, Error> {
-        self.kept = Some(Kept::from_bytes(exported).map_err(LoginError::Answer)?);
+        self.ticket = Some(Ticket::from_bytes(exported).map_err(LoginError::Answer)?);
         Ok(self)
     }
 
@@ -105,6 +106,15 @@ impl Config {
         self.quic = Some(certificate);
         self.suites = vec![Suite::Hs256, Suite::Gcm256];
         self
+    }
+
+    /// Whether connections are QUIC's.
+    #[cfg(any(feature = "blocking", feature = "quic"))]
+    pub(crate) const fn is_quic(&self) -> bool {
+        #[cfg(feature = "quic")]
+        return self.quic.is_some();
+        #[cfg(not(feature = "quic"))]
+        false
     }
 
     /// Offers exactly this suite.

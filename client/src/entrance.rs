@@ -1,13 +1,10 @@
-//! Ways to a session over a connection: HELLO, RESUME or RECOVER, what RETRY asks for, the answer (SPEC 10, 12 to 14).
+//! Ways to a session, without I/O: HELLO, RESUME or RECOVER, what RETRY asks for, the answer (SPEC 10, 12 to 14).
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use mvt_proto::{
     Header, Kind, Reject,
-    constants::{COOKIE_BYTES, KEY_BYTES, U48_MAX},
+    constants::{COOKIE_BYTES, KEY_BYTES, LOGIN_BYTES, U48_MAX},
     frame::{resume::Mode, retry::Retry},
     login,
     recovery::{self, RecoveryKit},
@@ -16,25 +13,10 @@ use mvt_proto::{
     session::ClientSession,
 };
 
-use crate::{
-    Config, LoginError, clock,
-    config::HELLO_COUNT_MAX,
-    connection::{Connection, Ended},
-};
+use crate::{Config, LoginError, clock, config::HELLO_COUNT_MAX};
 
-/// Frames that are no answer to the login, at most, before it is given up.
+/// Frames that are no answer to the one that asks, at most, before it is given up.
 const STRAY_COUNT_MAX: u32 = 64;
-
-impl From<Ended> for LoginError {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::TimedOut => Self::TimedOut,
-            Ended::Closed => Self::Refused,
-            Ended::Io(kind) => Self::Io(kind),
-            Ended::Protocol(reject) => Self::Answer(reject),
-        }
-    }
-}
 
 /// By what a client asks for a session.
 #[derive(Debug, Clone, Copy)]
@@ -44,31 +26,19 @@ pub(crate) enum Way<'a> {
     /// A ticket. What is kept stays with the caller until a request was answered (SPEC 12.4.2).
     Resume(&'a Kept),
     /// Its recovery secret; the identity of the configuration is the new one.
+    #[cfg_attr(not(feature = "blocking"), expect(dead_code, reason = "the blocking client recovers"))]
     Recover(&'a RecoveryKit),
 }
 
-/// What a server said to one frame.
-enum Said {
-    Granted(Box<ClientSession>),
-    Retry(Retry),
-}
-
 /// A frame that was sent and not answered yet.
+#[derive(Debug)]
 enum Asked {
     Login(Box<login::Initiator>),
-    Resume(resume::Initiator),
-    Recover(recovery::Initiator),
+    Resume(Box<resume::Initiator>),
+    Recover(Box<recovery::Initiator>),
 }
 
 impl Asked {
-    fn login_id(&self) -> u64 {
-        match self {
-            Self::Login(asked) => asked.login_id(),
-            Self::Resume(asked) => asked.login_id(),
-            Self::Recover(asked) => asked.login_id(),
-        }
-    }
-
     fn retry(&self, frame: &[u8]) -> Result<Retry, Reject> {
         match self {
             Self::Login(asked) => asked.retry(frame),
@@ -77,14 +47,13 @@ impl Asked {
         }
     }
 
-    /// Whether `header` is that of the answer.
-    fn is_answered_by(&self, header: &Header) -> bool {
-        let kind = match self {
+    /// The kind of the answer.
+    const fn answer(&self) -> Kind {
+        match self {
             Self::Login(_) => Kind::HelloR,
             Self::Resume(_) => Kind::ResumeR,
             Self::Recover(_) => Kind::RecoverR,
-        };
-        header.kind == kind && header.counter == self.login_id()
+        }
     }
 
     fn finish(self, frame: &[u8]) -> Result<ClientSession, Reject> {
@@ -97,88 +66,104 @@ impl Asked {
     }
 }
 
-/// Asks for a session by `deadline`, following at most one cookie (SPEC 14.3) and waiting as long as the server asks.
-pub(crate) fn enter(
-    connection: &mut Connection,
-    config: &Config,
-    way: Way<'_>,
-    deadline: Instant,
-) -> Result<ClientSession, LoginError> {
-    let login_id = u64::from_be_bytes(random()?) & U48_MAX;
-    let mut cookie = None;
-    for _ in 0..HELLO_COUNT_MAX {
-        let (asked, frame) = ask(connection, config, way, login_id, cookie.as_ref())?;
-        connection.send(&frame, deadline)?;
-        match listen(connection, asked, deadline)? {
-            Said::Granted(mut session) => {
-                // A pipeline is answered together where the server can.
-                session.take_verdicts();
-                return Ok(*session);
-            }
-            Said::Retry(Retry::Cookie(_)) if cookie.is_some() => return Err(LoginError::SecondCookie),
-            Said::Retry(Retry::Cookie(given)) => cookie = Some(given),
-            Said::Retry(Retry::Busy(wait_ms)) => {
-                let wait = Duration::from_millis(wait_ms.into());
-                if Instant::now() + wait >= deadline {
-                    return Err(LoginError::Busy);
-                }
-                thread::sleep(wait);
-            }
-        }
-    }
-    Err(LoginError::Busy)
+/// What a frame of the server meant.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// Nothing: the answer is still to come.
+    Nothing,
+    Granted(Box<ClientSession>),
+    /// To be asked again, after this long.
+    AskAgain(Duration),
 }
 
-/// The frame that asks.
-fn ask(
-    connection: &Connection,
-    config: &Config,
-    way: Way<'_>,
+/// One attempt at a session, over one connection.
+#[derive(Debug)]
+pub(crate) struct Entrance<'a> {
+    config: &'a Config,
+    way: Way<'a>,
+    channel_binding: Vec<u8>,
     login_id: u64,
-    cookie: Option<&[u8; COOKIE_BYTES]>,
-) -> Result<(Asked, [u8; 512]), LoginError> {
-    let (server_public, suites) = (&config.server_public, &config.suites);
-    let channel_binding = connection.channel_binding();
-    let ephemeral = Secret::new(random::<KEY_BYTES>()?);
-    let other = Secret::new(random::<KEY_BYTES>()?);
-    Ok(match way {
-        Way::Login => {
-            let offer = login::Offer { server_public, suites, login_id, cookie, channel_binding };
-            let (asked, frame) =
-                login::Initiator::start(&config.identity, &offer, ephemeral).map_err(LoginError::Answer)?;
-            (Asked::Login(Box::new(asked)), frame)
-        }
-        Way::Resume(kept) => {
-            let mode = if config.is_psk_alone { Mode::PskAlone } else { Mode::DiffieHellman };
-            let offer = resume::Offer { server_public, mode, login_id, cookie, channel_binding };
-            let (asked, frame) = resume::Initiator::start(kept, &offer, &other, ephemeral);
-            (Asked::Resume(asked), frame)
-        }
-        Way::Recover(kit) => {
-            let new_identity = &config.identity;
-            let offer = recovery::Offer { new_identity, suites, login_id, cookie, channel_binding };
-            let (asked, frame) =
-                recovery::Initiator::start(kit, &offer, &other, ephemeral).map_err(LoginError::Answer)?;
-            (Asked::Recover(asked), frame)
-        }
-    })
+    cookie: Option<[u8; COOKIE_BYTES]>,
+    asked: Option<Asked>,
+    asked_count: u32,
+    stray_count: u32,
 }
 
-fn listen(connection: &mut Connection, asked: Asked, deadline: Instant) -> Result<Said, LoginError> {
-    for _ in 0..STRAY_COUNT_MAX {
-        let (header, frame) = connection.receive(deadline)?;
-        if asked.is_answered_by(&header) {
+impl<'a> Entrance<'a> {
+    pub(crate) fn new(config: &'a Config, way: Way<'a>, channel_binding: &[u8]) -> Result<Self, LoginError> {
+        Ok(Self {
+            config,
+            way,
+            channel_binding: channel_binding.to_vec(),
+            login_id: u64::from_be_bytes(random()?) & U48_MAX,
+            cookie: None,
+            asked: None,
+            asked_count: 0,
+            stray_count: 0,
+        })
+    }
+
+    /// The frame that asks; a bounded number of times.
+    pub(crate) fn ask(&mut self) -> Result<[u8; LOGIN_BYTES], LoginError> {
+        if self.asked_count == HELLO_COUNT_MAX {
+            return Err(LoginError::Busy);
+        }
+        self.asked_count += 1;
+        self.stray_count = 0;
+        let (server_public, suites) = (&self.config.server_public, &self.config.suites);
+        let (login_id, cookie) = (self.login_id, self.cookie.as_ref());
+        let channel_binding = &self.channel_binding[..];
+        let ephemeral = Secret::new(random::<KEY_BYTES>()?);
+        let other = Secret::new(random::<KEY_BYTES>()?);
+        let (asked, frame) = match self.way {
+            Way::Login => {
+                let offer = login::Offer { server_public, suites, login_id, cookie, channel_binding };
+                let started = login::Initiator::start(&self.config.identity, &offer, ephemeral);
+                let (asked, frame) = started.map_err(LoginError::Answer)?;
+                (Asked::Login(Box::new(asked)), frame)
+            }
+            Way::Resume(kept) => {
+                let mode = if self.config.is_psk_alone { Mode::PskAlone } else { Mode::DiffieHellman };
+                let offer = resume::Offer { server_public, mode, login_id, cookie, channel_binding };
+                let (asked, frame) = resume::Initiator::start(kept, &offer, &other, ephemeral);
+                (Asked::Resume(Box::new(asked)), frame)
+            }
+            Way::Recover(kit) => {
+                let new_identity = &self.config.identity;
+                let offer = recovery::Offer { new_identity, suites, login_id, cookie, channel_binding };
+                let started = recovery::Initiator::start(kit, &offer, &other, ephemeral);
+                let (asked, frame) = started.map_err(LoginError::Answer)?;
+                (Asked::Recover(Box::new(asked)), frame)
+            }
+        };
+        self.asked = Some(asked);
+        Ok(frame)
+    }
+
+    /// Takes a frame that came after [`Entrance::ask`], following at most one cookie (SPEC 14.3).
+    pub(crate) fn hear(&mut self, header: &Header, frame: &[u8]) -> Result<Heard, LoginError> {
+        let Some(asked) = self.asked.take() else { return Ok(Heard::Nothing) };
+        if header.kind == asked.answer() && header.counter == self.login_id {
             let session = asked.finish(frame).map_err(LoginError::Answer)?;
-            return Ok(Said::Granted(Box::new(session)));
+            return Ok(Heard::Granted(Box::new(session)));
         }
         // One that does not verify is not from the server, or answers another frame.
         if header.kind == Kind::Retry
             && let Ok(retry) = asked.retry(frame)
         {
-            return Ok(Said::Retry(retry));
+            return match retry {
+                Retry::Cookie(_) if self.cookie.is_some() => Err(LoginError::SecondCookie),
+                Retry::Cookie(given) => {
+                    self.cookie = Some(given);
+                    Ok(Heard::AskAgain(Duration::ZERO))
+                }
+                Retry::Busy(wait_ms) => Ok(Heard::AskAgain(Duration::from_millis(wait_ms.into()))),
+            };
         }
+        self.asked = Some(asked);
+        self.stray_count += 1;
+        if self.stray_count == STRAY_COUNT_MAX { Err(LoginError::Refused) } else { Ok(Heard::Nothing) }
     }
-    Err(LoginError::Refused)
 }
 
 /// Bytes from the system, for secrets and names.

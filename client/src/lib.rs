@@ -23,7 +23,7 @@
 //! A client that lost its key and has its recovery kit calls `Client::recover` with a new one.
 //!
 //! Modules: [`config`] what a client is told; [`identity`] its secrets; [`error`] what can go wrong; `blocking` the client;
-//! `pipeline` requests on their way, `bond` the session with its ticket, `establish`, `entrance` and `recover` the ways to one,
+//! `pipeline` requests on their way, `bond` the session with its `ticket`, `establish`, `entrance` and `recover` the ways to one,
 //! `connection` and `clock` what they stand on. With the feature `quic`: [`quic`] an asynchronous client, and
 //! [`Config::quic`] for the blocking one.
 
@@ -31,19 +31,20 @@ pub mod config;
 pub mod error;
 pub mod identity;
 mod response;
+mod ticket;
 
 #[cfg(feature = "quic")]
 pub mod quic;
 
 #[cfg(feature = "blocking")]
 mod blocking;
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "blocking", feature = "quic"))]
 mod bond;
 #[cfg(any(feature = "blocking", feature = "quic"))]
 mod clock;
 #[cfg(feature = "blocking")]
 mod connection;
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "blocking", feature = "quic"))]
 mod entrance;
 #[cfg(feature = "blocking")]
 mod establish;

@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
         });
         let Some((sent, answer)) = answer else { return self.note_stray() };
         let result = match answer {
-            Answer::Lost | Answer::Unready => return Err(Unknown::KeyLost),
+            Answer::Lost => return Err(Unknown::KeyLost),
             Answer::Ended => Some(Err(Error::OutcomeUnknown(Unknown::KeyLost))),
             Answer::Response { status, payload } => Some(Ok(Response { status, payload: payload.to_vec() })),
             Answer::Refused(ErrReason::Stale) if !sent.again => None,
@@ -138,8 +138,8 @@ impl<'a> Run<'a> {
             Answer::Refused(reason) => Some(Err(Error::Refused(reason))),
         };
         let is_pending = matches!(answer, Answer::Refused(ErrReason::Pending));
-        if !is_pending {
-            // SPEC 13.4.4: PENDING confirms nothing.
+        if !is_pending && !matches!(answer, Answer::Ended) {
+            // SPEC 13.4.4: PENDING confirms nothing; nor does a LOST.
             bond.note_answer();
         }
         self.outstanding.remove(header.generation, header.counter);

@@ -12,12 +12,8 @@ use mvt_proto::{
 };
 
 use crate::{
-    Config, Error, LoginError, Unknown,
-    bond::Bond,
-    clock,
-    connection::Connection,
-    entrance::{Way, enter},
-    pipeline::PENDING_PAUSE,
+    Config, Error, LoginError, Unknown, bond::Bond, clock, connection::Connection, entrance::Way,
+    establish::enter, pipeline::PENDING_PAUSE,
 };
 
 /// Frames that say nothing of the recovery, at most.
@@ -31,7 +27,7 @@ pub(crate) fn recover(config: &Config, kit: &RecoveryKit) -> Result<(Connection,
     let mut connection =
         Connection::open(config, &config.addresses, deadline, None).map_err(Error::Connect)?;
     let session = enter(&mut connection, config, Way::Recover(kit), deadline)?;
-    let mut bond = Bond::new(session, None);
+    let mut bond = Bond::new(session, None, config.is_quic());
     // The proof: a request, which is answered PENDING and not executed (SPEC 13.4.2).
     let mut proof = prove(&mut connection, &mut bond, deadline)?;
     loop {
@@ -88,7 +84,7 @@ fn wait(
             Err(ended) => return Err(Heard::Nothing(ended.into())),
         };
         let is_control = bond.control(&header, frame, &mut Vec::new()).map_err(Heard::Nothing)?;
-        if is_control && bond.kept().is_some() {
+        if is_control && bond.ticket().is_some() {
             return Ok(());
         }
         match bond.session.open_answer(proof, &header, frame, clock::now_ms()) {
@@ -109,5 +105,5 @@ fn wait(
 fn log_in(config: &Config, deadline: Instant) -> Option<(Connection, Bond)> {
     let mut connection = Connection::open(config, &config.addresses, deadline, None).ok()?;
     let session = enter(&mut connection, config, Way::Login, deadline).ok()?;
-    Some((connection, Bond::new(session, None)))
+    Some((connection, Bond::new(session, None, config.is_quic())))
 }

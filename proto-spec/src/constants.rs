@@ -25,6 +25,8 @@ pub const SLOT_BITS: u32 = 16;
 pub const PAST_BOUND_MS: u64 = 30_000;
 /// A request may be this much ahead of now, ms (§6.3).
 pub const FUTURE_BOUND_MS: u64 = 5_000;
+/// A client sends a request again within this time after its timestamp, ms (§17.2.7).
+pub const REPEAT_MS_MAX: u64 = 60_000;
 /// A client corrects its clock at most once in this time, ms (§6.4).
 pub const CLOCK_CORRECTION_INTERVAL_MS: u64 = 10_000;
 /// A session nobody used is forgotten after this time, ms (§10.3.2).
@@ -97,6 +99,11 @@ pub const RECOVERIES_MAX: u32 = 5;
 /// In which recoveries are counted, ms (§2).
 pub const RECOVERY_INTERVAL_MS: u64 = 3_600_000;
 
+/// The protocol's name in the TLS handshake of QUIC (§17.2.1).
+pub const QUIC_ALPN: &[u8] = b"mvt1";
+/// The label of the TLS exporter that logins inside QUIC are bound to (§17.2.3).
+pub const QUIC_EXPORTER: &[u8] = b"EXPORTER-MVT1";
+
 /// Bytes of a public, private or symmetric key.
 pub const KEY_BYTES: usize = 32;
 
@@ -108,4 +115,6 @@ const _: () = assert!(LENGTH_MIN == 42 && LENGTH_MAX == 16_426);
 const _: () = assert!(LENGTH_MAX <= u16::MAX as usize);
 const _: () = assert!(HEADER_BYTES + 64 + GRANT_BYTES + TAG_BYTES + TAG_BYTES <= LOGIN_ANSWER_BYTES_MAX);
 const _: () = assert!(TICKET_PLAIN_BYTES + 72 + TAG_BYTES == TICKET_BYTES);
+// What is sent again finds its slot key still held (§5.2.2), and time to arrive.
+const _: () = assert!(PAST_BOUND_MS < REPEAT_MS_MAX && REPEAT_MS_MAX + FUTURE_BOUND_MS < 1 << SLOT_BITS);
 const _: () = assert!(PAST_BOUND_MS < 1 << SLOT_BITS && FUTURE_BOUND_MS < 1 << SLOT_BITS);

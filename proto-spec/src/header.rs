@@ -60,7 +60,7 @@ pub enum Kind {
     Lost = 15,
 }
 
-const KINDS: [Uses; 14] = {
+static KINDS: [Uses; 14] = {
     use Kind::{
         Ctl, Err, Hello, HelloR, Lost, Recover, RecoverR, Req, Resp, Resume, ResumeR, Retry, Verdicts,
     };
@@ -87,6 +87,17 @@ const KINDS: [Uses; 14] = {
         row(RecoverR, Client, 0, [false, false, true, false, true]),
         row(Lost, Client, 0, [true, false, true, true, false]),
     ]
+};
+
+/// The row of [`KINDS`] for each receiver and number of a kind; one past the end where there is none.
+const ROWS: [[u8; 16]; 2] = {
+    let mut rows = [[KINDS.len() as u8; 16]; 2];
+    let mut row = 0;
+    while row < KINDS.len() {
+        rows[KINDS[row].receiver as usize][KINDS[row].kind as usize] = row as u8;
+        row += 1;
+    }
+    rows
 };
 
 /// Flag bits, byte 3 (§3.1).
@@ -166,23 +177,25 @@ impl Header {
     ///
     /// # Errors
     /// `Length`, `Version`, `Kind`, `Flags` or `Field`, in this order (§3.2).
+    #[inline]
     pub fn parse(frame: &[u8], role: Role) -> Result<Self, Reject> {
+        let Some(bytes) = frame.first_chunk::<HEADER_BYTES>() else { return Err(Reject::Length) };
         if frame.len() < FRAME_BYTES_MIN || frame.len() > FRAME_BYTES_MAX {
             return Err(Reject::Length);
         }
-        let (length, rest) = frame.split_at(LENGTH_FIELD_BYTES);
-        if usize::from(u16::from_be_bytes([length[0], length[1]])) != rest.len() {
+        if usize::from(u16::from_be_bytes([bytes[0], bytes[1]])) != frame.len() - LENGTH_FIELD_BYTES {
             return Err(Reject::Length);
         }
-        let uses = judge_kind_and_flags(frame[2], frame[3], role)?;
+        let uses = judge_kind_and_flags(bytes[2], bytes[3], role)?;
         let header = Self {
             kind: uses.kind,
-            flags: Flags(frame[3]),
-            key_id: read_uint(&frame[4..12]),
-            generation: u16::from_be_bytes([frame[12], frame[13]]),
-            op: u16::from_be_bytes([frame[14], frame[15]]),
-            counter: read_uint(&frame[16..22]),
-            timestamp: read_uint(&frame[22..28]),
+            flags: Flags(bytes[3]),
+            key_id: read_u64(bytes, 4),
+            generation: u16::from_be_bytes([bytes[12], bytes[13]]),
+            op: u16::from_be_bytes([bytes[14], bytes[15]]),
+            // 48 bits each: read with the two bytes before them.
+            counter: read_u64(bytes, 14) & U48_MAX,
+            timestamp: read_u64(bytes, 20) & U48_MAX,
             payload_bytes: frame.len() - FRAME_BYTES_MIN,
         };
         let unused_is_zero = (uses.key_id == (header.key_id != 0))
@@ -226,20 +239,25 @@ fn judge_kind_and_flags(version_kind: u8, flags: u8, role: Role) -> Result<&'sta
     if version_kind >> 4 != VERSION {
         return Err(Reject::Version);
     }
-    let kind = version_kind & 0x0f;
-    let uses = KINDS.iter().find(|row| row.kind as u8 == kind && row.receiver == role).ok_or(Reject::Kind)?;
+    let row = ROWS[role as usize][usize::from(version_kind & 0x0f)];
+    let uses = KINDS.get(usize::from(row)).ok_or(Reject::Kind)?;
     let both = Flags::ACK | Flags::LAST;
     if flags & !uses.flags != 0 || flags & both == both { Err(Reject::Flags) } else { Ok(uses) }
 }
 
-fn read_uint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+/// The eight bytes from `at` on.
+#[inline]
+const fn read_u64(bytes: &[u8; HEADER_BYTES], at: usize) -> u64 {
+    match bytes.split_at(at).1.first_chunk() {
+        Some(eight) => u64::from_be_bytes(*eight),
+        None => unreachable!(),
+    }
 }
 
 /// The key id of a frame that is at least a header long.
 #[must_use]
 pub fn key_id_of(frame: &[u8]) -> u64 {
-    read_uint(&frame[4..12])
+    frame.first_chunk().map_or(0, |bytes| read_u64(bytes, 4))
 }
 
 /// The shard byte of a key id (§3.1).

@@ -69,6 +69,22 @@ pub(crate) fn test(top: u64, words: &[u64], counter: u64) -> Result<(), Reject> 
     }
 }
 
+/// Whether [`test_and_set`] would accept no counter below `end`, which is at most `top`.
+pub(crate) fn has_all(top: u64, words: &[u64], end: u64) -> bool {
+    debug_assert!(end <= top);
+    let mut counter = top.saturating_sub(words.len() as u64 * 64);
+    while counter < end {
+        // What is left of a word, up to `end`.
+        let count = (64 - counter % 64).min(end - counter);
+        let mask = (u64::MAX >> (64 - count)) << (counter % 64);
+        if words[word_of(counter, words.len())] & mask != mask {
+            return false;
+        }
+        counter += count;
+    }
+    true
+}
+
 /// [`ReplayWindow::test_and_set`] on a window kept elsewhere; the number of `words` is a power of two.
 ///
 /// # Errors
@@ -182,6 +198,10 @@ mod tests {
                 prop_assert_eq!(set, tested);
                 prop_assert_eq!(set, model.test_and_set(counter, u64::from(bits)));
                 prop_assert_eq!(window.top(), model.top);
+                let end = by % (window.top + 1);
+                let fresh = (0..end).rev().take(usize::from(bits) + 1);
+                let is_full = fresh.into_iter().all(|counter| test(window.top, &window.words, counter).is_err());
+                prop_assert_eq!(has_all(window.top, &window.words, end), is_full);
             }
         }
     }

@@ -53,6 +53,8 @@ pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; KEY_BYTES] {
 /// The keys of one generation, straight from its secret.
 #[derive(Debug)]
 pub struct GenerationKeys {
+    /// g: the number of renewals before.
+    pub generation: u16,
     /// RT_g, from which the next generation is extracted (§11).
     pub ratchet: Secret,
     /// RS_g, sealed into tickets (§12).
@@ -76,6 +78,7 @@ impl GenerationKeys {
         context[8..].copy_from_slice(&generation.to_be_bytes());
         let key = |name| label(&generation_secret, name, &context);
         Self {
+            generation,
             ratchet: key("ratchet"),
             resume: key("resume"),
             control_c2s: key("ctl c2s"),
@@ -84,9 +87,11 @@ impl GenerationKeys {
             confirm: key("confirm"),
         }
     }
-    /// No keys: what is left after an erasure.
-    pub(crate) const fn blank() -> Self {
+
+    /// No keys: what is left of `generation` after an erasure.
+    pub(crate) const fn blank(generation: u16) -> Self {
         Self {
+            generation,
             ratchet: Secret::blank(),
             resume: Secret::blank(),
             control_c2s: Secret::blank(),

@@ -149,6 +149,22 @@ fn a_genuine_lost_is_believed_and_a_decoy_never() {
     }
 }
 
+/// SPEC §9.3: once its slot may have passed, a LOST speaks of one request and not of the session.
+#[test]
+fn a_lost_for_an_old_request_does_not_end_the_session() {
+    for (late_ms, is_ended) in [(65_535, false), (65_536, true), (500_000, true)] {
+        for mut pair in both() {
+            let (old, old_frame) = pair.request(b"payload", 100);
+            let (new, new_frame) = pair.request(b"payload", 100 + late_ms);
+            let mut lost = lost_keys().answer(&old_frame, true);
+            let expected = if is_ended { Answer::Ended } else { Answer::Lost };
+            assert_eq!(pair.answer(&old, &mut lost, 100 + late_ms), Ok(expected), "{late_ms}");
+            let mut lost = lost_keys().answer(&new_frame, true);
+            assert_eq!(pair.answer(&new, &mut lost, 100 + late_ms), Ok(Answer::Lost), "{late_ms}");
+        }
+    }
+}
+
 #[test]
 fn a_lost_is_believed_only_for_the_request_it_answers() {
     for mut pair in both() {

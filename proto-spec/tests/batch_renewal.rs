@@ -74,7 +74,10 @@ impl InLanes {
 
     fn offer(&mut self, fill: u8, now_ms: u64) {
         self.settle(now_ms);
-        if self.renewal.is_none() {
+        if let Some(renewal) = &mut self.renewal {
+            renewal.cut(&mut self.state, now_ms);
+            let _ = renewal.offer_again(now_ms);
+        } else {
             let exchange = self.rekey.wants_exchange(&self.state, now_ms);
             let words = self.window.len();
             let (state, rekey) = (&mut self.state, &mut self.rekey);

@@ -11,14 +11,18 @@ mod model {
 mod support;
 
 use model::{
-    servers::{COMMITS_ON_OFFER, Loose, NOTHING, OFFERS_TWICE, REBUILDS_THE_WINDOW, Real},
-    world::{Explored, explore},
+    servers::{COMMITS_ON_OFFER, ENDS_ON_LAST, Loose, NOTHING, OFFERS_TWICE, REBUILDS_THE_WINDOW, Real},
+    world::{Action, Explored, explore, explore_after},
 };
 
 /// Steps of a schedule.
 const LENGTH: usize = 8;
 /// The same where a Diffie-Hellman is among them.
 const LENGTH_WITH_EXCHANGE: usize = 6;
+/// Two requests are sealed, the first arrives, and its OFFER is heard: from here on is explored what the end of a generation
+/// needs, up to [`LENGTH_OF_END`] steps in all.
+const BEGUN: [Action; 4] = [Action::Seal, Action::Seal, Action::ToServer(0), Action::ToClient(1)];
+const LENGTH_OF_END: usize = 10;
 
 #[test]
 fn no_schedule_breaks_a_renewal() {
@@ -36,10 +40,21 @@ fn no_schedule_breaks_a_renewal_with_a_diffie_hellman() {
     assert!(states > 500, "{states} states only");
 }
 
+/// §11.3.8, §11.3.6.
+#[test]
+fn no_schedule_breaks_the_end_of_a_generation() {
+    let Explored { states, counterexample } = explore_after::<Real>(0, &BEGUN, LENGTH_OF_END);
+    eprintln!("{states} states");
+    assert_eq!(counterexample, None);
+    assert!(states > 1_000, "{states} states only");
+}
+
 /// The loose parts are sound before they are spoilt: what is caught below is caught for its mistake.
 #[test]
 fn no_schedule_breaks_the_loose_server() {
     let Explored { counterexample, .. } = explore::<Loose<NOTHING>>(0, LENGTH - 1);
+    assert_eq!(counterexample, None);
+    let Explored { counterexample, .. } = explore_after::<Loose<NOTHING>>(0, &BEGUN, LENGTH_OF_END);
     assert_eq!(counterexample, None);
 }
 
@@ -59,5 +74,14 @@ fn two_outstanding_offers_are_caught() {
 fn a_window_rebuilt_under_the_same_key_is_caught() {
     let (why, schedule) = explore::<Loose<REBUILDS_THE_WINDOW>>(0, LENGTH).counterexample.expect("caught");
     assert_eq!(why, "a request was executed twice");
+    eprintln!("{why}: {schedule:?}");
+}
+
+/// A drain that ends before all counters below `last` are recorded.
+#[test]
+fn a_drain_that_ends_with_last_alone_is_caught() {
+    let found = explore_after::<Loose<ENDS_ON_LAST>>(0, &BEGUN, LENGTH_OF_END);
+    let (why, schedule) = found.counterexample.expect("caught");
+    assert_eq!(why, "a request came in time and its generation was gone");
     eprintln!("{why}: {schedule:?}");
 }

@@ -3,6 +3,7 @@
 pub mod ci;
 pub mod compare;
 pub mod demo;
+pub mod lifetime;
 pub mod publish;
 pub mod test;
 pub mod tour;

@@ -1,7 +1,7 @@
 //! `cargo x`: a table of subcommands.
 
 use clap::{Parser, Subcommand};
-use mvt_scripts::{accuracy, ci, compare, demo, publish, test, tour, vectors};
+use mvt_scripts::{accuracy, ci, compare, demo, lifetime, publish, test, tour, vectors};
 
 /// Tools of the workspace.
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Command {
     Compare(compare::arguments::Arguments),
     /// Run the canonical workloads on ours and on its peers; write a folder of results with one page.
     Publish(publish::run::Arguments),
+    /// The aims for a key's life under load: renewal, login flood, revocation, refused tickets; a table with the spread of each.
+    Lifetime(lifetime::arguments::Arguments),
     /// The load generator against theory, as a table.
     Accuracy(accuracy::Arguments),
     /// Write the vectors of `proto-spec/vectors` from the reference.
@@ -37,6 +39,9 @@ enum Command {
     },
 }
 
+/// An aim that was to be met was missed.
+const MISSED: i32 = 3;
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
@@ -45,6 +50,12 @@ fn main() -> anyhow::Result<()> {
         Command::Ci(arguments) => ci::run(&arguments),
         Command::Compare(arguments) => Ok(compare::run::run(arguments)?),
         Command::Publish(arguments) => publish::run::run(&arguments),
+        Command::Lifetime(arguments) => {
+            if !lifetime::run::run(&arguments)? {
+                std::process::exit(MISSED);
+            }
+            Ok(())
+        }
         Command::Accuracy(arguments) => accuracy::run(&arguments),
         Command::Vectors { check: true } => Ok(vectors::store::check(&vectors::store::folder())?),
         Command::Vectors { check: false } => Ok(vectors::store::write(&vectors::store::folder())?),

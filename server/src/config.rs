@@ -144,12 +144,24 @@ pub enum Backend {
     Epoll,
 }
 
+/// How the `uring` backend moves QUIC's packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Packets {
+    /// By the ring if the kernel can, else as [`Packets::Readiness`], saying so.
+    Auto,
+    /// By system calls beside the ring, which says when there is something to read; as the other backends.
+    Readiness,
+}
+
 /// `[io]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Io {
     /// How bytes are moved.
     pub backend: Backend,
+    /// How QUIC's packets are moved; `uring` only.
+    pub packets: Packets,
     /// Shards, each one thread; 0 is one for each core this process may run on.
     #[serde(deserialize_with = "between::<_, _, 0, 256>")]
     pub shards: usize,
@@ -164,7 +176,14 @@ pub struct Io {
 
 impl Default for Io {
     fn default() -> Self {
-        Self { backend: Backend::Auto, shards: 0, cores: Vec::new(), pin: true, spin_us: 0 }
+        Self {
+            backend: Backend::Auto,
+            packets: Packets::Auto,
+            shards: 0,
+            cores: Vec::new(),
+            pin: true,
+            spin_us: 0,
+        }
     }
 }
 

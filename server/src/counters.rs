@@ -43,6 +43,7 @@ events! {
     shares, "SHAREs taken.";
     renewals, "Generations committed.";
     drains_ended, "Generations erased at the end of their drain.";
+    drains_cut, "Drains cut short because the next offer waited for their end.";
     bad_tags_erased, "Sessions erased because of too many bad tags.";
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
@@ -53,6 +54,12 @@ events! {
     quic_dropped, "QUIC clients dropped at the limit of handshakes.";
     quic_forwarded, "QUIC packets handed to the shard that owns their connection.";
     quic_forward_dropped, "QUIC packets dropped because the owning shard's mailbox was full.";
+    quic_unsent, "Transmissions of QUIC packets that the socket refused: as if they were lost on the way.";
+    quic_too_large, "Transmissions larger than the path takes, most of them probes of how much it takes; likewise.";
+    quic_sends_waited, "Times that QUIC packets had to wait because the socket was full.";
+    quic_receive_failed, "Receives of QUIC packets that failed, with an error of some packet sent before, or of the socket.";
+    quic_unusable, "Receives of QUIC packets that were of no use: cut off, or sent to an address of many hosts.";
+    quic_buffers_exhausted, "Receives of QUIC packets that ended because no buffer was free; asked for again after the turn.";
     datagrams_shed, "Datagrams dropped before they were judged, because the answers before them stood at the watermark.";
     answers_dropped, "Answers dropped because no datagram of the path holds them.";
     resumes, "Sessions resumed with a ticket.";
@@ -60,6 +67,7 @@ events! {
     recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";
     tickets, "Tickets given.";
     cookies_asked, "Login frames answered with a cookie to bring.";
+    logins_cut_off, "Connections closed after too many login frames that were answered with a RETRY.";
     accept_failed, "Accepts that failed: no descriptor or no memory left, or the peer was gone.";
     buffers_exhausted, "Receives that ended because no buffer was free; they are asked for again after the turn.";
     completions_overflowed, "Times that completions had to wait in the kernel because the queue was full; none is lost.";

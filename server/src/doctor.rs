@@ -23,8 +23,8 @@ const LOCKED_BYTES_MIN: u64 = 1 << 20;
 /// Everything worth knowing before a start.
 #[must_use]
 pub fn examine() -> Vec<Finding> {
-    let mut findings = vec![kernel(), uring_disabled(), uring_probe(), uring_operations(), locked_memory()];
-    findings.extend([open_files(), cores()]);
+    let mut findings = vec![kernel(), uring_disabled(), uring_probe(), uring_operations(), uring_packets()];
+    findings.extend([locked_memory(), open_files(), cores()]);
     findings.extend(host::cpu_features().into_iter().map(cpu_feature));
     findings.push(huge_pages());
     findings
@@ -66,11 +66,22 @@ fn uring_operations() -> Finding {
     let missing: Vec<_> = probe::missing_operations();
     let is_good = missing.is_empty();
     let found = if is_good {
-        uring::OPERATIONS.map(|(name, _)| name).join(" ")
+        let operations = uring::OPERATIONS.iter().chain(&uring::PACKET_OPERATIONS);
+        operations.map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
     } else {
         format!("without {}", missing.join(" "))
     };
     finding("io_uring ops", found, is_good, "use Linux 6.1 or later and allow io_uring_* in seccomp")
+}
+
+fn uring_packets() -> Finding {
+    match uring::probe_packets() {
+        Ok(()) => finding("io_uring packets", "a locked ring receives QUIC's".into(), true, ""),
+        Err(error) => {
+            let cure = "QUIC asks its socket beside the ring, which is slower: use Linux 6.1 or later and allow io_uring";
+            finding("io_uring packets", error.to_string(), false, cure)
+        }
+    }
 }
 
 fn locked_memory() -> Finding {

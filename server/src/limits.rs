@@ -14,6 +14,12 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Logins of one connection under way at once.
 pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
+/// RETRYs on one connection without a login between them, after which it is closed (SPEC §14.5): an honest client is asked for a cookie once and
+/// told to wait now and then; whoever sends on without end is to pay for a connection every so often.
+pub const RETRIES_PER_CONNECTION_MAX: u32 = 32;
+/// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets 3.4 % beside one
+/// that is not nice at all. An idle core is its own as before.
+pub const LOGIN_THREAD_NICE: i32 = 15;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.
@@ -23,7 +29,7 @@ pub const HANDSHAKES_UNPROVED_MAX: usize = 64;
 /// Handshakes of QUIC under way at one shard, at most; what comes beyond is dropped.
 pub const HANDSHAKES_AT_ONCE_MAX: usize = 512;
 /// Handshakes of QUIC begun in one turn: each is some 100 µs of the shard's time.
-pub const HANDSHAKES_PER_TURN_MAX: usize = 4;
+pub const HANDSHAKES_PER_TURN_MAX: usize = 1;
 /// How long a handshake of QUIC may take.
 pub const HANDSHAKE_STALL: Duration = Duration::from_millis(STALL_MS);
 /// Packets that belong to no connection, waiting to be sent.
@@ -42,6 +48,8 @@ pub const QUIC_INCOMING_BYTES: u64 = 1 << 20;
 pub const QUIC_PACKET_BYTES_MAX: u16 = 1452;
 /// Packets handed to the kernel at once, where it can cut them apart itself.
 pub const QUIC_SEGMENTS_MAX: usize = 32;
+/// Transmissions in one turn; what is left then makes the next turn come at once.
+pub const QUIC_TRANSMITS_PER_TURN_MAX: usize = 256;
 /// Mail (login results, forwarded frames) waiting at one shard.
 pub const MAILBOX_COUNT_MAX: usize = 4096;
 /// Time between two sweeps over deadlines, ms.

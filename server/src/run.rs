@@ -128,6 +128,7 @@ impl Running {
         let (mailboxes, waiters) = mailboxes(shard_count)?;
         let clock: ServerClock = node.clock;
         let connections_max = node.connections_per_shard_max;
+        let watches_socket = quic.is_some() && driver::watches_socket(mechanism, config.io.packets);
         let spin = Duration::from_micros(config.io.spin_us);
         let node = Arc::new(node);
         let handshakes = Arc::new(HandshakePool::new(config.login.queue, clock.now_ms())?);
@@ -148,7 +149,8 @@ impl Running {
             })?;
             let core = cores.get(index).copied();
             let quic = quic.as_mut().map(|quic| quic.seat(index, &mailboxes, &counters[index], &handshakes));
-            let seat = Seat { shard, listener, quic, waiter, core, clock, connections_max, spin };
+            let seat =
+                Seat { shard, listener, quic, watches_socket, waiter, core, clock, connections_max, spin };
             shards.push(spawn(index, mechanism, seat, started.clone())?);
         }
         drop(started);

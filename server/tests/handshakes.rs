@@ -16,6 +16,7 @@ use mvt_server::{
     config::{Config, Tickets},
     enrolment::Enrolment,
     handshakes::{Job, judge},
+    limits::{LOGINS_PER_CONNECTION_MAX, RETRIES_PER_CONNECTION_MAX},
     mailbox::{Entrance, Mail},
     node::Node,
     service::ServiceKind,
@@ -23,7 +24,7 @@ use mvt_server::{
     store::record,
     tickets::TicketKeys,
 };
-use rig::{Rig, secret};
+use rig::{ORIGIN_MS, Rig, halves, secret};
 
 /// A node with a ring of ticket keys, and one client, which may use HS256 alone.
 struct Stage {
@@ -157,4 +158,34 @@ fn a_recovery_without_a_secret_to_check_is_refused_like_one_that_does_not_open()
         let (_, frame) = recovery::Initiator::start(&kit, &offer, &secret(5), secret(6)).expect("good keys");
         assert_eq!(stage.judge(Kind::Recover, &frame), Err(Reject::Recovery), "{name}");
     }
+}
+
+/// §14.5: BUSY or a cookie to bring, and again; a login that is granted between them starts the count anew.
+#[test]
+fn a_connection_that_sends_login_frames_without_end_is_closed() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 64, 1);
+    let id = rig.connect(7, ORIGIN_MS);
+    let hello = *rig.hello();
+    let most = LOGINS_PER_CONNECTION_MAX + RETRIES_PER_CONNECTION_MAX;
+    for number in 1..=2 * most {
+        rig.shard.ingest(id, &hello, ORIGIN_MS);
+        rig.shard.turn(ORIGIN_MS);
+        assert_eq!(rig.shard.is_open(id), number < most, "{number}");
+    }
+    assert_eq!(rig.counters.logins_cut_off.get(), 1);
+    let (output, is_last) = rig.output(id, ORIGIN_MS);
+    assert!(is_last && output.len() < most as usize * hello.len(), "what was asked before is answered, with less");
+}
+
+#[test]
+fn a_login_that_is_granted_starts_the_count_of_retries_anew() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 64, 1);
+    for number in 0..2 * u64::from(RETRIES_PER_CONNECTION_MAX) {
+        rig.admit(halves(0, number, Suite::Hs256, Limits::DEFAULT).1);
+        // The first stands in the queue for ever, the second is told to wait.
+        rig.hello_again();
+        rig.hello_again();
+    }
+    assert!(rig.counters.rejects().any(|(name, count)| name == "busy" && count > 60));
+    assert_eq!(rig.counters.logins_cut_off.get(), 0);
 }

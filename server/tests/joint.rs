@@ -11,7 +11,7 @@ use mvt_proto::{
     framer::{self, Cut},
     session::{Answer, ClientSession, Pending},
 };
-use mvt_server::{mailbox::Mail, service::ServiceKind};
+use mvt_server::{limits::LOGINS_PER_CONNECTION_MAX, mailbox::Mail, service::ServiceKind};
 use proptest::prelude::*;
 use rig::{ORIGIN_MS, Rig};
 
@@ -164,5 +164,37 @@ fn neighbours_share_an_answer_and_forwarded_requests_do_not() {
             panic!("an answer for each")
         };
         assert_eq!(kind(&frame), Kind::Resp);
+    }
+}
+
+/// §14.1: what is said to a login frame stands beside the answers to others, not inside them.
+#[test]
+fn a_retry_between_neighbours_leaves_their_answer_whole() {
+    let now_ms = ORIGIN_MS + 5;
+    for suite_of in [0, SESSIONS - 1] {
+        let mut rig = Rig::new(ServiceKind::Echo, Limits::DEFAULT, 64, 1);
+        let mut clients = clients(&mut rig);
+        let [established, flooding] = [1, 2].map(|port| rig.connect(port, now_ms));
+        let hello = *rig.hello();
+        for _ in 0..LOGINS_PER_CONNECTION_MAX {
+            rig.shard.ingest(flooding, &hello, now_ms);
+        }
+        rig.shard.turn(now_ms);
+        let client = &mut clients[suite_of];
+        for number in 0..20 {
+            let mut frame = Vec::new();
+            let pending = client.session.seal_request(OP, b"", now_ms, &mut frame).expect("sealable");
+            client.waiting.insert(pending.counter(), (pending, 0));
+            rig.shard.ingest(established, &frame, now_ms);
+            if number % 3 == 1 {
+                rig.shard.ingest(flooding, &hello, now_ms);
+            }
+        }
+        rig.shard.turn(now_ms);
+        let answers = cut(&rig.output(established, now_ms).0);
+        let executed = answers.into_iter().flat_map(|mut frame| client.open(&mut frame, 0, now_ms));
+        assert_eq!(executed.filter(|(_, is_executed)| *is_executed).count(), 20);
+        let told = cut(&rig.output(flooding, now_ms).0);
+        assert!(told.len() == 7 && told.iter().all(|frame| frame[2] == 0x1a), "RETRY, each of them");
     }
 }

@@ -13,11 +13,14 @@ use support::{
     seal,
 };
 
-const BACKENDS: [&str; 2] = ["uring", "epoll"];
+/// The second moves packets beside its ring.
+const BACKENDS: [&str; 3] = ["uring", "uring/readiness", "epoll"];
 
 fn server(backend: &str, shards: usize) -> Server {
+    let (backend, packets) = backend.split_once('/').unwrap_or((backend, "auto"));
     Server::start(&format!(
-        "listen.quic = \"127.0.0.1:0\"\nio.backend = \"{backend}\"\nio.shards = {shards}\nservice.kind = \"echo\"\n"
+        "listen.quic = \"127.0.0.1:0\"\nio.backend = \"{backend}\"\nio.packets = \"{packets}\"\n\
+         io.shards = {shards}\nservice.kind = \"echo\"\n"
     ))
 }
 

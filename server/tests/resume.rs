@@ -225,8 +225,7 @@ fn a_ticket_serves_again_while_the_session_it_gave_is_not_proved() {
     let config = config_of(&first).also_at(second.address).expect("an address");
     let mut client = Client::connect_with(config.ticket(&ticket).expect("an export")).expect("resumed");
     assert_eq!(client.export_ticket().as_deref(), Some(&*ticket), "nothing was answered yet");
-    first.signal(rustix::process::Signal::KILL);
-    std::thread::sleep(Duration::from_millis(100));
+    first.kill();
     assert!(client.request(7, b"two").is_ok());
     assert_eq!((client.login_count(), client.resume_count()), (0, 2), "the same ticket, on the other server");
     assert_ne!(client.export_ticket().as_deref(), Some(&*ticket), "and now the new one");
@@ -241,8 +240,7 @@ fn the_sdk_resumes_when_its_server_dies_and_goes_to_the_next_one() {
     assert_eq!(client.request(7, b"one").expect("verified").payload, b"one");
     assert!(client.export_ticket().is_some(), "the ticket came with the first answer");
     let before = client.key_id();
-    first.signal(rustix::process::Signal::KILL);
-    std::thread::sleep(Duration::from_millis(100));
+    first.kill();
     assert_eq!(client.request(7, b"two").expect("on the other server").payload, b"two");
     assert_ne!(client.key_id(), before);
     assert_eq!((client.login_count(), client.resume_count()), (1, 1));

@@ -7,6 +7,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use mvt_proto::constants::QUIC_ALPN;
 use quinn::{ClientConfig, TransportConfig, crypto::rustls::QuicClientConfig};
 use rustls::{
     DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -22,8 +23,6 @@ use rustls::{
 const NAME_UNCHECKED: &str = "mvt";
 /// Bytes of a fingerprint.
 const FINGERPRINT_BYTES: usize = 32;
-/// The only protocol of ours over QUIC (SPEC §17.2.1).
-const ALPN: &[u8] = b"mvt1";
 
 /// What a server's certificate must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +78,7 @@ impl ServerCertificate {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        tls.alpn_protocols = vec![ALPN.to_vec()];
+        tls.alpn_protocols = vec![QUIC_ALPN.to_vec()];
         tls.resumption = rustls::client::Resumption::disabled();
         let quic = QuicClientConfig::try_from(tls).map_err(io::Error::other)?;
         let mut config = ClientConfig::new(Arc::new(quic));

@@ -3,10 +3,11 @@
 use std::{io, net::UdpSocket};
 
 use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use crate::{
     Config, Error, Response,
-    quic::engine::{Engine, Order},
+    quic::{Migration, Standing, engine::Engine, order::Order},
 };
 
 /// Orders that wait for the task; beyond them [`Client::request`] waits.
@@ -27,20 +28,9 @@ pub struct Client {
     orders: mpsc::Sender<Order>,
 }
 
-/// The client's address before and after [`Client::migrate`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Migration {
-    /// The socket used until now.
-    pub from: std::net::SocketAddr,
-    /// The socket used from now on.
-    pub to: std::net::SocketAddr,
-    /// Names the session, which stays.
-    pub key_id: u64,
-}
-
 impl Client {
-    /// Connects and logs in; to be called inside a tokio runtime, on which the client lives. The settings must name QUIC
-    /// ([`Config::quic`]).
+    /// Connects, and resumes with the ticket of the settings or logs in; to be called inside a tokio runtime, on which the
+    /// client lives. The settings must name QUIC ([`Config::quic`]).
     ///
     /// # Errors
     /// [`Error::Connect`] or [`Error::Login`].
@@ -73,5 +63,19 @@ impl Client {
         let gone = Error::Connect(io::ErrorKind::NotConnected);
         self.orders.send(Order::Migrate { socket, answer }).await.map_err(|_| gone)?;
         answered.await.unwrap_or(Err(gone))
+    }
+    /// The present session, and how the client came to it; `None` when its runtime has ended.
+    pub async fn standing(&self) -> Option<Standing> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order::Stand { answer }).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// The ticket of the present session with its secret, for [`Config::ticket`] in a later run; `None` when the server gave
+    /// none yet. **Seal it before it is written anywhere**: until it expires, whoever has these bytes is this client.
+    pub async fn export_ticket(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order::ExportTicket { answer }).await.ok()?;
+        answered.await.ok().flatten()
     }
 }

@@ -7,13 +7,11 @@ use std::{
     time::Duration,
 };
 
-use mvt_proto::constants::KEY_BYTES;
+use mvt_proto::constants::{KEY_BYTES, QUIC_EXPORTER};
 use quinn::{Connection, Endpoint, EndpointConfig, RecvStream, SendStream, TokioRuntime, TransportConfig};
 
 use crate::quic::ServerCertificate;
 
-/// What logins are bound to (SPEC §17.2.3).
-const EXPORTER: &[u8] = b"EXPORTER-MVT1";
 /// An idle connection says that it is there this often, so that routers on the way do not forget it.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// Datagrams that wait to be sent, bytes.
@@ -42,7 +40,8 @@ pub(super) async fn dial(address: SocketAddr, certificate: &ServerCertificate) -
         .max_concurrent_bidi_streams(0u8.into())
         .max_concurrent_uni_streams(0u8.into())
         .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
-        .datagram_send_buffer_size(DATAGRAM_SEND_BYTES);
+        .datagram_send_buffer_size(DATAGRAM_SEND_BYTES)
+        .congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()));
     let config = certificate.client_config(transport)?;
     let connecting = endpoint.connect_with(config, address, certificate.name());
     let connecting =
@@ -51,7 +50,7 @@ pub(super) async fn dial(address: SocketAddr, certificate: &ServerCertificate) -
     let (send, receive) = connection.open_bi().await.map_err(io::Error::from)?;
     let mut channel_binding = [0; KEY_BYTES];
     connection
-        .export_keying_material(&mut channel_binding, EXPORTER, &[])
+        .export_keying_material(&mut channel_binding, QUIC_EXPORTER, &[])
         .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
     Ok(Dialed { endpoint, connection, send, receive, channel_binding })
 }

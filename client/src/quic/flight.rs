@@ -6,16 +6,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use mvt_proto::session::{Outstanding, Pending};
+use mvt_proto::{
+    constants::REPEAT_MS_MAX,
+    session::{Outstanding, Pending},
+};
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{Error, Response, Unknown};
+use crate::{Error, Response, Unknown, clock};
 
 /// The first copy is waited for this long at least before the second is sent.
 const PROBE_MIN: Duration = Duration::from_millis(10);
 /// And no copy for longer than this.
 const PROBE_MAX: Duration = Duration::from_secs(1);
-/// Copies of one request at most (SPEC §17.2.7).
+/// Copies of one request at most (SPEC §17.2.7); the last of them is still waited for until the request's deadline.
 const COPIES_MAX: u32 = 64;
 
 /// A request as it was ordered.
@@ -35,6 +38,15 @@ pub(super) struct Sent {
     pub(super) wanted: Wanted,
     /// The frame, to be sent again with the same bytes (SPEC §7.1.1); `None` where the transport loses nothing.
     frame: Option<Bytes>,
+    /// By the client's clock, ms.
+    sealed_ms: u64,
+}
+
+impl Sent {
+    /// Whether one more copy may follow the `copies` sent (SPEC §17.2.7).
+    fn may_be_repeated(&self, copies: u32, now_ms: u64) -> bool {
+        self.frame.is_some() && copies < COPIES_MAX && now_ms.saturating_sub(self.sealed_ms) < REPEAT_MS_MAX
+    }
 }
 
 /// A request: its generation and counter.
@@ -72,7 +84,7 @@ impl Flight {
             Some(_) => (Instant::now() + pause(rtt, 1)).min(wanted.deadline),
             None => wanted.deadline,
         };
-        self.outstanding.push(pending, Sent { wanted, frame });
+        self.outstanding.push(pending, Sent { wanted, frame, sealed_ms: clock::now_ms() });
         self.look(name, (at, name, Some(1)));
     }
 
@@ -110,7 +122,7 @@ impl Flight {
     /// Ends what has waited long enough, and gives the frames to be sent again, `count` at most. While `is_congested`, what
     /// was sent may not have left yet: nothing is sent again, and no copy is counted.
     pub(super) fn overdue(&mut self, count: usize, rtt: Duration, is_congested: bool) -> Vec<Bytes> {
-        let now = Instant::now();
+        let (now, now_ms) = (Instant::now(), clock::now_ms());
         let mut again = Vec::new();
         while let Some(look) = self.looks.first().copied().filter(|(at, ..)| *at <= now) {
             let (_, name, copies) = look;
@@ -118,22 +130,22 @@ impl Flight {
                 self.take(name);
                 continue;
             };
-            let (frame, deadline) = (sent.frame.clone(), sent.wanted.deadline);
-            match (copies, frame) {
-                (None, _) => self.end(name, Unknown::Replayed),
-                (Some(copies), Some(_)) if now < deadline && is_congested => {
-                    let at = (now + pause(rtt, copies)).min(deadline);
-                    self.look(name, (at, name, Some(copies)));
-                }
-                (Some(copies), Some(frame)) if now < deadline && copies < COPIES_MAX => {
-                    if again.len() == count {
-                        break;
-                    }
-                    again.push(frame);
-                    let at = (now + pause(rtt, copies + 1)).min(deadline);
-                    self.look(name, (at, name, Some(copies + 1)));
-                }
-                _ => self.end(name, Unknown::TimedOut),
+            let deadline = sent.wanted.deadline;
+            let Some(copies) = copies else {
+                self.end(name, Unknown::Replayed);
+                continue;
+            };
+            if now >= deadline {
+                self.end(name, Unknown::TimedOut);
+            } else if !sent.may_be_repeated(copies, now_ms) {
+                self.look(name, (deadline, name, Some(copies)));
+            } else if is_congested {
+                self.look(name, ((now + pause(rtt, copies)).min(deadline), name, Some(copies)));
+            } else if again.len() == count {
+                break;
+            } else {
+                again.extend(sent.frame.clone());
+                self.look(name, ((now + pause(rtt, copies + 1)).min(deadline), name, Some(copies + 1)));
             }
         }
         again

@@ -7,7 +7,7 @@ use mvt_proto::{
 };
 use quinn::ConnectionError;
 
-use crate::quic::dial::Dialed;
+use crate::{LoginError, quic::dial::Dialed};
 
 /// Bytes asked of the stream at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -31,6 +31,14 @@ impl Link {
     /// Whether datagrams wait to be sent: the path takes no more at present.
     pub(super) fn is_congested(&self) -> bool {
         self.dialed.connection.datagram_send_buffer_space() < self.room_bytes_max
+    }
+
+    /// Why a login got no answer: its server refused it by closing (SPEC §10.3.3), or the connection broke.
+    pub(super) fn why_ended(&self) -> LoginError {
+        match self.dialed.connection.close_reason() {
+            None | Some(ConnectionError::ApplicationClosed(_)) => LoginError::Refused,
+            Some(error) => LoginError::Io(std::io::Error::from(error).kind()),
+        }
     }
 
     pub(super) async fn send_by_stream(&mut self, bytes: &[u8]) -> Result<(), quinn::WriteError> {

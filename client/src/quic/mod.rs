@@ -13,20 +13,27 @@
 //! # }
 //! ```
 //!
-//! Modules: `client` the face; `engine` the task behind it, with its `flight` of unanswered requests and its `link` to
-//! the server; `login` the login; `dial` and `certificate` what makes a connection; `stream` the blocking client's way.
+//! When the server lost the key, or the connection broke, what was on its way has an unknown outcome, and the next request
+//! resumes with the ticket, on another server if there is one, or logs in where no ticket is taken.
+//!
+//! Modules: `client` the face; `engine` the task behind it, what is said to it (`order`) and what `arrival`s mean, with its
+//! `flight` of unanswered requests and its `link` to the server; `establish` the ways to a session; `dial` and `certificate`
+//! what makes a connection; `stream` the blocking client's way.
 
+mod arrival;
 mod certificate;
 mod client;
 mod dial;
 mod engine;
+mod establish;
 mod flight;
 mod link;
-mod login;
+mod order;
 #[cfg(feature = "blocking")]
 mod stream;
 
 pub use certificate::ServerCertificate;
-pub use client::{Client, Migration, Way};
+pub use client::{Client, Way};
+pub use order::{Migration, Standing};
 #[cfg(feature = "blocking")]
 pub(crate) use stream::QuicStream;

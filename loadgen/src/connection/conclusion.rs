@@ -37,7 +37,6 @@ impl Said {
             Err(_) => Self::Invalid,
             Ok(Answer::Response { .. }) => Self::Response,
             Ok(Answer::Refused(reason)) => Self::Refused(Refusal::Err(*reason)),
-            Ok(Answer::Unready) => Self::Unready,
             Ok(Answer::Lost | Answer::Ended) => Self::Refused(Refusal::Lost),
         }
     }
@@ -82,10 +81,11 @@ impl Established {
                 None => strays += 1,
             }
         }
+        let may_lack_its_share = repeats.is_some() && !session.share().is_empty();
         session.open_answers(*engine, &mut received, arrival.boot_ms, |index, answer| {
-            heard[index].said = match Said::of(&answer) {
-                Said::Unready if repeats.is_none() => Said::Refused(Refusal::Lost),
-                said => said,
+            heard[index].said = match answer {
+                Ok(Answer::Lost) if may_lack_its_share => Said::Unready,
+                answer => Said::of(&answer),
             };
         });
         drop(received);
@@ -137,7 +137,7 @@ impl Established {
             tally.failed_verifications += 1;
             return;
         }
-        // Comes again with its SHARE (SPEC §11.3.6).
+        // Comes again with its SHARE (SPEC §11.2.6).
         if matches!(heard.said, Said::Unready) {
             return;
         }

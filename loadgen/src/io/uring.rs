@@ -118,6 +118,9 @@ impl Uring {
             Completion::Accepted { .. }
             | Completion::AcceptFailed(_)
             | Completion::ShutDown { .. }
+            | Completion::Packets(_)
+            | Completion::PacketsFailed(_)
+            | Completion::PacketsUnsent { .. }
             | Completion::Readable
             | Completion::Rung
             | Completion::Ticked => {}

@@ -28,6 +28,11 @@ impl Identity {
         Self { private, public }
     }
 
+    /// The same pair once more, for a handshake to keep; both wipe themselves.
+    fn copy(other: &Self) -> Self {
+        Self { private: Secret::new(*other.private.expose()), public: other.public }
+    }
+
     /// The private key.
     #[must_use]
     pub const fn private(&self) -> &Secret {

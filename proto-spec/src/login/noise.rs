@@ -13,6 +13,7 @@ use snow::{
     resolvers::CryptoResolver,
     types::{Cipher, Dh, Hash, Random},
 };
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
@@ -36,7 +37,7 @@ pub(super) fn start(
 ) -> Result<HandshakeState, Error> {
     let params: NoiseParams = PATTERN.parse()?;
     let prologue: Vec<u8> = [PROLOGUE_PREFIX, plain, channel_binding].concat();
-    let resolver = Resolver { ephemeral: Arc::new(ephemeral) };
+    let resolver = Resolver { ephemeral: Arc::new(ephemeral), identity: Arc::new(Identity::copy(identity)) };
     let builder = Builder::with_resolver(params, Box::new(resolver))
         .prologue(&prologue)?
         .local_private_key(identity.private().expose())?;
@@ -48,6 +49,8 @@ pub(super) fn start(
 
 struct Resolver {
     ephemeral: Arc<Secret>,
+    /// The static pair, both halves: the pattern is told the private one only.
+    identity: Arc<Identity>,
 }
 
 impl CryptoResolver for Resolver {
@@ -57,7 +60,8 @@ impl CryptoResolver for Resolver {
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
         matches!(choice, DHChoice::Curve25519).then(|| {
-            Box::new(X25519 { private: Secret::new([0; KEY_BYTES]), public: [0; KEY_BYTES] }) as Box<dyn Dh>
+            let (private, public) = (Secret::blank(), [0; KEY_BYTES]);
+            Box::new(X25519 { private, public, identity: self.identity.clone() }) as Box<dyn Dh>
         })
     }
 
@@ -167,6 +171,8 @@ impl Cipher for AesGcm {
 struct X25519 {
     private: Secret,
     public: [u8; KEY_BYTES],
+    /// A pair whose public half is known: computing it again would be a quarter of a login's key pairs.
+    identity: Arc<Identity>,
 }
 
 impl Dh for X25519 {
@@ -184,7 +190,9 @@ impl Dh for X25519 {
 
     fn set(&mut self, privkey: &[u8]) {
         self.private.expose_mut().copy_from_slice(&privkey[..KEY_BYTES]);
-        self.public = public_of(&self.private);
+        // In constant time: what a private key begins with is not for the clock to tell.
+        let is_known: bool = self.private.expose().ct_eq(self.identity.private().expose()).into();
+        self.public = if is_known { *self.identity.public() } else { public_of(&self.private) };
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), Error> {

@@ -22,23 +22,25 @@ use crate::{
 /// Requests of one batch: their keys stay in the first-level cache until they are answered.
 pub const BATCH_REQUESTS_MAX: usize = 128;
 
-/// Where a batch keeps the key of one request.
+/// Which request of a batch: its key and all that its answer needs stand there.
 #[derive(Debug)]
 pub struct Place(u16);
 
-/// One request between its check and its execution.
+/// One request between its check and its answer: a cache line.
 #[derive(Debug)]
 struct Row {
-    /// Taken once.
-    fresh: Option<Fresh>,
+    fresh: Fresh,
     tag: Tag,
     start: u32,
     end: u32,
     /// Among the rows of its suite.
     place: u16,
+    is_taken: bool,
     /// Index of the next slot's key, which no session holds.
     next_key: Option<u16>,
 }
+
+const _: () = assert!(size_of::<Row>() <= 64);
 
 /// An answer written and not sealed yet: where it begins and ends.
 #[derive(Debug)]
@@ -110,7 +112,7 @@ impl Batch {
         let place = rows.len() as u16;
         rows.push(number as u16);
         let (start, end) = (span.start as u32, span.end as u32);
-        self.rows.push(Row { fresh: Some(fresh), tag: Tag::default(), start, end, place, next_key });
+        self.rows.push(Row { fresh, tag: Tag::default(), start, end, place, is_taken: false, next_key });
         number
     }
 
@@ -124,16 +126,16 @@ impl Batch {
         let (rows, next_keys) = (&*rows, &*next_keys);
         let slot_key = |number: u16| {
             let row = &rows[usize::from(number)];
-            let held = row.fresh.as_ref().and_then(|fresh| session_of(usize::from(number)).held_key(fresh));
+            let held = session_of(usize::from(number)).held_key(&row.fresh);
             match (held, row.next_key) {
                 (Some(key), _) => key,
                 (None, Some(index)) => &next_keys[usize::from(index)],
                 (None, None) => unreachable!("a key that is not held is derived at the push"),
             }
         };
-        let input = |number: u16| match &rows[usize::from(number)].fresh {
-            Some(fresh) => request_key_input(fresh.generation, fresh.counter),
-            None => unreachable!("rows are taken after they are opened"),
+        let input = |number: u16| {
+            let fresh = &rows[usize::from(number)].fresh;
+            request_key_input(fresh.generation, fresh.counter)
         };
         let span = |number: u16| {
             let row = &rows[usize::from(number)];
@@ -162,12 +164,12 @@ impl Batch {
     #[inline]
     pub fn take(&mut self, number: usize) -> Result<Authentic<Place>, Reject> {
         let row = &mut self.rows[number];
-        let fresh = row.fresh.take().expect("a frame is taken once");
-        let tag_holds = match fresh.suite {
+        assert!(!core::mem::replace(&mut row.is_taken, true), "a frame is taken once");
+        let tag_holds = match row.fresh.suite {
             Suite::Hs256 => self.hs256.held(usize::from(row.place)),
             Suite::Gcm256 => self.gcm256.held(usize::from(row.place)),
         };
-        fresh.conclude(tag_holds, Place(row.place), row.tag)
+        row.fresh.conclude(tag_holds, Place(number as u16))
     }
 
     /// Appends the RESP with this status and payload to `answers`, to be sealed; `now_ms` is server time. Neighbours that
@@ -185,19 +187,28 @@ impl Batch {
         answers: &mut Vec<u8>,
     ) {
         assert!(payload.len() <= PAYLOAD_BYTES_MAX, "an answer's payload is bounded before it is sealed");
-        if !exchange.joint || !payload.is_empty() {
+        let Exchange { key: Place(number) } = exchange;
+        let row = &self.rows[usize::from(number)];
+        if !row.fresh.joint || !payload.is_empty() {
             self.end_joint(now_ms, answers);
-            self.write(&exchange, Kind::Resp, status, payload, now_ms, answers);
+            self.write(number, Kind::Resp, status, payload, now_ms, answers);
             return;
         }
         if let Some(growing) = &mut self.growing
-            && growing.takes(&exchange)
+            && growing.takes(&row.fresh)
         {
-            growing.add(exchange.counter, exchange.request_tag, status, &mut self.tags, answers);
+            growing.add(row.fresh.counter, status, answers);
+            self.tags.push(row.tag);
             return;
         }
         self.end_joint(now_ms, answers);
-        self.growing = Some(Growing::begin(exchange, status, &mut self.tags, answers));
+        self.begin_joint(number, status, answers);
+    }
+
+    fn begin_joint(&mut self, number: u16, status: u16, answers: &mut Vec<u8>) {
+        let row = &self.rows[usize::from(number)];
+        self.growing = Some(Growing::begin(number, &row.fresh, status, self.tags.len(), answers));
+        self.tags.push(row.tag);
     }
 
     /// Ends the answer that stands at the end of `answers` and could still grow; true when there was one. To be called before
@@ -206,7 +217,7 @@ impl Batch {
     pub fn end_joint(&mut self, now_ms: u64, answers: &mut Vec<u8>) -> bool {
         let Some(growing) = self.growing.take() else { return false };
         growing.end(now_ms, answers);
-        self.note_unsealed(&growing.first, growing.start, growing.tags_start, answers.len());
+        self.note_unsealed(growing.first, growing.start, growing.tags_start, answers.len());
         true
     }
 
@@ -214,13 +225,15 @@ impl Batch {
     #[inline]
     pub fn refuse(&mut self, refused: Refused<Place>, now_ms: u64, answers: &mut Vec<u8>) {
         let reason = refused.reason();
+        let Exchange { key: Place(number) } = refused.exchange;
         self.end_joint(now_ms, answers);
-        self.write(&refused.exchange, Kind::Err, reason as u16, &[], now_ms, answers);
+        self.write(number, Kind::Err, reason as u16, &[], now_ms, answers);
     }
 
+    #[inline]
     fn write(
         &mut self,
-        exchange: &Exchange<Place>,
+        number: u16,
         kind: Kind,
         status: u16,
         payload: &[u8],
@@ -228,18 +241,20 @@ impl Batch {
         answers: &mut Vec<u8>,
     ) {
         let (start, tags_start) = (answers.len(), self.tags.len());
-        exchange.write(kind, status, payload, now_ms, answers);
-        self.tags.push(exchange.request_tag);
-        self.note_unsealed(exchange, start, tags_start, answers.len());
+        let row = &self.rows[usize::from(number)];
+        row.fresh.addressed().write(kind, status, payload, now_ms, answers);
+        self.tags.push(row.tag);
+        self.note_unsealed(number, start, tags_start, answers.len());
     }
 
-    /// Notes an answer to be sealed under the key of `first`, bound to the tags from `tags_start` on.
+    /// Notes an answer to be sealed under the key of request `number`, bound to the tags from `tags_start` on.
     #[inline]
-    fn note_unsealed(&mut self, first: &Exchange<Place>, start: usize, tags_start: usize, end: usize) {
+    fn note_unsealed(&mut self, number: u16, start: usize, tags_start: usize, end: usize) {
         let tags = tags_start as u32..self.tags.len() as u32;
-        let (start, end, Place(place)) = (start as u32, end as u32, &first.key);
+        let (start, end) = (start as u32, end as u32);
+        let Row { fresh, place, .. } = &self.rows[usize::from(number)];
         let unsealed = Unsealed { start, end, place: *place, is_joint: tags.len() > 1, tags };
-        match first.suite {
+        match fresh.suite {
             Suite::Hs256 => self.hs256_answers.push(unsealed),
             Suite::Gcm256 => self.gcm256_answers.push(unsealed),
         }

@@ -12,17 +12,28 @@ use crate::{
 
 /// A verified request that waits for its answer. Sealing consumes it, so it is answered at most once (§7.2.5).
 ///
-/// `K` is where its request key is: the key itself, or its place in a batch.
+/// `K` is what seals the answer: everything itself, or the request's place in a batch.
 #[derive(Debug)]
 #[must_use = "a verified request is answered"]
-pub struct Exchange<K = RequestKey> {
+pub struct Exchange<K = Sealer> {
     pub(super) key: K,
+}
+
+/// What seals the answer to a request that was judged alone.
+#[derive(Debug)]
+pub struct Sealer {
+    pub(super) request_key: RequestKey,
+    pub(super) request_tag: Tag,
+    pub(super) addressed: Addressed,
+}
+
+/// What an answer repeats of its request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Addressed {
     pub(super) suite: Suite,
     pub(super) key_id: u64,
     pub(super) generation: u16,
     pub(super) counter: u64,
-    pub(super) request_tag: Tag,
-    pub(super) joint: bool,
 }
 
 impl Exchange {
@@ -41,16 +52,17 @@ impl Exchange {
     }
 
     fn seal(self, kind: Kind, status: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) {
+        let Sealer { request_key, request_tag, addressed } = self.key;
         let start = out.len();
-        self.write(kind, status, payload, now_ms, out);
-        self.key.seal(&mut out[start..], &self.request_tag);
+        addressed.write(kind, status, payload, now_ms, out);
+        request_key.seal(&mut out[start..], &request_tag);
     }
 }
 
-impl<K> Exchange<K> {
+impl Addressed {
     /// Appends the answer with its payload in the clear and a tag of zeros, to be sealed.
     #[inline]
-    pub(super) fn write(&self, kind: Kind, status: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) {
+    pub(super) fn write(self, kind: Kind, status: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) {
         let header = Header {
             kind,
             flags: self.suite.flags(),

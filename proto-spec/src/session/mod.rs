@@ -13,7 +13,7 @@ mod verdicts;
 
 pub use batch::{BATCH_REQUESTS_MAX, Batch, Place};
 pub use client::{Answer, ClientSession, Granted, Pending, SealError, Told};
-pub use exchange::Exchange;
+pub use exchange::{Exchange, Sealer};
 pub use many::{Received, Request};
 pub use outstanding::Outstanding;
 pub use renewal::{BadTags, Current, Offering, Rekey, Renewal, Shared};

@@ -22,26 +22,21 @@ pub struct ServerSession {
 }
 
 impl ServerSession {
-    /// A session that begins at `origin_ms` on the server's timescale with the keys of generation 0.
+    /// A session that begins at `origin_ms` on the server's timescale in the generation of `keys`: 0 by every login.
     ///
     /// # Panics
     /// If the limits are not valid: they are validated where they enter.
     #[must_use]
     pub fn new(key_id: u64, suite: Suite, limits: Limits, keys: GenerationKeys, origin_ms: u64) -> Self {
         assert!(limits.validate().is_ok(), "limits are validated where they enter");
+        let begins = (keys.generation, origin_ms);
         let (rekey, chain) = Rekey::split(keys, origin_ms);
         Self {
-            state: SessionState::new(key_id, suite, limits, chain, origin_ms),
+            state: SessionState::new(key_id, suite, limits, chain, begins),
             window: vec![0; window_words(limits.replay_window_bits)].into_boxed_slice(),
             rekey,
             renewal: None,
         }
-    }
-
-    /// The same session beginning in another generation than 0, whose keys it was given: for what is tested there.
-    #[must_use]
-    pub fn in_generation(self, generation: u16) -> Self {
-        Self { state: self.state.renumbered(generation), ..self }
     }
 
     /// The same session with its last Diffie-Hellman at `exchanged_ms`, 0 if there was none (§11.2.4).
@@ -185,7 +180,10 @@ impl ServerSession {
     pub fn offer(&mut self, offering: impl FnOnce() -> Offering, now_ms: u64, out: &mut Vec<u8>) {
         self.advance(now_ms);
         match &mut self.renewal {
-            Some(renewal) => out.extend_from_slice(renewal.offer_again(now_ms).unwrap_or_default()),
+            Some(renewal) => {
+                renewal.cut(&mut self.state, now_ms);
+                out.extend_from_slice(renewal.offer_again(now_ms).unwrap_or_default());
+            }
             None => {
                 let words = self.window.len();
                 let renewal = Renewal::offer(&mut self.state, &mut self.rekey, words, offering(), now_ms);

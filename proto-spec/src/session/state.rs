@@ -8,7 +8,7 @@ use crate::{
     header::Flags,
     replay,
     secret::Secret,
-    session::{Authentic, Exchange, Fresh, Refused, in_time},
+    session::{Authentic, Exchange, Fresh, Refused, exchange::Sealer, in_time},
     slot::{HeldKeys, Slot, slot_key, slot_of},
     suite::{RequestKey, tag_of},
 };
@@ -65,6 +65,10 @@ impl Phase {
     pub(super) const ENDED: u8 = 0x04;
     /// Bad tags ask for a renewal.
     pub(super) const SUSPECT: u8 = 0x08;
+    /// Nothing of the generation that drains can be accepted any more (§11.3.8).
+    pub(super) const SPENT: u8 = 0x10;
+    /// Its drain was cut short, and is over with this millisecond.
+    pub(super) const CUT: u8 = 0x20;
 }
 
 const _: () = assert!(size_of::<SessionState>() == 192, "three cache lines");
@@ -73,13 +77,19 @@ const _: () = assert!(size_of::<SessionState>() == 192, "three cache lines");
 pub const STATE_BYTES_HOT: usize = 128;
 
 impl SessionState {
-    /// A session that begins at `origin_ms` on the server's timescale with `chain` = CK_0.
-    pub(super) fn new(key_id: u64, suite: Suite, limits: Limits, mut chain: Secret, origin_ms: u64) -> Self {
+    /// A session that begins in `generation` at `origin_ms` on the server's timescale with `chain` = CK_0.
+    pub(super) fn new(
+        key_id: u64,
+        suite: Suite,
+        limits: Limits,
+        mut chain: Secret,
+        (generation, origin_ms): (u16, u64),
+    ) -> Self {
         let keys = HeldKeys::new(&mut chain);
         Self {
             chain,
             key_id,
-            origin_generation: origin_ms << 16,
+            origin_generation: origin_ms << 16 | u64::from(generation),
             top: 0,
             reject_after_requests: limits.reject_after_requests,
             reject_after_ms: limits.reject_after_ms,
@@ -171,14 +181,34 @@ impl SessionState {
         self.is_in(Phase::OFFERED | Phase::DRAINING)
     }
 
+    /// Whether the generation before drains, can accept nothing any more, and was not cut short yet (§11.3.8).
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        self.is_in(Phase::SPENT) && !self.is_in(Phase::CUT)
+    }
+
+    /// Whether a drain was cut short and is to be looked at: it may be over.
+    #[must_use]
+    #[inline]
+    pub const fn is_cut(&self) -> bool {
+        self.is_in(Phase::CUT)
+    }
+
     /// Whether a verified request of this generation calls for an OFFER, or for the one outstanding again (§11.2.1,
-    /// §11.2.3): `soft` are the node's limits. The time is spread by the key id over its last tenth.
+    /// §11.2.3), or for the end of a drain that only keeps the next OFFER waiting (§11.3.8): `soft` are the node's limits. The
+    /// time is spread by the key id over its last tenth.
     #[must_use]
     #[inline]
     pub const fn wants_offer(&self, soft: &Limits, now_ms: u64) -> bool {
-        if self.is_in(Phase::OFFERED | Phase::DRAINING | Phase::SUSPECT) {
+        if self.is_in(Phase::OFFERED) {
+            return true;
+        }
+        if self.is_in(Phase::DRAINING) && !self.is_spent() {
             // §11.2.2: not while the generation before drains.
-            return self.is_in(Phase::OFFERED) || !self.is_in(Phase::DRAINING);
+            return false;
+        }
+        if self.is_in(Phase::SUSPECT) {
+            return true;
         }
         let spread = (soft.renew_after_ms as u64 / 10 * (self.key_id & 0xffff)) >> 16;
         self.generation() < u16::MAX
@@ -197,11 +227,9 @@ impl SessionState {
         replay::test(u64::from(self.top), window, counter)
     }
 
-    /// The same state in another generation; nothing was done in this one.
-    pub(super) fn renumbered(mut self, generation: u16) -> Self {
-        debug_assert_eq!(self.top, 0, "nothing was recorded");
-        self.origin_generation = self.origin_ms() << 16 | u64::from(generation);
-        self
+    /// Whether every counter below `end`, which is at most `top`, was recorded or is too old to be.
+    pub(super) fn has_recorded_all(&self, window: &[u64], end: u64) -> bool {
+        replay::has_all(u64::from(self.top), window, end)
     }
 
     /// When nothing of this generation is accepted any more, ms (§7.2.3).
@@ -329,7 +357,8 @@ impl SessionState {
         };
         let key = RequestKey::derive(fresh.suite, slot_key, fresh.generation, fresh.counter);
         let opened = key.open(frame, &[]);
-        fresh.conclude(opened.is_ok(), key, tag_of(frame))
+        let sealer = Sealer { request_key: key, request_tag: tag_of(frame), addressed: fresh.addressed() };
+        fresh.conclude(opened.is_ok(), sealer)
     }
 
     /// Whether [`SessionState::commit`] judges this frame: of this generation, which no `last` ended or ends. The others are
@@ -337,7 +366,7 @@ impl SessionState {
     #[inline]
     #[must_use]
     pub const fn judges<K>(&self, authentic: &Authentic<K>) -> bool {
-        authentic.exchange.generation == self.generation() && !authentic.last && !self.is_in(Phase::ENDED)
+        authentic.generation == self.generation() && !authentic.last && !self.is_in(Phase::ENDED)
     }
 
     /// Replay: records the counter of a verified frame of this generation in `window`, its words (§7.2.4,
@@ -351,13 +380,14 @@ impl SessionState {
         window: &mut [u64],
         authentic: Authentic<K>,
     ) -> Result<Exchange<K>, Refused<K>> {
-        let Authentic { exchange, stale, .. } = authentic;
-        debug_assert_eq!(exchange.generation, self.generation());
+        let Authentic { counter, generation, stale, key, .. } = authentic;
+        debug_assert_eq!(generation, self.generation());
+        let exchange = Exchange { key };
         let mut top = u64::from(self.top);
-        let verdict = if exchange.counter >= u64::from(self.reject_after_requests) {
+        let verdict = if counter >= u64::from(self.reject_after_requests) {
             Err(Reject::Limit)
         } else {
-            replay::test_and_set(&mut top, window, exchange.counter)
+            replay::test_and_set(&mut top, window, counter)
         };
         // At most one past a counter below a 32-bit limit.
         self.top = top as u32;

@@ -3,9 +3,11 @@
 use crate::{
     Reject, Suite,
     reject::{ErrReason, Visible},
-    session::Exchange,
+    session::{
+        Exchange,
+        exchange::{Addressed, Sealer},
+    },
     slot::Slot,
-    suite::{RequestKey, Tag},
 };
 
 /// A frame whose bounds and time were judged and whose key is chosen; nothing is believed yet.
@@ -27,41 +29,46 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// What follows from whether the tag held under `key`.
+    /// What an answer repeats.
+    #[inline]
+    pub(super) const fn addressed(&self) -> Addressed {
+        let Self { suite, key_id, generation, counter, .. } = *self;
+        Addressed { suite, key_id, generation, counter }
+    }
+
+    /// What follows from whether the tag held; `key` is what the answer is sealed with.
     ///
     /// # Errors
     /// `UnknownKey`, `NoSlot` or `BadTag`.
     #[inline]
-    pub(super) fn conclude<K>(
-        self,
-        tag_holds: bool,
-        key: K,
-        request_tag: Tag,
-    ) -> Result<Authentic<K>, Reject> {
+    pub(super) fn conclude<K>(&self, tag_holds: bool, key: K) -> Result<Authentic<K>, Reject> {
         if let Some(reject) = self.refused {
             return Err(reject);
         }
         if !tag_holds {
             return Err(Reject::BadTag);
         }
-        let Self { key_id, counter, generation, suite, stale, last, joint, .. } = self;
-        let exchange = Exchange { key, suite, key_id, generation, counter, request_tag, joint };
-        Ok(Authentic { exchange, stale, last })
+        let Self { counter, generation, stale, last, .. } = *self;
+        Ok(Authentic { counter, generation, stale, last, key })
     }
 }
 
-/// A frame whose tag held. Its counter was not looked at yet. `K` is where its request key is.
+/// A frame whose tag held. Its counter was not looked at yet. `K` is what its answer is sealed with.
+///
+/// Small, as [`Exchange`] is: both pass through registers, and a batch keeps the rest.
 #[derive(Debug)]
 #[must_use]
-pub struct Authentic<K = RequestKey> {
-    pub(super) exchange: Exchange<K>,
+pub struct Authentic<K = Sealer> {
+    pub(super) counter: u64,
+    pub(super) generation: u16,
     pub(super) stale: bool,
     pub(super) last: bool,
+    pub(super) key: K,
 }
 
 /// A verified request that is not executed: answered with an ERR.
 #[derive(Debug)]
-pub struct Refused<K = RequestKey> {
+pub struct Refused<K = Sealer> {
     /// The counted reason: `Stale`, `Limit`, `Ended`, `Replay` or `TooOld`.
     pub reject: Reject,
     /// Seals the ERR.

@@ -6,7 +6,7 @@ use crate::{
     Header, Reject,
     constants::{HEADER_BYTES, TAG_BYTES, VERDICT_BYTES, VERDICTS_MAX},
     header::{Flags, Kind},
-    session::{ClientSession, Exchange, Pending, Place},
+    session::{ClientSession, Fresh, Pending, exchange::Addressed},
     suite::{Tag, payload_of},
 };
 
@@ -17,32 +17,36 @@ pub(super) struct Growing {
     pub(super) start: usize,
     /// Where the tag of its first request is among the tags of the batch.
     pub(super) tags_start: usize,
-    /// The first request, under whose key it is sealed.
-    pub(super) first: Exchange<Place>,
+    /// The number of its first request, under whose key it is sealed.
+    pub(super) first: u16,
+    addressed: Addressed,
     first_status: u16,
     counter_last: u64,
     count: usize,
 }
 
 impl Growing {
-    /// Begins with one request, at the end of `answers`.
+    /// Begins with request number `first`, at the end of `answers`.
     pub(super) fn begin(
-        first: Exchange<Place>,
+        first: u16,
+        fresh: &Fresh,
         status: u16,
-        tags: &mut Vec<Tag>,
+        tags_start: usize,
         answers: &mut Vec<u8>,
     ) -> Self {
-        let (start, tags_start) = (answers.len(), tags.len());
+        let (start, addressed) = (answers.len(), fresh.addressed());
         answers.extend_from_slice(&[0; HEADER_BYTES]);
-        let counter_last = first.counter;
-        let mut growing = Self { start, tags_start, first, first_status: status, counter_last, count: 0 };
-        growing.add(counter_last, growing.first.request_tag, status, tags, answers);
+        let counter_last = addressed.counter;
+        let mut growing =
+            Self { start, tags_start, first, addressed, first_status: status, counter_last, count: 0 };
+        growing.add(counter_last, status, answers);
         growing
     }
 
-    /// Whether `next` may be answered in the same frame (§7.4.1, §7.4.2).
-    pub(super) fn takes(&self, next: &Exchange<Place>) -> bool {
-        let first = &self.first;
+    /// Whether the request `next` may be answered in the same frame (§7.4.1, §7.4.2).
+    #[inline]
+    pub(super) const fn takes(&self, next: &Fresh) -> bool {
+        let first = &self.addressed;
         next.joint
             && first.key_id == next.key_id
             && first.generation == next.generation
@@ -51,16 +55,9 @@ impl Growing {
     }
 
     /// Adds the entry of one more request.
-    pub(super) fn add(
-        &mut self,
-        counter: u64,
-        request_tag: Tag,
-        status: u16,
-        tags: &mut Vec<Tag>,
-        answers: &mut Vec<u8>,
-    ) {
+    #[inline]
+    pub(super) fn add(&mut self, counter: u64, status: u16, answers: &mut Vec<u8>) {
         answers.extend_from_slice(&(counter << 16 | u64::from(status)).to_be_bytes());
-        tags.push(request_tag);
         self.counter_last = counter;
         self.count += 1;
     }
@@ -69,11 +66,11 @@ impl Growing {
     pub(super) fn end(&self, now_ms: u64, answers: &mut Vec<u8>) {
         let is_single = self.count == 1;
         let (kind, flags, op, payload_bytes) = if is_single {
-            (Kind::Resp, self.first.suite.flags(), self.first_status, 0)
+            (Kind::Resp, self.addressed.suite.flags(), self.first_status, 0)
         } else {
             (Kind::Verdicts, Flags(0), 0, self.count * VERDICT_BYTES)
         };
-        let Exchange { key_id, generation, counter, .. } = self.first;
+        let Addressed { key_id, generation, counter, .. } = self.addressed;
         let header =
             Header { kind, flags, key_id, generation, op, counter, timestamp: now_ms, payload_bytes };
         answers.truncate(self.start + HEADER_BYTES + payload_bytes);

@@ -1,5 +1,7 @@
 //! Servers of the model: the real one, and one of loose parts that can be built wrong.
 
+use std::collections::BTreeSet;
+
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role, Suite,
     agreement::Ephemeral,
@@ -81,7 +83,7 @@ pub struct Real(ServerSession);
 impl Server for Real {
     fn begin(gs: [u8; 32], number: u16, now_ms: u64) -> Self {
         let keys = GenerationKeys::derive(Secret::new(gs), KEY_ID, number);
-        Self(ServerSession::new(KEY_ID, Suite::Hs256, MODEL_LIMITS, keys, now_ms).in_generation(number))
+        Self(ServerSession::new(KEY_ID, Suite::Hs256, MODEL_LIMITS, keys, now_ms))
     }
 
     fn judge(&mut self, frame: &[u8], random: u8, now_ms: u64) -> Judged {
@@ -115,6 +117,7 @@ pub const NOTHING: u8 = 0;
 pub const COMMITS_ON_OFFER: u8 = 1;
 pub const OFFERS_TWICE: u8 = 2;
 pub const REBUILDS_THE_WINDOW: u8 = 3;
+pub const ENDS_ON_LAST: u8 = 4;
 
 /// A server of loose parts: sessions of one generation each, with the rules of renewal written around them, form 0 only.
 pub struct Loose<const WRONG: u8> {
@@ -126,19 +129,30 @@ pub struct Loose<const WRONG: u8> {
 struct Part {
     session: ServerSession,
     gs: [u8; 32],
+    recorded: BTreeSet<u64>,
+    last: Option<u64>,
 }
 
 impl Part {
     fn new(gs: [u8; 32], number: u16, origin_ms: u64) -> Self {
         let keys = GenerationKeys::derive(Secret::new(gs), KEY_ID, number);
         let session = ServerSession::new(KEY_ID, Suite::Hs256, MODEL_LIMITS, keys, origin_ms);
-        Self { session: session.in_generation(number), gs }
+        Self { session, gs, recorded: BTreeSet::new(), last: None }
+    }
+
+    /// §11.3.8. No model comes near the width of a window.
+    fn is_spent(&self, wrong: u8) -> bool {
+        let has_all = |last: u64| (0..last).all(|counter| self.recorded.contains(&counter));
+        self.last.is_some_and(|last| wrong == ENDS_ON_LAST || has_all(last))
     }
 }
 
 impl<const WRONG: u8> Loose<WRONG> {
     fn offer(&mut self, random: u8, now_ms: u64) -> Option<Vec<u8>> {
-        if self.old.is_some() {
+        if let Some((old, until_ms)) = &mut self.old {
+            if old.is_spent(WRONG) {
+                *until_ms = now_ms + 1;
+            }
             return None;
         }
         if let Some((_, offer)) = &self.next
@@ -183,12 +197,19 @@ impl<const WRONG: u8> Server for Loose<WRONG> {
         let named = |part: &Part| part.session.generation() == header.generation;
         let is_current = named(&self.current);
         let is_next = !is_current && self.next.as_ref().is_some_and(|(part, _)| named(part));
+        let has_successor = !is_current || self.next.is_some();
         let part = match (&mut self.next, &mut self.old) {
             (Some((part, _)), _) if is_next && header.flags.ack() => part,
             (_, Some((part, _))) if !is_current && named(part) => part,
             _ => &mut self.current,
         };
         let judged = judge_one(&mut part.session, &header, frame, now_ms);
+        if judged.is_ok() {
+            part.recorded.insert(header.counter);
+        }
+        if judged.is_ok() && header.flags.last() && has_successor {
+            part.last.get_or_insert(header.counter);
+        }
         let mut judged = answer(&header, frame, judged, now_ms);
         if judged.verdict.is_ok() && is_next {
             self.commit(now_ms);
@@ -200,7 +221,7 @@ impl<const WRONG: u8> Server for Loose<WRONG> {
     }
 
     fn print(&self) -> String {
-        let part = |part: &Part| format!("{:?}{:02x?}", part.session, part.gs);
+        let part = |Part { session, gs, recorded, last }: &Part| format!("{session:?}{gs:?}{recorded:?}{last:?}");
         let next = self.next.as_ref().map(|(next, _)| part(next));
         let old = self.old.as_ref().map(|(old, until_ms)| (part(old), *until_ms));
         format!("{}{next:?}{old:?}", part(&self.current))

@@ -98,7 +98,7 @@ pub fn take_controls(case: &Case) -> Outcome {
         keys: keys(case),
         lost_key: LostKey::new([0; 16]),
     };
-    let mut session = ClientSession::new(granted, 0).in_generation(generation(case));
+    let mut session = ClientSession::new(granted, 0);
     let mut tell = |frame: &Value| {
         let mut frame = unhex(frame.as_str().expect("hex"));
         let random = Secret::new(case.array("client_ephemeral_private"));
@@ -136,8 +136,7 @@ fn newest_secret(case: &Case, session: &mut ClientSession) -> Value {
     let header = Header::parse(&sealed, Role::Server).expect("well formed");
     let keys = GenerationKeys::derive(Secret::new(gs), session.key_id(), number);
     let mut server =
-        ServerSession::new(session.key_id(), session.suite(), Limits::DEFAULT, keys, header.timestamp)
-            .in_generation(number);
+        ServerSession::new(session.key_id(), session.suite(), Limits::DEFAULT, keys, header.timestamp);
     let fresh = server.check(&header, header.timestamp);
     let holds = header.generation == number && server.open(fresh, &mut sealed).is_ok();
     if holds { expected } else { Value::Null }
@@ -225,9 +224,7 @@ impl Server {
 
 pub fn renewal(case: &Case) -> Outcome {
     let limits = symmetric::limits(&case.part("limits"), case.number("bits"));
-    let number = generation(case);
-    let session = ServerSession::new(case.key_id(), case.suite(), limits, keys(case), case.number("origin"))
-        .in_generation(number);
+    let session = ServerSession::new(case.key_id(), case.suite(), limits, keys(case), case.number("origin"));
     let mut server = Server { session: Some(session) };
     let mut judge = |event: &Value| {
         let now_ms = event["at"].as_u64().expect("a time");

@@ -36,6 +36,11 @@ impl Window {
         Ok(())
     }
 
+    /// Whether no counter up to `last` would be accepted.
+    pub fn is_closed(&self, last: u64) -> bool {
+        (0..=last).all(|counter| self.test(counter).is_err())
+    }
+
     /// Tests a counter, and sets it if it is fresh.
     pub fn accept(&mut self, counter: u64) -> Result<(), Reject> {
         self.test(counter)?;

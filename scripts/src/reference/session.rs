@@ -41,12 +41,15 @@ pub struct Generation {
     window: Window,
     last: Option<u64>,
     drained_at: Option<u64>,
+    /// The OFFER that ended it was sent once.
+    offered_once: bool,
     bad_tags: u32,
 }
 
 impl Generation {
     fn new(number: u16, origin: u64, keys: Schedule, bits: u64) -> Self {
-        Self { number, origin, keys, window: Window::new(bits), last: None, drained_at: None, bad_tags: 0 }
+        let window = Window::new(bits);
+        Self { number, origin, keys, window, last: None, drained_at: None, offered_once: false, bad_tags: 0 }
     }
 
     /// K_req of a request in this generation, derived from the start.
@@ -119,7 +122,14 @@ impl Session {
             offered.sent = now;
             return Some(offered.frame.clone());
         }
-        if self.draining.is_some() || current.number == u16::MAX {
+        if let Some(draining) = &mut self.draining {
+            // 11.3.8.
+            if draining.offered_once && draining.last.is_some_and(|last| draining.window.is_closed(last)) {
+                draining.drained_at = draining.drained_at.min(Some(now + 1));
+            }
+            return None;
+        }
+        if current.number == u16::MAX {
             return None;
         }
         let next = current.number + 1;
@@ -209,6 +219,7 @@ impl Session {
         let offered = self.offered.take().expect("a request of it was recorded");
         let mut old = self.current.take().expect("offers are made in a generation");
         old.drained_at = Some(now + drain_ms(now - offered.origin));
+        old.offered_once = offered.sent == offered.origin;
         if offered.with_dh {
             self.last_dh = offered.origin;
         }

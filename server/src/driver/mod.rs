@@ -1,13 +1,20 @@
 //! Drivers move bytes between sockets and a shard, and nothing else.
 
 mod monoio;
+mod quic_port;
 mod signal;
 mod udp;
 mod uring;
 
 use std::{net::TcpListener, os::unix::net::UnixStream, time::Duration};
 
-use crate::{clock::ServerClock, config::Backend, fatal::Fatal, shard::Shard, transport::quic};
+use crate::{
+    clock::ServerClock,
+    config::{Backend, Packets},
+    fatal::Fatal,
+    shard::Shard,
+    transport::quic,
+};
 
 /// One shard with what its driver needs.
 pub struct Seat {
@@ -17,6 +24,8 @@ pub struct Seat {
     pub listener: TcpListener,
     /// Our UDP socket, sharing its port likewise; `None` without QUIC.
     pub quic: Option<quic::Seat>,
+    /// Whether the ring is only asked when the UDP socket is readable; see [`watches_socket`].
+    pub watches_socket: bool,
     /// Readable when there is mail.
     pub waiter: UnixStream,
     /// The core to pin to.
@@ -79,6 +88,22 @@ impl Mechanism {
             Self::MonoioUring => "monoio/io_uring",
             Self::Epoll => "monoio/epoll",
         }
+    }
+}
+
+/// Whether the `uring` driver has to do with asking when its UDP socket is readable; says so if that was not wanted.
+#[must_use]
+pub fn watches_socket(mechanism: Mechanism, wanted: Packets) -> bool {
+    match wanted {
+        Packets::Readiness => true,
+        Packets::Auto if mechanism == Mechanism::Uring => match mvt_sys::uring::probe_packets() {
+            Ok(()) => false,
+            Err(error) => {
+                tracing::warn!(%error, "the ring cannot receive packets: the socket is asked, which is slower");
+                true
+            }
+        },
+        Packets::Auto => false,
     }
 }
 

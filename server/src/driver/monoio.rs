@@ -21,7 +21,7 @@ use hashbrown::HashMap;
 
 use crate::{
     clock::ServerClock,
-    driver::{Mechanism, Seat, signal::Signal, udp::QuicPort},
+    driver::{Mechanism, Seat, quic_port::QuicPort, signal::Signal, udp::PacketSocket},
     limits::{LINGER_MS, READ_BYTES, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard, SweepHand},
 };
@@ -63,6 +63,7 @@ struct Station {
     /// Something was ingested, or mail was read: turn the shard.
     turn: Signal,
     quic: Option<RefCell<QuicPort>>,
+    socket: Option<RefCell<PacketSocket>>,
 }
 
 /// The two tasks of one connection, as the others see them.
@@ -79,20 +80,18 @@ struct Wire {
 
 async fn serve(seat: Seat) -> io::Result<()> {
     let Seat { shard, listener, quic, waiter, clock, .. } = seat;
-    let (quic, packets) = match quic {
-        Some((socket, parts)) => {
-            // Two names of one socket: this driver waits on one, the port reads and writes the other.
-            let packets = UdpSocket::from_std(socket.try_clone()?)?;
-            (Some(RefCell::new(QuicPort::new(socket, parts)?)), Some(packets))
-        }
-        None => (None, None),
-    };
+    let (quic, socket) = quic.map(QuicPort::open).transpose()?.unzip();
+    // Two names of one socket: this driver waits on one, and reads and writes the other.
+    let name = |(socket, _): &(std::net::UdpSocket, _)| UdpSocket::from_std(socket.try_clone()?);
+    let packets = socket.as_ref().map(name).transpose()?;
+    let socket = socket.map(|(socket, state)| PacketSocket::new(socket, state, shard.counters().clone()));
     let station = Rc::new(Station {
         shard: RefCell::new(shard),
         clock,
         wires: RefCell::default(),
         turn: Signal::default(),
-        quic,
+        quic: quic.map(RefCell::new),
+        socket: socket.map(RefCell::new),
     });
     let listener = TcpListener::from_std(listener)?;
     let waiter = UnixStream::from_std(waiter)?;
@@ -156,8 +155,9 @@ impl Station {
         self.wake_dirty();
         // What was dirty is noted by now.
         self.turn.unset();
-        if let Some(quic) = &self.quic {
-            quic.borrow_mut().settle(&mut self.shard.borrow_mut(), now, now_ms);
+        if let (Some(quic), Some(socket)) = (&self.quic, &self.socket) {
+            let mut socket = socket.borrow_mut();
+            quic.borrow_mut().settle(&mut *socket, &mut self.shard.borrow_mut(), now, now_ms);
         }
     }
 
@@ -233,9 +233,9 @@ async fn turn(station: Rc<Station>) {
 }
 
 async fn read_packets(station: Rc<Station>, packets: UdpSocket) {
-    let Some(quic) = &station.quic else { return };
+    let (Some(quic), Some(socket)) = (&station.quic, &station.socket) else { return };
     while packets.readable(false).await.is_ok() {
-        quic.borrow_mut().receive(Instant::now());
+        socket.borrow_mut().receive(&mut quic.borrow_mut(), Instant::now());
         station.turn.set();
     }
 }

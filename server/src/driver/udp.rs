@@ -1,20 +1,21 @@
-//! The UDP socket of a shard's QUIC: packets in and out with as few system calls as the kernel allows (GRO, GSO).
+//! A UDP socket asked whether it is readable: packets in and out with as few system calls as the kernel allows.
 
 use std::{
     io::{self, IoSliceMut},
     net::UdpSocket,
     os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use quinn_proto::EcnCodepoint;
+use quinn_proto::{EcnCodepoint, Transmit};
 use quinn_udp::{RecvMeta, UdpSocketState};
+use rustix::io::Errno;
 
 use crate::{
-    limits::QUIC_SEGMENTS_MAX,
-    mailbox::Packet,
-    shard::{ConnectionId, Shard},
-    transport::quic::{Arrival, Parts, Quic},
+    counters::Counters,
+    driver::quic_port::{Outlet, QuicPort},
+    transport::quic::Arrival,
 };
 
 /// Buffers of one receive call.
@@ -23,46 +24,38 @@ const BUFFER_COUNT: usize = 8;
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Receive calls in one turn; what is left then makes the next turn come at once.
 const RECEIVES_PER_TURN_MAX: usize = 4;
-/// Transmissions in one turn; likewise.
-const TRANSMITS_PER_TURN_MAX: usize = 256;
 /// When to try again to send on a socket that was full.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 
-/// QUIC with its socket.
-pub(super) struct QuicPort {
-    quic: Quic,
+/// A socket with what it receives into and sends from.
+pub(super) struct PacketSocket {
     socket: UdpSocket,
     state: UdpSocketState,
+    counters: Arc<Counters>,
     buffers: Vec<Box<[u8]>>,
-    /// Packets that the socket did not take yet.
-    unsent: Option<quinn_proto::Transmit>,
     packets: Vec<u8>,
-    /// When there is something to do although nothing arrives.
-    again_at: Option<Instant>,
+    /// Whose packets the socket did not take yet.
+    unsent: Option<Transmit>,
 }
 
-impl QuicPort {
-    /// # Errors
-    /// The OS's, when the socket has not what QUIC needs.
-    pub(super) fn new(socket: UdpSocket, parts: impl FnOnce(bool) -> Parts) -> io::Result<Self> {
-        let state = UdpSocketState::new((&socket).into())?;
-        Ok(Self {
-            quic: Quic::new(parts(!state.may_fragment())),
+impl PacketSocket {
+    pub(super) fn new(socket: UdpSocket, state: UdpSocketState, counters: Arc<Counters>) -> Self {
+        Self {
             socket,
             state,
+            counters,
             buffers: (0..BUFFER_COUNT).map(|_| vec![0; BUFFER_BYTES].into_boxed_slice()).collect(),
-            unsent: None,
             packets: Vec::new(),
-            again_at: None,
-        })
+            unsent: None,
+        }
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
-    /// Reads what is there, within the bounds of a turn; true when there may be more.
-    pub(super) fn receive(&mut self, now: Instant) -> bool {
+    /// Reads what is there, within the bounds of a turn.
+    pub(super) fn receive(&mut self, port: &mut QuicPort, now: Instant) {
         for _ in 0..RECEIVES_PER_TURN_MAX {
             let mut metas = [RecvMeta::default(); BUFFER_COUNT];
             let mut buffers = self.buffers.iter_mut();
@@ -70,12 +63,15 @@ impl QuicPort {
                 std::array::from_fn(|_| IoSliceMut::new(buffers.next().expect("as many buffers")));
             let count = match self.state.recv((&self.socket).into(), &mut slices, &mut metas) {
                 Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                // An ICMP error of some peer, or a signal: no reason to stop.
-                Err(_) => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP error of some peer: no reason to stop.
+                Err(_) => {
+                    self.counters.quic_receive_failed.add(1);
+                    continue;
+                }
             };
             for (buffer, meta) in self.buffers.iter().zip(&metas[..count]) {
-                self.quic.receive(
+                port.receive(
                     Arrival {
                         remote: meta.addr,
                         local_ip: meta.dst_ip,
@@ -87,71 +83,50 @@ impl QuicPort {
                 );
             }
         }
-        true
     }
 
-    pub(super) fn take_forwarded(&mut self, packet: &Packet, now: Instant) {
-        let Packet { remote, local_ip, ecn, bytes } = packet;
-        let ecn = ecn.and_then(EcnCodepoint::from_bits);
-        let arrival = Arrival { remote: *remote, local_ip: *local_ip, ecn, bytes, stride: bytes.len() };
-        self.quic.take(arrival, now);
-    }
-
-    /// Before the shard's turn.
-    pub(super) fn ingest(&mut self, shard: &mut Shard, now: Instant, now_ms: u64) {
-        self.quic.ingest(shard, now, now_ms);
-    }
-
-    /// After the shard's turn, before its dirty connections are looked at.
-    pub(super) fn hang_up(&mut self, shard: &mut Shard, now_ms: u64) {
-        self.quic.hang_up(shard, now_ms);
-    }
-
-    pub(super) fn note_dirty(&mut self, id: ConnectionId) {
-        self.quic.note_dirty(id);
-    }
-
-    pub(super) fn abort(&mut self, id: ConnectionId, shard: &mut Shard, now: Instant) {
-        self.quic.abort(id, shard, now);
-    }
-
-    pub(super) fn stop(&mut self) {
-        self.quic.stop();
-    }
-
-    /// Sends everything there is to send, within the bounds of a turn.
-    pub(super) fn settle(&mut self, shard: &mut Shard, now: Instant, now_ms: u64) {
-        self.quic.settle(shard, now_ms);
-        self.again_at = None;
-        for _ in 0..TRANSMITS_PER_TURN_MAX {
-            let segments_max = self.state.max_gso_segments().min(QUIC_SEGMENTS_MAX);
-            let next = self.unsent.take();
-            let next = next.or_else(|| self.quic.poll_transmit(now, segments_max, &mut self.packets));
-            let Some(transmit) = next else { break };
-            let sent = self.state.send(
-                (&self.socket).into(),
-                &quinn_udp::Transmit {
-                    destination: transmit.destination,
-                    ecn: transmit.ecn.and_then(|ecn| quinn_udp::EcnCodepoint::from_bits(ecn as u8)),
-                    contents: &self.packets[..transmit.size],
-                    segment_size: transmit.segment_size,
-                    src_ip: transmit.src_ip,
-                },
-            );
-            // Anything else is as if the packet were lost.
-            if sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-                self.unsent = Some(transmit);
-                self.again_at = Some(now + FULL_PAUSE);
-                break;
-            }
+    /// Sends what `transmit` describes; false when the socket is full.
+    fn try_send(&mut self, transmit: &Transmit) -> bool {
+        let contents = &self.packets[..transmit.size];
+        let sent = self.state.try_send(
+            (&self.socket).into(),
+            &quinn_udp::Transmit {
+                destination: transmit.destination,
+                ecn: transmit.ecn.and_then(|ecn| quinn_udp::EcnCodepoint::from_bits(ecn as u8)),
+                contents,
+                segment_size: transmit.segment_size,
+                src_ip: transmit.src_ip,
+            },
+        );
+        let Err(error) = sent else { return true };
+        let is_full = error.kind() == io::ErrorKind::WouldBlock;
+        match Errno::from_io_error(&error) {
+            _ if is_full => self.counters.quic_sends_waited.add(1),
+            Some(Errno::MSGSIZE) => self.counters.quic_too_large.add(1),
+            _ => self.counters.quic_unsent.add(1),
         }
-        if self.again_at.is_none() {
-            self.again_at = if self.quic.has_work() { Some(now) } else { self.quic.deadline() };
-        }
+        !is_full
+    }
+}
+
+impl Outlet for PacketSocket {
+    fn segments_max(&self) -> usize {
+        self.state.max_gso_segments()
     }
 
-    /// How long the driver may sleep; `None` is for ever.
-    pub(super) fn patience(&self, now: Instant) -> Option<Duration> {
-        self.again_at.map(|then| then.saturating_duration_since(now))
+    fn buffer(&mut self) -> Result<&mut Vec<u8>, Duration> {
+        if let Some(unsent) = self.unsent.take()
+            && !self.try_send(&unsent)
+        {
+            self.unsent = Some(unsent);
+            return Err(FULL_PAUSE);
+        }
+        Ok(&mut self.packets)
+    }
+
+    fn send(&mut self, transmit: &Transmit) {
+        if !self.try_send(transmit) {
+            self.unsent = Some(Transmit { ..*transmit });
+        }
     }
 }

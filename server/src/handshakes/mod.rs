@@ -25,6 +25,7 @@ use mvt_proto::{
 use crate::{
     fatal::Fatal,
     keys::random_secret,
+    limits::LOGIN_THREAD_NICE,
     mailbox::{Mail, Mailbox},
     node::Node,
     shard::{ChannelBinding, ConnectionId},
@@ -166,6 +167,10 @@ impl HandshakePool {
 }
 
 fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, stock: &Stock) {
+    // On Linux this concerns the calling thread alone. Refused, it costs a flooded server some of its goodput.
+    if let Err(error) = rustix::process::setpriority_process(None, LOGIN_THREAD_NICE) {
+        tracing::warn!(%error, "login threads share their cores with the shards as equals");
+    }
     loop {
         // Where several wait, one is taken, at random.
         let job = select! {

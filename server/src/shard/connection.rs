@@ -51,6 +51,8 @@ pub(super) struct Connection {
     verified_ms: Option<u64>,
     pub(super) unverified_count: u32,
     pub(super) logins_under_way: u32,
+    /// RETRYs since the last login that was granted.
+    pub(super) retry_count: u32,
 }
 
 impl Connection {
@@ -66,6 +68,7 @@ impl Connection {
             verified_ms: None,
             unverified_count: 0,
             logins_under_way: 0,
+            retry_count: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use mvt_proto::{
 
 use crate::{
     handshakes::{Job, Load},
-    limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX},
+    limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_CONNECTION_MAX},
     mailbox::{Entrance, Newcomer},
     shard::{ConnectionId, Shard, batch::Origin},
 };
@@ -46,20 +46,31 @@ impl Shard {
             let job = Job { shard: self.index, connection: id, kind, channel_binding, frame: frame.into() };
             self.handshakes.submit(job).err().map(|_| Retry::Busy(BUSY_WAIT_MS))
         });
-        let Some(connection) = self.connections.get_mut(id) else { return Ok(()) };
-        match retry {
-            None => connection.logins_under_way += 1,
-            Some(retry) => {
-                match retry {
-                    Retry::Cookie(_) => self.counters.cookies_asked.add(1),
-                    Retry::Busy(_) => self.counters.reject(Reject::Busy),
-                }
-                let start = self.answers.bytes.len();
-                self.answers.bytes.extend_from_slice(&retry.to_frame(frame, &self.node.mac1));
-                self.answers.note(Origin::Here(id), start, false);
-            }
+        match (retry, self.connections.get_mut(id)) {
+            (None, Some(connection)) => connection.logins_under_way += 1,
+            (None, None) => {}
+            (Some(retry), _) => self.answer_with(&retry, id, frame, now_ms),
         }
         Ok(())
+    }
+
+    /// A RETRY; enough of them in a row end the connection (§14.5).
+    fn answer_with(&mut self, retry: &Retry, id: ConnectionId, frame: &[u8], now_ms: u64) {
+        match retry {
+            Retry::Cookie(_) => self.counters.cookies_asked.add(1),
+            Retry::Busy(_) => self.counters.reject(Reject::Busy),
+        }
+        // An answer to several requests of another client may still be open.
+        self.end_joint_answer(now_ms);
+        let start = self.answers.bytes.len();
+        self.answers.bytes.extend_from_slice(&retry.to_frame(frame, &self.node.mac1));
+        self.answers.note(Origin::Here(id), start, false);
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.retry_count += 1;
+        if connection.retry_count >= RETRIES_PER_CONNECTION_MAX {
+            self.counters.logins_cut_off.add(1);
+            self.end(id, now_ms);
+        }
     }
 
     /// Keeps a granted session and sends its answer; unless its client was revoked while the pool was at it, then it ends as
@@ -73,6 +84,7 @@ impl Shard {
     fn keep(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
+        connection.retry_count = 0;
         if connection.is_closing() {
             return;
         }

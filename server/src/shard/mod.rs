@@ -247,7 +247,7 @@ impl Shard {
 
     /// What this shard counts.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
+    pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 

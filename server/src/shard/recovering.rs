@@ -102,7 +102,6 @@ impl Shard {
     pub(super) fn give_ticket(&mut self, place: Place, origin: Origin, now_ms: u64) {
         let Some(ticket) = self.sessions.issue_ticket(place, &self.node.tickets, now_ms) else { return };
         self.end_joint_answer(now_ms);
-        self.end_joint_answer(now_ms);
         let start = self.answers.bytes.len();
         self.sessions.seal_ticket(place, &ticket, now_ms, &mut self.answers.bytes);
         self.answers.note(origin, start, true);

@@ -30,7 +30,7 @@ impl Dummy {
 
 impl Shard {
     /// Sends an OFFER on the connection of a request that was recorded and calls for one, or the one outstanding once more
-    /// (§11.2.1, §11.2.3). Not for a session whose client has to prove its identity again (§11.2.2), is no client any more
+    /// (§11.2.1, §11.2.3); where a drain keeps it waiting that can be cut short, that is done first (§11.3.8). Not for a session whose client has to prove its identity again (§11.2.2), is no client any more
     /// (§12.2.1), or is being recovered (§13.4.2).
     #[cold]
     #[inline(never)]
@@ -45,6 +45,12 @@ impl Shard {
         let start = self.answers.bytes.len();
         let (current, renewal) = self.sessions.renewal_mut(place);
         if let Some(renewal) = renewal {
+            if current.state.is_spent() {
+                renewal.cut(current.state, now_ms);
+                self.sessions.note_renewal(place, now_ms);
+                self.counters.drains_cut.add(1);
+                return;
+            }
             let Some(frame) = renewal.offer_again(now_ms) else { return };
             self.answers.bytes.extend_from_slice(frame);
             self.counters.offers_again.add(1);

@@ -2,10 +2,7 @@
 //!
 //! Off the path of ordinary requests; a renewal may ask for memory.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-};
+use std::collections::{BTreeSet, HashMap};
 
 use mvt_proto::session::Renewal;
 
@@ -13,17 +10,17 @@ use mvt_proto::session::Renewal;
 struct Watched {
     renewal: Box<Renewal>,
     /// When it has something to erase next, ms.
-    due_ms: u64,
+    due_ms: Option<u64>,
 }
 
 /// Renewals under way, with the time at which each has something to erase next.
 ///
-/// Invariant: every renewal that holds keys has its `due_ms` among `deadlines`. A deadline that is no renewal's any more is
-/// dropped when it is met; none is further away than a slot, so `deadlines` stays within what is renewed in one.
+/// Invariant: `deadlines` holds each `due_ms` with its key id and nothing else, so what ended leaves nothing behind, however many
+/// renewals there are in the life of a slot.
 #[derive(Debug, Default)]
 pub(super) struct Renewals {
     by_key_id: HashMap<u64, Watched>,
-    deadlines: BinaryHeap<Reverse<(u64, u64)>>,
+    deadlines: BTreeSet<(u64, u64)>,
 }
 
 impl Renewals {
@@ -40,7 +37,7 @@ impl Renewals {
     }
 
     pub(super) fn begin(&mut self, key_id: u64, renewal: Box<Renewal>, now_ms: u64) {
-        let before = self.by_key_id.insert(key_id, Watched { renewal, due_ms: u64::MAX });
+        let before = self.by_key_id.insert(key_id, Watched { renewal, due_ms: None });
         debug_assert!(before.is_none(), "one renewal for each session");
         self.watch(key_id, now_ms);
     }
@@ -48,34 +45,32 @@ impl Renewals {
     /// Moves the keys of the renewal of `key_id` on, and notes when it is to be looked at next.
     pub(super) fn watch(&mut self, key_id: u64, now_ms: u64) {
         let Some(watched) = self.by_key_id.get_mut(&key_id) else { return };
-        if let Some(due_ms) = watched.renewal.advance(now_ms)
-            && due_ms != watched.due_ms
-        {
-            watched.due_ms = due_ms;
-            self.deadlines.push(Reverse((due_ms, key_id)));
+        let due_ms = watched.renewal.advance(now_ms);
+        if due_ms == watched.due_ms {
+            return;
         }
+        let before = std::mem::replace(&mut watched.due_ms, due_ms);
+        before.map(|before| self.deadlines.remove(&(before, key_id)));
+        self.deadlines.extend(due_ms.map(|due| (due, key_id)));
     }
 
-    /// Forgets the renewal of a session that is erased.
+    /// Forgets the renewal of `key_id`.
     pub(super) fn end(&mut self, key_id: u64) {
-        self.by_key_id.remove(&key_id);
+        let due_ms = self.by_key_id.remove(&key_id).and_then(|watched| watched.due_ms);
+        due_ms.map(|due| self.deadlines.remove(&(due, key_id)));
     }
 
     /// Moves keys on; erases the first generation found whose drain is over, and gives its key id.
     pub(super) fn take_due(&mut self, now_ms: u64) -> Option<u64> {
-        while let Some(Reverse((due_ms, key_id))) = self.deadlines.peek().copied()
+        while let Some((due_ms, key_id)) = self.deadlines.first().copied()
             && due_ms <= now_ms
         {
-            self.deadlines.pop();
-            match self.by_key_id.get(&key_id) {
-                Some(watched) if watched.due_ms == due_ms => {}
-                _ => continue,
-            }
             if self.get(key_id).is_some_and(|renewal| renewal.is_over(now_ms)) {
                 self.end(key_id);
                 return Some(key_id);
             }
             self.watch(key_id, now_ms);
+            debug_assert_ne!(self.deadlines.first(), Some(&(due_ms, key_id)), "what is due is moved on");
         }
         None
     }

@@ -80,6 +80,8 @@ pub struct Sessions {
     places: Slab<SessionState>,
     colds: Vec<Cold>,
     renewals: Renewals,
+    /// Drains that ended between two sweeps.
+    ended_count: u64,
     free: Vec<u32>,
     wheel: Wheel,
 }
@@ -100,6 +102,7 @@ impl Sessions {
             // The kernel gives memory only to what is touched.
             colds: Vec::with_capacity(most),
             renewals: Renewals::default(),
+            ended_count: 0,
             free: Vec::new(),
             wheel: Wheel::new(most),
         })
@@ -227,6 +230,10 @@ impl Sessions {
     #[inline]
     pub fn check(&mut self, place: Place, header: &Header, now_ms: u64) -> (Fresh, Generation) {
         let (state, _) = self.places.get_mut(place.0 as usize);
+        if state.is_cut() {
+            self.end_if_over(place, now_ms);
+        }
+        let (state, _) = self.places.get_mut(place.0 as usize);
         if header.generation != state.generation()
             && state.is_renewing()
             && let Some(fresh) = self.check_beside(place, header, now_ms)
@@ -241,6 +248,18 @@ impl Sessions {
     fn check_beside(&mut self, place: Place, header: &Header, now_ms: u64) -> Option<Fresh> {
         let state = self.places.get(place.0 as usize);
         self.renewals.get_mut(state.key_id())?.check(state, header, now_ms)
+    }
+
+    /// Erases the generation beside the one at a place as soon as its drain, which was cut short, is over (SPEC §11.3.8). No
+    /// frame of the piece under way was checked against it: at one instant a drain is over for all of them, or for none.
+    #[cold]
+    fn end_if_over(&mut self, place: Place, now_ms: u64) {
+        let (state, _) = self.places.get_mut(place.0 as usize);
+        if self.renewals.get(state.key_id()).is_some_and(|renewal| renewal.is_over(now_ms)) {
+            self.renewals.end(state.key_id());
+            Renewal::end(state);
+            self.ended_count += 1;
+        }
     }
 
     /// The state that a request was checked against.
@@ -307,9 +326,10 @@ impl Sessions {
         self.renewals.len()
     }
 
-    /// Erases generations whose drain is over and the keys of slots that passed, up to `most`; how many drains ended.
+    /// Erases generations whose drain is over and the keys of slots that passed, up to `most`; how many drains ended since the
+    /// last time.
     pub fn sweep_renewals(&mut self, most: usize, now_ms: u64) -> u64 {
-        let mut ended_count = 0;
+        let mut ended_count = std::mem::take(&mut self.ended_count);
         for _ in 0..most {
             let Some(key_id) = self.renewals.take_due(now_ms) else { break };
             ended_count += 1;

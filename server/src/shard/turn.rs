@@ -38,6 +38,12 @@ pub(super) enum What {
     Malformed(Reject),
 }
 
+/// The session that was looked up last: neighbours are often of the same. Key id 0 is nobody's.
+struct Found {
+    key_id: u64,
+    place: Option<Place>,
+}
+
 impl Shard {
     /// Judges the batch as if one by one in the order received, and leaves the answers with their connections
     /// (SPEC §7.2, §7.2.7).
@@ -55,7 +61,8 @@ impl Shard {
             let count = rows.len();
             self.check(&batch, first, &mut rows, now_ms);
             self.open_requests(&mut batch);
-            self.judge(&batch, first, &mut rows, now_ms);
+            self.judge(&batch, first, &rows, now_ms);
+            rows.clear();
             self.end_joint_answer(now_ms);
             self.deliver();
             first += count;
@@ -77,6 +84,7 @@ impl Shard {
     /// requests behind it are checked with.
     #[inline(never)]
     fn read(&mut self, batch: &Batch, first: usize, count: usize, rows: &mut Vec<What>) {
+        let mut asked = 0;
         for index in first..first + count {
             let what = match Header::parse(batch.frame(index), Role::Server) {
                 Ok(header) if matches!(header.kind, Kind::Req | Kind::Ctl) => {
@@ -92,7 +100,10 @@ impl Shard {
                             break;
                         }
                         (None, _) => {
-                            self.sessions.prefetch_index(header.key_id);
+                            if header.key_id != asked {
+                                asked = header.key_id;
+                                self.sessions.prefetch_index(asked);
+                            }
                             What::Request { header, number: 0, held: None }
                         }
                     }
@@ -109,23 +120,31 @@ impl Shard {
     #[inline(never)]
     fn check(&mut self, batch: &Batch, first: usize, rows: &mut [What], now_ms: u64) {
         let mut at = first;
+        let mut last = Found { key_id: 0, place: None };
         for group in rows.chunks_mut(PREFETCH_GROUP) {
+            let mut asked = last.key_id;
             for row in &*group {
-                if let What::Request { header, .. } = row {
+                if let What::Request { header, .. } = row
+                    && header.key_id != asked
+                {
+                    asked = header.key_id;
                     self.sessions.prefetch_session(header.key_id, header.counter);
                 }
             }
             for row in group {
-                self.check_row(batch.span(at), row, now_ms);
+                self.check_row(batch.span(at), row, &mut last, now_ms);
                 at += 1;
             }
         }
     }
 
     #[inline]
-    fn check_row(&mut self, span: Range<usize>, row: &mut What, now_ms: u64) {
+    fn check_row(&mut self, span: Range<usize>, row: &mut What, last: &mut Found, now_ms: u64) {
         let What::Request { header, number, held } = row else { return };
-        *held = self.sessions.find(header.key_id).map(|place| {
+        if header.key_id != last.key_id {
+            *last = Found { key_id: header.key_id, place: self.sessions.find(header.key_id) };
+        }
+        *held = last.place.map(|place| {
             let (fresh, generation) = self.sessions.check(place, header, now_ms);
             *number = self.lanes.push(self.sessions.checked(place, generation), fresh, span.clone());
             (place, generation)
@@ -149,9 +168,9 @@ impl Shard {
 
     /// Passes E and F: in the order received, replay and execution; everything a frame changes, it changes here.
     #[inline(never)]
-    fn judge(&mut self, batch: &Batch, first: usize, rows: &mut Vec<What>, now_ms: u64) {
+    fn judge(&mut self, batch: &Batch, first: usize, rows: &[What], now_ms: u64) {
         let mut verified_count = 0;
-        for (at, row) in rows.drain(..).enumerate() {
+        for (at, row) in rows.iter().enumerate() {
             let origin = batch.origin(first + at);
             if let Origin::Here(id) = origin
                 && !self.is_open(id)
@@ -161,19 +180,19 @@ impl Shard {
             let frame = batch.frame(first + at);
             let judged = match (row, origin) {
                 (What::Request { header, number, held }, _) => {
-                    verified_count += u64::from(self.request(origin, &header, number, held, frame, now_ms));
+                    verified_count += u64::from(self.request(origin, header, *number, *held, frame, now_ms));
                     Ok(())
                 }
                 (What::Control { header }, _) => {
-                    self.control(origin, &header, frame, now_ms);
+                    self.control(origin, header, frame, now_ms);
                     Ok(())
                 }
                 (What::Elsewhere { owner }, Origin::Here(id)) => {
-                    self.forward(owner, id, frame);
+                    self.forward(*owner, id, frame);
                     Ok(())
                 }
-                (What::Login(kind), Origin::Here(id)) => self.login(id, kind, frame, now_ms),
-                (What::Malformed(reject), Origin::Here(_)) => Err(reject),
+                (What::Login(kind), Origin::Here(id)) => self.login(id, *kind, frame, now_ms),
+                (What::Malformed(reject), Origin::Here(_)) => Err(*reject),
                 // Another shard forwards requests and CTLs only.
                 (_, Origin::Forwarded { .. }) => Ok(()),
             };

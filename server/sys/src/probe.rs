@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::uring;
+
 /// Tries to make an io_uring with the flags the server uses, and gives it back.
 ///
 /// # Errors
@@ -14,12 +16,12 @@ pub fn io_uring() -> io::Result<()> {
         .map(drop)
 }
 
-/// The operations of [`crate::uring`] that this kernel does not have, by name; all of them where no ring starts at all.
+/// The operations of [`crate::uring`], those not used by every ring too, that this kernel does not have, by name; all of them where no ring starts at all.
 #[must_use]
 pub fn missing_operations() -> Vec<&'static str> {
     let mut probe = io_uring::Probe::new();
     let probed = io_uring::IoUring::new(2).and_then(|ring| ring.submitter().register_probe(&mut probe));
-    let rows = crate::uring::OPERATIONS.iter();
+    let rows = uring::OPERATIONS.iter().chain(&uring::PACKET_OPERATIONS).chain(&uring::WATCH_OPERATIONS);
     rows.filter(|(_, code)| probed.is_err() || !probe.is_supported(*code)).map(|(name, _)| *name).collect()
 }
 

@@ -147,6 +147,7 @@ fn spawn(
             shard,
             listener,
             quic: None,
+            watches_socket: false,
             waiter,
             core: None,
             clock,

@@ -183,6 +183,15 @@ impl Server {
         rustix::process::kill_process(id, signal).expect("signalled");
     }
 
+    /// Kills it, and comes back when its peers can see that: the kernel takes a while to close a ring's connections.
+    pub fn kill(&self) {
+        let mut witness = TcpStream::connect(self.address).expect("it still listens");
+        self.signal(rustix::process::Signal::KILL);
+        // The end of the stream, or a reset.
+        let _ = witness.read(&mut [0]);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+
     pub fn client_keys(&self) -> KeyFile {
         KeyFile::parse(&fs::read_to_string(self.path("client.key")).expect("made")).expect("a key file")
     }
@@ -286,7 +295,9 @@ pub fn random() -> Secret {
 /// A connection of raw frames.
 pub struct Wire {
     pub stream: TcpStream,
+    /// What was received, `taken` bytes of which were given to the caller.
     received: Vec<u8>,
+    taken: usize,
     /// CTL frames that came between the others.
     pub controls: Vec<Vec<u8>>,
 }
@@ -296,7 +307,7 @@ impl Wire {
         let stream = TcpStream::connect(address).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream.set_nodelay(true).expect("set");
-        Self { stream, received: Vec::new(), controls: Vec::new() }
+        Self { stream, received: Vec::new(), taken: 0, controls: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -317,10 +328,12 @@ impl Wire {
     /// The next frame; `None` when the server has closed.
     pub fn any_frame(&mut self) -> Option<Vec<u8>> {
         loop {
-            if let Cut::Frame(length) = framer::cut(&self.received, Role::Client).expect("well formed") {
-                let rest = self.received.split_off(length);
-                return Some(std::mem::replace(&mut self.received, rest));
+            let rest = &self.received[self.taken..];
+            if let Cut::Frame(length) = framer::cut(rest, Role::Client).expect("well formed") {
+                self.taken += length;
+                return Some(rest[..length].to_vec());
             }
+            self.received.drain(..std::mem::take(&mut self.taken));
             let mut buffer = [0; 65536];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
@@ -363,7 +376,7 @@ pub fn judge(session: &mut ClientSession, pending: &Pending, frame: &mut [u8]) -
     match session.open_answer(pending, &header, frame, mvt_sys::clock::boottime_ms()) {
         Ok(Answer::Response { status, .. }) => Ok(status),
         Ok(Answer::Refused(reason)) => Err(format!("{reason:?}")),
-        Ok(Answer::Lost | Answer::Unready) => Err("Lost".into()),
+        Ok(Answer::Lost) => Err("Lost".into()),
         Ok(Answer::Ended) => Err("Ended".into()),
         Err(Reject::BadTag) => Err("BadTag".into()),
         Err(reject) => Err(format!("not an answer: {reject:?}")),

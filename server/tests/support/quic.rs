@@ -175,7 +175,7 @@ impl Host {
 
     pub fn open<'h>(&'h self, connection: &Connection) -> Stream<'h> {
         let (send, receive) = self.wait(connection.open_bi()).expect("a stream");
-        Stream { host: self, send, receive, received: Vec::new() }
+        Stream { host: self, send, receive, received: Vec::new(), controls: Vec::new() }
     }
 
     /// The next datagram, cut into its frames.
@@ -191,7 +191,7 @@ pub fn binding(connection: &Connection) -> [u8; 32] {
     binding
 }
 
-/// A ticket or an OFFER: these tests neither resume nor renew.
+/// A ticket or an OFFER.
 fn is_control(frame: &[u8]) -> bool {
     Header::parse(frame, Role::Client).expect("well formed").kind == Kind::Ctl
 }
@@ -216,6 +216,8 @@ pub struct Stream<'h> {
     pub send: SendStream,
     pub receive: RecvStream,
     received: Vec<u8>,
+    /// CTL frames that came between the others.
+    pub controls: Vec<Vec<u8>>,
 }
 
 impl Stream<'_> {
@@ -226,13 +228,20 @@ impl Stream<'_> {
     /// The next frame that is no CTL; `None` when the server has ended the stream or the connection.
     pub fn frame(&mut self) -> Option<Vec<u8>> {
         loop {
+            let frame = self.any_frame()?;
+            if !is_control(&frame) {
+                return Some(frame);
+            }
+            self.controls.push(frame);
+        }
+    }
+
+    /// The next frame; `None` when the server has ended the stream or the connection.
+    pub fn any_frame(&mut self) -> Option<Vec<u8>> {
+        loop {
             if let Cut::Frame(length) = framer::cut(&self.received, Role::Client).expect("well formed") {
                 let rest = self.received.split_off(length);
-                let frame = std::mem::replace(&mut self.received, rest);
-                if is_control(&frame) {
-                    continue;
-                }
-                return Some(frame);
+                return Some(std::mem::replace(&mut self.received, rest));
             }
             let mut buffer = [0; 65536];
             let length = self.host.wait(self.receive.read(&mut buffer)).ok().flatten()?;

@@ -37,6 +37,7 @@ pub struct Rig {
     pub node: Arc<Node>,
     pub counters: Arc<Counters>,
     pub mailboxes: Arc<[Mailbox]>,
+    handshakes: Arc<HandshakePool>,
     hello: [u8; 512],
     admitting: ConnectionId,
     spare: Vec<u8>,
@@ -108,7 +109,7 @@ impl Rig {
             node: node.clone(),
             service: service.build(),
             counters: counters.clone(),
-            handshakes,
+            handshakes: handshakes.clone(),
             mailboxes: mailboxes.clone(),
         };
         let mut shard = Shard::with_engine(parts, engine).expect("randomness");
@@ -122,7 +123,23 @@ impl Rig {
         let (_, hello) = Initiator::start(&Identity::new(secret(3)), &offer, secret(4)).expect("a good key");
         let admitting = shard.open(([127, 0, 0, 1], 1).into(), ORIGIN_MS).expect("room");
         let spare = Vec::new();
-        Self { shard, node, counters, mailboxes, hello, admitting, spare, _waiters: waiters }
+        Self { shard, node, counters, mailboxes, handshakes, hello, admitting, spare, _waiters: waiters }
+    }
+
+    /// A HELLO whose mac1 holds.
+    pub fn hello(&self) -> &[u8; 512] {
+        &self.hello
+    }
+
+    /// One more HELLO on the connection by which sessions are admitted.
+    pub fn hello_again(&mut self) {
+        self.shard.ingest(self.admitting, &self.hello, ORIGIN_MS);
+        self.shard.turn(ORIGIN_MS);
+    }
+
+    /// Key pairs for OFFERs, which no login thread makes here.
+    pub fn fill_stock(&self) {
+        self.handshakes.fill_stock();
     }
 
     /// Lets `session` in as a login would: a HELLO arrives, and what the pool made of it comes as mail.

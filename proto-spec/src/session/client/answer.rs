@@ -2,7 +2,10 @@
 
 use super::{ClientSession, Pending};
 use crate::{
-    Header, Reject, constants::CLOCK_CORRECTION_INTERVAL_MS, header::Kind, reject::ErrReason,
+    Header, Reject,
+    constants::{CLOCK_CORRECTION_INTERVAL_MS, SLOT_BITS},
+    header::Kind,
+    reject::ErrReason,
     suite::payload_of,
 };
 
@@ -20,12 +23,9 @@ pub enum Answer<'f> {
     Refused(ErrReason),
     /// The server does not hold the key any more: log in again (§9.3).
     Lost,
-    /// The generation of this request has ended at the server, and a newer one is confirmed: whether the request was executed
-    /// is unknown, and the session goes on (§11.3.6).
+    /// The keys of this request may have ended at the server, those of newer ones need not: its generation, since a newer one is
+    /// in use (§11.3.6), or its slot (§9.3). Whether it was executed is unknown, and the session goes on.
     Ended,
-    /// The server has not derived the newest generation: its SHARE may have been lost, and may be sent once more with
-    /// the request, byte for byte; a caller that does not do that takes it for [`Answer::Lost`] (§11.3.6).
-    Unready,
 }
 
 impl ClientSession {
@@ -50,19 +50,24 @@ impl ClientSession {
             }
             Kind::Lost => {
                 self.lost_key.verify(frame, &pending.header, &pending.tag)?;
-                Ok(self.meaning_of_lost(pending))
+                Ok(self.meaning_of_lost(pending, now_ms))
             }
             _ => Err(Reject::Kind),
         }
     }
 
-    /// §11.3.6.
-    fn meaning_of_lost(&self, pending: &Pending) -> Answer<'static> {
-        let is_newest = pending.generation() == self.current.number;
-        match (is_newest, self.current.is_confirmed) {
-            (false, true) => Answer::Ended,
-            (true, false) if !self.share().is_empty() => Answer::Unready,
-            _ => Answer::Lost,
+    /// §9.3, §11.3.6.
+    fn meaning_of_lost(&self, pending: &Pending, now_ms: u64) -> Answer<'static> {
+        let age_ms = self.server_time_ms(now_ms).saturating_sub(pending.timestamp());
+        if age_ms >= 1 << SLOT_BITS {
+            return Answer::Ended;
+        }
+        // Used: then what comes after this one in the newest generation shows whether the session is lost as well. An offer for
+        // the newest but one proved that one.
+        match self.current.number.saturating_sub(pending.generation()) {
+            0 => Answer::Lost,
+            1 if self.current.counter == 0 => Answer::Lost,
+            _ => Answer::Ended,
         }
     }
 

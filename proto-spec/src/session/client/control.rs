@@ -101,7 +101,7 @@ impl ClientSession {
         out.extend_from_slice(&share);
         let ratchet = self.current.ratchet.take();
         let keys = GenerationKeys::renew(ratchet, &offer.nonce, exchanged.as_ref(), self.key_id, number);
-        let next = Generation::new(number, keys, header.timestamp);
+        let next = Generation::new(keys, header.timestamp);
         let generation = core::mem::replace(&mut self.current, next);
         self.previous =
             Some(Previous { generation, offer: as_received, share, owes_last: true, left_ms: None });
@@ -147,8 +147,8 @@ impl ClientSession {
         Ok(kept.map_or(Told::Nothing, Told::Ticket))
     }
 
-    /// The SHARE of the newest generation as long as no answer under it verified, to be sent once more with a request that was
-    /// answered [`Unready`](crate::session::Answer::Unready) (§11.3.6); empty when there is none.
+    /// The SHARE of the newest generation as long as no answer under it verified: it may be sent again before a request, where
+    /// the transport loses frames (§11.2.6); empty when there is none.
     #[must_use]
     pub fn share(&self) -> &[u8] {
         match &self.previous {

@@ -22,10 +22,10 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) fn new(number: u16, keys: GenerationKeys, origin_ms: u64) -> Self {
-        let GenerationKeys { ratchet, resume, control_c2s, control_s2c, request_chain, confirm: _ } = keys;
+    pub(super) fn new(keys: GenerationKeys, origin_ms: u64) -> Self {
+        let GenerationKeys { generation, ratchet, resume, control_c2s, control_s2c, request_chain, .. } = keys;
         Self {
-            number,
+            number: generation,
             slots: SlotKeys::new(request_chain, origin_ms),
             counter: 0,
             is_confirmed: false,

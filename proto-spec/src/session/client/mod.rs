@@ -32,7 +32,7 @@ pub struct Granted {
     pub limits: Limits,
     /// T_0: server time when the session began, ms.
     pub server_time_ms: u64,
-    /// The keys of generation 0.
+    /// The keys of the generation it begins in: 0 by every login.
     pub keys: GenerationKeys,
     /// Verifies a LOST of this session.
     pub lost_key: LostKey,
@@ -63,6 +63,12 @@ impl Pending {
     #[must_use]
     pub const fn counter(&self) -> u64 {
         self.counter
+    }
+
+    /// When it was sealed, server time, ms.
+    pub(crate) const fn timestamp(&self) -> u64 {
+        let [.., a, b, c, d, e, f] = self.header;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 
     /// The request's generation, within which its counter counts.
@@ -98,7 +104,7 @@ impl ClientSession {
             key_id: granted.key_id,
             suite: granted.suite,
             limits: granted.limits,
-            current: Generation::new(0, granted.keys, granted.server_time_ms),
+            current: Generation::new(granted.keys, granted.server_time_ms),
             previous: None,
             is_broken: false,
             clock_offset_ms: granted.server_time_ms.cast_signed() - now_ms.cast_signed(),
@@ -112,14 +118,6 @@ impl ClientSession {
     /// [`ClientSession::open_verdicts`] (§7.4).
     pub const fn take_verdicts(&mut self) {
         self.takes_verdicts = true;
-    }
-
-    /// The same session beginning in another generation than 0, whose keys it was granted: for what is tested there.
-    #[must_use]
-    pub fn in_generation(mut self, generation: u16) -> Self {
-        debug_assert_eq!(self.current.counter, 0, "nothing was sealed");
-        self.current.number = generation;
-        self
     }
 
     /// Names the session.
@@ -195,7 +193,7 @@ impl ClientSession {
     /// Erases every key: nothing is sealed any more.
     fn erase(&mut self) {
         let Generation { number, slots, .. } = &self.current;
-        self.current = Generation::new(*number, GenerationKeys::blank(), slots.origin_ms());
+        self.current = Generation::new(GenerationKeys::blank(*number), slots.origin_ms());
         self.previous = None;
         self.is_broken = true;
     }

@@ -35,7 +35,7 @@ impl Current<'_> {
         authentic: Authentic<K>,
         now_ms: u64,
     ) -> Result<Exchange<K>, Refused<K>> {
-        if authentic.exchange.generation == self.state.generation() {
+        if authentic.generation == self.state.generation() {
             let has_successor = self.state.is_in(Phase::OFFERED);
             return commit(self.state, self.rekey, self.window, has_successor, authentic);
         }
@@ -47,6 +47,9 @@ impl Current<'_> {
         // Used at all: its first request was recorded.
         if !is_draining && beside.state.is_confirmed() {
             renewal.swap(self, now_ms);
+        }
+        if renewal.is_spent() {
+            self.state.enter(Phase::SPENT);
         }
         verdict
     }
@@ -61,10 +64,10 @@ fn commit<K>(
     has_successor: bool,
     authentic: Authentic<K>,
 ) -> Result<Exchange<K>, Refused<K>> {
-    let (counter, is_last) = (authentic.exchange.counter, authentic.last);
+    let (counter, is_last) = (authentic.counter, authentic.last);
     let is_ended = state.is_in(Phase::ENDED);
     if is_ended && counter > u64::from(rekey.last) && state.test(window, counter).is_ok() {
-        return Err(Refused { reject: Reject::Ended, exchange: authentic.exchange });
+        return Err(Refused { reject: Reject::Ended, exchange: Exchange { key: authentic.key } });
     }
     let verdict = state.commit(window, authentic);
     let is_recorded = verdict.as_ref().err().is_none_or(|refused| refused.reject == Reject::Stale);
@@ -77,6 +80,27 @@ fn commit<K>(
 }
 
 impl Renewal {
+    /// Whether nothing of the generation that drains can be accepted any more: a `last` decided, and every counter up to it is
+    /// recorded or below the window. Not where the OFFER was sent twice: its client may answer the second one with a SHARE,
+    /// which is to open (§11.3.8).
+    fn is_spent(&self) -> bool {
+        let is_last_known = |beside: &&Generation| beside.state.is_in(Phase::ENDED);
+        let drained = self.beside.as_ref().filter(|_| self.until_ms.is_some()).filter(is_last_known);
+        let is_spent = |Generation { state, rekey, window }: &Generation| {
+            state.has_recorded_all(window, u64::from(rekey.last) + 1)
+        };
+        self.sent_ms == self.offered_ms && drained.is_some_and(is_spent)
+    }
+
+    /// Cuts the drain of a generation short that can accept nothing any more, because the next OFFER waits for its end: it is
+    /// over with this millisecond, so that frames judged at one instant find one answer.
+    pub fn cut(&mut self, state: &mut SessionState, now_ms: u64) {
+        if state.is_spent() {
+            self.until_ms = self.until_ms.map(|until| until.min(now_ms + 1));
+            state.enter(Phase::CUT);
+        }
+    }
+
     /// The offered generation becomes `current`, and what was current drains (§11.3.2, §11.3.4).
     fn swap(&mut self, current: &mut Current<'_>, now_ms: u64) {
         let Some(beside) = &mut self.beside else { return };

@@ -72,7 +72,8 @@ impl Renewal {
 
     /// Tells the current state that its renewal was dropped.
     pub const fn end(state: &mut SessionState) {
-        state.leave(super::state::Phase::OFFERED | super::state::Phase::DRAINING);
+        use super::state::Phase;
+        state.leave(Phase::OFFERED | Phase::DRAINING | Phase::SPENT | Phase::CUT);
     }
 
     /// The state of the generation kept beside the current one, against which a frame that was checked here is opened.

@@ -42,7 +42,7 @@ pub enum BadTags {
 impl Rekey {
     /// What `keys` hold for later, and CK_0; `exchanged_ms` is the time of the session's last Diffie-Hellman.
     pub(in crate::session) fn split(keys: GenerationKeys, exchanged_ms: u64) -> (Self, Secret) {
-        let GenerationKeys { ratchet, resume, control_c2s, control_s2c, request_chain, confirm: _ } = keys;
+        let GenerationKeys { ratchet, resume, control_c2s, control_s2c, request_chain, .. } = keys;
         let rekey = Self {
             ratchet,
             resume,

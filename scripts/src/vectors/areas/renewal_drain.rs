@@ -14,6 +14,8 @@ pub(super) fn vectors() -> Vec<Vector> {
     all.extend(not_last());
     all.push(order());
     all.extend(drains());
+    all.push(cut());
+    all.push(not_cut());
     all
 }
 
@@ -210,4 +212,87 @@ fn drains() -> Vec<Vector> {
         },
     );
     vec![drain, hard, dead]
+}
+
+const CUT: &str = "§11.3.8";
+
+/// Of a server that takes the permission: one that does not goes on draining.
+fn cut() -> Vector {
+    let whole = |s: Script| {
+        let old = s.newest;
+        s.offered(100)
+            .sent_of(old, 105, 1, 105, 0, "accept")
+            .sent_of(old, 110, 2, 110, LAST, "accept")
+            .sent(120, 0, 120, ACK, "accept")
+            .sent_of(old, 125, 2, 110, LAST, "replay")
+            .not_offered(130)
+            .sent_of(old, 130, 1, 105, 0, "replay")
+            .sent_of(old, 131, 1, 105, 0, "no_slot")
+            .offered(131)
+            .sent_of(old, 132, 2, 110, LAST, "no_slot")
+            .sent(132, 0, 132, ACK, "accept")
+    };
+    let late = |s: Script| {
+        let old = s.newest;
+        s.offered(100)
+            .sent(120, 0, 120, ACK, "accept")
+            .sent_of(old, 125, 2, 110, LAST, "accept")
+            .not_offered(130)
+            .sent_of(old, 131, 1, 105, 0, "accept")
+            .not_offered(140)
+            .sent_of(old, 141, 1, 105, 0, "no_slot")
+            .offered(150)
+    };
+    let mut vector = Vector::new(
+        "renewal_drain_is_cut_short",
+        CUT,
+        OP,
+        "Asked to offer again, a server ends a drain with its millisecond once every counter up to the last one is recorded.",
+    );
+    for suite in [1, 2] {
+        vector = whole(Script::new(suite, 0)).case(vector, &format!("in order, suite {suite}"));
+        vector = late(Script::new(suite, 0)).case(vector, &format!("last first, suite {suite}"));
+    }
+    vector
+}
+
+fn not_cut() -> Vector {
+    let without_last = |s: Script| {
+        let old = s.newest;
+        s.offered(100)
+            .sent_of(old, 105, 1, 105, 0, "accept")
+            .sent(120, 0, 120, ACK, "accept")
+            .not_offered(130)
+            .sent_of(old, 131, 2, 110, LAST, "accept")
+    };
+    let with_a_hole = |s: Script| {
+        let old = s.newest;
+        s.offered(100)
+            .sent_of(old, 110, 2, 110, LAST, "accept")
+            .sent_of(old, 111, 2, 110, LAST, "replay")
+            .sent(120, 0, 120, ACK, "accept")
+            .not_offered(130)
+            .sent_of(old, 2_119, 1, 105, 0, "accept")
+    };
+    let offered_twice = |s: Script| {
+        let old = s.newest;
+        s.offered(100)
+            .offered_again(1_100)
+            .sent_of(old, 1_105, 1, 1_105, LAST, "accept")
+            .sent(1_110, 0, 1_110, ACK, "accept")
+            .not_offered(1_120)
+            .sent_of(old, 1_121, 1, 1_105, LAST, "replay")
+    };
+    let mut vector = Vector::new(
+        "renewal_drain_is_not_cut_short",
+        CUT,
+        OP,
+        "Without the last request, or one before it, or after an OFFER that was sent twice, the old generation drains to its end.",
+    );
+    for suite in [1, 2] {
+        vector = without_last(Script::new(suite, 0)).case(vector, &format!("no last, suite {suite}"));
+        vector = with_a_hole(Script::new(suite, 0)).case(vector, &format!("a hole, suite {suite}"));
+        vector = offered_twice(Script::new(suite, 0)).case(vector, &format!("offered twice, suite {suite}"));
+    }
+    vector
 }

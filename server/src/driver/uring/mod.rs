@@ -1,6 +1,7 @@
 //! The driver on our own ring: what was received goes into the shard, the shard turns once, what it answers goes out
 //! with one send for each connection, and one system call does that and waits for more.
 
+mod packets;
 mod settle;
 mod spin;
 mod wires;
@@ -14,10 +15,11 @@ use mvt_sys::uring::{Completion, LineId, ReceiveEnd, Ring, RingOptions, Wait};
 
 use crate::{
     clock::ServerClock,
-    driver::{Seat, udp::QuicPort},
+    driver::{Seat, quic_port::QuicPort},
     limits::{LINGER_MS, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard, SweepHand},
 };
+use packets::Carrier;
 use spin::Spin;
 use wires::Wires;
 
@@ -31,6 +33,7 @@ struct Station {
     shard: Shard,
     clock: ServerClock,
     quic: Option<QuicPort>,
+    carrier: Carrier,
     wires: Wires,
     spin: Spin,
     hand: SweepHand,
@@ -53,14 +56,22 @@ struct Station {
 }
 
 pub(super) fn drive(seat: Seat) -> io::Result<()> {
-    let Seat { shard, listener, quic, waiter, clock, connections_max, spin, .. } = seat;
+    let Seat { shard, listener, quic, waiter, clock, connections_max, spin, watches_socket, .. } = seat;
     let lines_max = u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX);
-    let options = RingOptions::new(lines_max, Duration::from_millis(SWEEP_INTERVAL_MS));
+    let tick = Duration::from_millis(SWEEP_INTERVAL_MS);
+    let options = RingOptions { watches_descriptors: watches_socket, ..RingOptions::new(lines_max, tick) };
+    let (quic, socket) = quic.map(QuicPort::open).transpose()?.unzip();
+    let (carrier, socket) = Carrier::new(socket, watches_socket, shard.counters());
+    let ring = match socket {
+        Some(socket) => Ring::with_packets(listener, waiter, socket, options)?,
+        None => Ring::new(listener, waiter, options)?,
+    };
     let mut station = Station {
-        ring: Ring::new(listener, waiter, options)?,
+        ring,
         shard,
         clock,
-        quic: quic.map(|(socket, parts)| QuicPort::new(socket, parts)).transpose()?,
+        quic,
+        carrier,
         wires: Wires::default(),
         spin: Spin::new(spin),
         hand: SweepHand::default(),
@@ -74,6 +85,7 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
         stop_at_ms: None,
     };
     station.ring.accept();
+    station.watch_socket();
     station.await_packets();
     station.serve()
 }
@@ -101,9 +113,8 @@ impl Station {
                 quic.hang_up(&mut self.shard, self.now_ms);
             }
             self.settle_touched();
-            if let Some(quic) = &mut self.quic {
-                quic.settle(&mut self.shard, self.now, self.now_ms);
-            }
+            self.settle_packets();
+            self.await_packets();
             // After the answers are on their way, a piece at a time.
             if self.is_behind {
                 self.is_behind = self.shard.reclaim(self.now_ms);
@@ -127,21 +138,6 @@ impl Station {
             Some(limit) => Wait::SleepAtMost(limit),
             None => Wait::Sleep,
         }
-    }
-
-    /// Asks to be told of packets.
-    fn await_packets(&mut self) {
-        if let Some(quic) = &self.quic {
-            self.ring.await_readable(quic.descriptor());
-        }
-    }
-
-    /// Asked again while there may be more, the ring answers at once: other lines have their turn between.
-    fn take_packets(&mut self) {
-        if let Some(quic) = &mut self.quic {
-            quic.receive(self.now);
-        }
-        self.await_packets();
     }
 
     fn take(&mut self, completion: Completion) {
@@ -180,7 +176,10 @@ impl Station {
                 }
             }
             Completion::Ticked => self.sweep(),
-            Completion::Readable => self.take_packets(),
+            Completion::Readable => self.read_socket(),
+            Completion::Packets(inbound) => self.take_packets(inbound),
+            Completion::PacketsFailed(_) => self.note_failed_receive(),
+            Completion::PacketsUnsent { error, is_segmented } => self.note_unsent(&error, is_segmented),
         }
     }
 
@@ -225,6 +224,7 @@ impl Station {
             self.cut_off(id);
         }
         self.is_accept_failing = false;
+        self.forgive_failures();
         if self.stop_at_ms.is_none() {
             self.ring.accept();
         }
@@ -235,6 +235,9 @@ impl Station {
         let counters = self.shard.counters();
         counters.buffers_exhausted.add(shortages.buffers_exhausted);
         counters.completions_overflowed.add(shortages.completions_overflowed);
+        counters.quic_buffers_exhausted.add(shortages.packet_buffers_exhausted);
+        counters.quic_unusable.add(shortages.packets_unusable);
+        counters.quic_sends_waited.add(shortages.sends_waited);
     }
 
     /// Stops accepting and lets every connection end after its output.

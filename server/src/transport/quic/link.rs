@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use mvt_proto::constants::QUIC_EXPORTER;
 use quinn_proto::{Connection, Dir, Event, ReadError, Side, StreamEvent, StreamId, VarInt};
 
 use crate::{
@@ -10,9 +11,6 @@ use crate::{
     limits::{LANE_DATAGRAMS, READ_BYTES, STREAMS_PER_CONNECTION_MAX},
     shard::{ChannelBinding, ConnectionId, Shard},
 };
-
-/// The label of the TLS exporter that logins are bound to (SPEC §17.2.3).
-const EXPORTER: &[u8] = b"EXPORTER-MVT1";
 
 /// What reading a connection showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +99,7 @@ impl Link {
 
     fn open(&mut self, shard: &mut Shard, now_ms: u64) -> Option<ConnectionId> {
         let mut binding: Box<ChannelBinding> = Box::default();
-        self.quic.crypto_session().export_keying_material(&mut *binding, EXPORTER, &[]).ok()?;
+        self.quic.crypto_session().export_keying_material(&mut *binding, QUIC_EXPORTER, &[]).ok()?;
         self.id = shard.open_bound(self.quic.remote_address(), Some(binding), now_ms);
         self.id
     }

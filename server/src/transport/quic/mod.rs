@@ -5,6 +5,7 @@
 //! [`Quic::note_dirty`], [`Quic::settle`], then [`Quic::poll_transmit`] until it gives nothing more.
 
 mod admission;
+mod blocks;
 pub mod certificate;
 mod deadlines;
 mod link;
@@ -15,12 +16,11 @@ mod start;
 
 use std::{
     collections::VecDeque,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Instant,
 };
 
-use bytes::BytesMut;
 use quinn_proto::{ConnectionHandle, DatagramEvent, EcnCodepoint, Endpoint, Incoming, Transmit};
 
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
     limits::QUIC_RESPONSES_MAX,
     shard::{ConnectionId, Shard},
 };
+use blocks::Blocks;
 use deadlines::Deadlines;
 use link::{Link, Read};
 pub use parameters::Parameters;
@@ -89,8 +90,10 @@ pub struct Quic {
     ended: Vec<ConnectionId>,
     /// Packets that belong to no connection: Retry, version negotiation, refusals, resets.
     responses: VecDeque<(Transmit, Vec<u8>)>,
-    /// Packets on their way into the endpoint, and datagrams on their way out: memory that is used again.
-    arena: BytesMut,
+    /// The memory of packets on their way into the endpoint.
+    arrived: Blocks,
+    /// The memory of datagrams on their way out.
+    leaving: Blocks,
 }
 
 impl Quic {
@@ -114,12 +117,18 @@ impl Quic {
             is_stopping: false,
             ended: Vec::new(),
             responses: VecDeque::new(),
-            arena: BytesMut::new(),
+            arrived: Blocks::default(),
+            leaving: Blocks::default(),
         }
     }
 
-    /// Takes packets off the network; those of another shard's connections go to its mailbox.
+    /// Takes packets off the network; those of another shard's connections go to its mailbox, and those sent to an address of
+    /// many hosts are nobody's.
     pub fn receive(&mut self, arrival: Arrival<'_>, now: Instant) {
+        if arrival.local_ip.is_some_and(is_shared) {
+            self.counters.quic_unusable.add(1);
+            return;
+        }
         for packet in arrival.bytes.chunks(arrival.stride.max(1)) {
             match self.router.elsewhere(packet) {
                 Some(owner) => {
@@ -133,8 +142,8 @@ impl Quic {
     /// Takes one packet that is ours, forwarded or not.
     pub fn take(&mut self, arrival: Arrival<'_>, now: Instant) {
         let Arrival { remote, local_ip, ecn, bytes, .. } = arrival;
-        self.arena.extend_from_slice(bytes);
-        let packet = self.arena.split();
+        let packet = self.arrived.copy(bytes);
+        // Allocates nothing before it is written to.
         let mut response = Vec::new();
         match self.endpoint.handle(now, remote, local_ip, ecn, packet, &mut response) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
@@ -215,7 +224,7 @@ impl Quic {
     pub fn settle(&mut self, shard: &mut Shard, now_ms: u64) {
         for handle in &self.touched {
             if let Some(link) = self.links.get_mut(handle.0).and_then(Option::as_mut) {
-                link.settle(shard, &mut self.arena, &self.counters, now_ms);
+                link.settle(shard, &mut self.leaving, &self.counters, now_ms);
             }
         }
     }
@@ -336,6 +345,12 @@ impl Drop for Quic {
             self.endpoint.ignore(incoming);
         }
     }
+}
+
+/// Multicast, or broadcast to everybody: nobody may answer from there. That of one network cannot be told from an address of
+/// ours without asking the kernel, which refuses to send from it.
+fn is_shared(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 fn put<T>(table: &mut Vec<Option<T>>, index: usize, value: T) {

@@ -2,15 +2,17 @@
 
 use std::time::Instant;
 
-use bytes::BytesMut;
-use mvt_proto::constants::LENGTH_FIELD_BYTES;
+use mvt_proto::{Kind, constants::LENGTH_FIELD_BYTES};
 use quinn_proto::SendDatagramError;
 
 use crate::{
     counters::Counters,
     limits::LANE_DATAGRAMS,
     shard::{ConnectionId, Shard},
-    transport::quic::link::{Link, stream_of},
+    transport::quic::{
+        blocks::Blocks,
+        link::{Link, stream_of},
+    },
 };
 
 impl Link {
@@ -18,12 +20,12 @@ impl Link {
     pub(super) fn settle(
         &mut self,
         shard: &mut Shard,
-        arena: &mut BytesMut,
+        memory: &mut Blocks,
         counters: &Counters,
         now_ms: u64,
     ) {
         let Some(id) = self.id else { return };
-        self.settle_datagrams(id, shard, arena, counters, now_ms);
+        self.settle_datagrams(id, shard, memory, counters, now_ms);
         for lane in 0..self.stream_count {
             self.settle_stream(id, lane, shard, now_ms);
         }
@@ -65,7 +67,7 @@ impl Link {
         &mut self,
         id: ConnectionId,
         shard: &mut Shard,
-        arena: &mut BytesMut,
+        memory: &mut Blocks,
         counters: &Counters,
         now_ms: u64,
     ) {
@@ -84,18 +86,20 @@ impl Link {
             while *begin < rest.len() {
                 let length = datagram_bytes(&rest[*begin..], bytes_max);
                 let frames = &rest[*begin..*begin + length];
-                if length > bytes_max {
-                    // One answer that no datagram of this path holds (SPEC §17.2.6): by the first stream, if there is one.
-                    if self.stream_count > 0 {
-                        first[0].0.extend_from_slice(frames);
-                    } else {
-                        counters.answers_dropped.add(1);
-                    }
+                // A CTL, which is not to be lost, and an answer that no datagram of this path holds (SPEC §17.2.6): by the first
+                // stream, if there is one.
+                let fits = length <= bytes_max;
+                if (!fits || is_control(frames)) && self.stream_count > 0 {
+                    first[0].0.extend_from_slice(frames);
                     *begin += length;
                     continue;
                 }
-                arena.extend_from_slice(frames);
-                match datagrams.send(arena.split().freeze(), false) {
+                if !fits {
+                    counters.answers_dropped.add(1);
+                    *begin += length;
+                    continue;
+                }
+                match datagrams.send(memory.copy(frames).freeze(), false) {
                     Ok(()) => *begin += length,
                     // The answers wait here until there is room; at the watermark requests are shed.
                     Err(SendDatagramError::Blocked(_)) => return,
@@ -128,22 +132,30 @@ impl Link {
     }
 }
 
-/// Bytes of as many whole frames at the front of `frames` as fit into `bytes_max`, of one at least.
+fn is_control(frame: &[u8]) -> bool {
+    frame[LENGTH_FIELD_BYTES] & 0x0f == Kind::Ctl as u8
+}
+
+/// Bytes of as many whole frames at the front of `frames` as fit into `bytes_max`, of one at least; a CTL is alone.
 fn datagram_bytes(frames: &[u8], bytes_max: usize) -> usize {
     let mut end = 0;
     while let Some(length) = frames[end..].first_chunk::<LENGTH_FIELD_BYTES>() {
         let next = end + LENGTH_FIELD_BYTES + usize::from(u16::from_be_bytes(*length));
-        if end > 0 && next > bytes_max {
+        let is_alone = is_control(&frames[end..]);
+        if end > 0 && (next > bytes_max || is_alone) {
             break;
         }
         end = next;
+        if is_alone {
+            break;
+        }
     }
     end
 }
 
 #[cfg(test)]
 mod tests {
-    use super::datagram_bytes;
+    use super::{datagram_bytes, is_control};
 
     #[test]
     fn frames_are_never_split_over_datagrams() {
@@ -155,5 +167,17 @@ mod tests {
         assert_eq!(datagram_bytes(&frames, 107), 44);
         assert_eq!(datagram_bytes(&frames, 10), 44, "one at least: the caller sees that it does not fit");
         assert_eq!(datagram_bytes(&frames[172..], 500), 1000);
+    }
+
+    #[test]
+    fn a_control_frame_is_alone() {
+        let frame = |kind: u8| [&[0, 62, 0x10 | kind][..], &[7; 61]].concat();
+        let frames = [frame(2), frame(4), frame(2), frame(2), frame(4), frame(4)].concat();
+        let mut rest = &frames[..];
+        for (expected, is_ctl) in [(64, false), (64, true), (128, false), (64, true), (64, true)] {
+            assert_eq!((datagram_bytes(rest, 1200), is_control(rest)), (expected, is_ctl));
+            rest = &rest[expected..];
+        }
+        assert!(rest.is_empty());
     }
 }

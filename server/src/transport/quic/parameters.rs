@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mvt_proto::secret::Secret;
+use mvt_proto::{constants::QUIC_ALPN, secret::Secret};
 use quinn_proto::{
     EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, ValidationTokenConfig,
     VarInt, crypto::rustls::QuicServerConfig,
@@ -19,8 +19,6 @@ use crate::{
     transport::quic::{certificate::Certificate, route::ShardIds},
 };
 
-/// The only protocol we speak over QUIC (SPEC §17.2.1).
-pub const ALPN: &[u8] = b"mvt1";
 /// How long a client may take to come back with a Retry token.
 const RETRY_LIFETIME: Duration = Duration::from_secs(10);
 
@@ -76,7 +74,7 @@ fn tls_of(certificate: Certificate) -> Result<QuicServerConfig, rustls::Error> {
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(certificate.chain, certificate.key)?;
-    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.alpn_protocols = vec![QUIC_ALPN.to_vec()];
     tls.max_early_data_size = 0;
     tls.send_tls13_tickets = 0;
     tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
@@ -96,6 +94,7 @@ fn transport(idle: Duration) -> TransportConfig {
         .datagram_receive_buffer_size(Some(QUIC_DATAGRAM_BYTES))
         .datagram_send_buffer_size(QUIC_DATAGRAM_BYTES)
         .max_idle_timeout(IdleTimeout::try_from(idle).ok())
-        .mtu_discovery_config(Some(paths));
+        .mtu_discovery_config(Some(paths))
+        .congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()));
     transport
 }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use super::{Filled, LineId};
+use super::{Filled, Inbound, LineId};
 
 /// Why a multishot receive has ended; nothing more comes before it is asked for again.
 #[derive(Debug)]
@@ -63,4 +63,15 @@ pub enum Completion {
     Ticked,
     /// The descriptor of [`super::Ring::await_readable`] has something to read, or is broken.
     Readable,
+    /// Packets arrived; they are read by [`super::Ring::packets`] and given back by [`super::Ring::recycle_packets`].
+    Packets(Inbound),
+    /// The receive of packets ended with an error; it may be asked for again.
+    PacketsFailed(io::Error),
+    /// A transmission was not sent: as if it were lost on the way.
+    PacketsUnsent {
+        /// Why.
+        error: io::Error,
+        /// Whether the kernel was to cut it apart, which not every network card can.
+        is_segmented: bool,
+    },
 }

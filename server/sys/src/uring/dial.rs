@@ -13,7 +13,7 @@ use io_uring::{
 };
 use rustix::net::SendFlags;
 
-use super::{LineId, Ring, RingOptions, buffers::BUFFER_GROUP, lines::Line};
+use super::{LineId, Ring, RingOptions, buffers, lines::Line};
 
 /// What an operation on a line names: its direct descriptor, or the open file the line owns. An open file is closed only
 /// when nothing is in flight on it ([`Ring::close`] asserts so), so its number cannot be another's in a queued operation.
@@ -33,8 +33,8 @@ impl Target {
 
     pub(super) fn receive(self) -> Entry {
         match self {
-            Self::Direct(line) => opcode::RecvMulti::new(line, BUFFER_GROUP).build(),
-            Self::Owned(line) => opcode::RecvMulti::new(line, BUFFER_GROUP).build(),
+            Self::Direct(line) => opcode::RecvMulti::new(line, buffers::LINES.group).build(),
+            Self::Owned(line) => opcode::RecvMulti::new(line, buffers::LINES.group).build(),
         }
     }
 
@@ -62,7 +62,7 @@ impl Ring {
     /// # Errors
     /// The kernel's: see [`super::probe`].
     pub fn dialer(bell: UnixStream, options: RingOptions) -> io::Result<Self> {
-        Self::build(None, bell, RingOptions { lines_max: 1, ..options })
+        Self::build(None, bell, None, RingOptions { lines_max: 1, ..options })
     }
 
     /// Takes over `stream`, connected or about to be, as a line; nothing is in flight on it yet.

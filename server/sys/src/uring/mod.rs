@@ -5,6 +5,7 @@
 //!   its completion queue.
 //! - A [`LineId`] names an accepted connection: a direct descriptor with a generation; `lines` holds what is under way
 //!   on each.
+//! - `packets` receives and sends those of one UDP socket, many with one operation.
 //! - `dial` takes over the connections of a client.
 //! - `buffers` is the ring of buffers the kernel receives into; [`Filled`] is the right to read one.
 //! - `accepts` is where the kernel writes the addresses of peers. `token` is what `user_data` says. `pages` is memory
@@ -17,6 +18,8 @@ mod ring;
 
 mod setup;
 
+mod packets;
+
 mod accepts;
 mod buffers;
 mod lines;
@@ -27,5 +30,6 @@ mod token;
 pub use buffers::Filled;
 pub use completion::{Completion, ReceiveEnd};
 pub use lines::LineId;
+pub use packets::{Inbound, Outbound, probe_packets};
 pub use ring::{Ring, Shortages, Wait};
-pub use setup::{OPERATIONS, RingOptions, probe};
+pub use setup::{OPERATIONS, PACKET_OPERATIONS, RingOptions, WATCH_OPERATIONS, probe};

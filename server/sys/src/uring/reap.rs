@@ -65,6 +65,8 @@ impl Ring {
                 Some(Completion::Ticked)
             }
             Purpose::Readable => Some(Completion::Readable),
+            Purpose::ReceivePackets => self.complete_packets(token.generation, entry),
+            Purpose::SendPackets => self.complete_transmission(token.index, entry.result()),
         }
     }
 
@@ -147,6 +149,6 @@ impl Ring {
     }
 }
 
-fn error_of(result: i32) -> Errno {
+pub(super) fn error_of(result: i32) -> Errno {
     Errno::from_raw_os_error(-result)
 }

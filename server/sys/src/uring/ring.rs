@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     mem::ManuallyDrop,
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     os::fd::{AsRawFd, BorrowedFd},
     os::unix::net::UnixStream,
     time::Duration,
@@ -20,9 +20,10 @@ use rustix::{event::PollFlags, io::Errno, net::SendFlags};
 use super::{
     Filled, LineId, RingOptions,
     accepts::Accepts,
-    buffers::Buffers,
+    buffers::{self, Buffers},
     dial::Target,
     lines::{Lines, Receive, Sending},
+    packets::Packets,
     setup,
     token::{Purpose, Token},
 };
@@ -48,6 +49,8 @@ pub(super) struct Lent {
     pub(super) buffers: Buffers,
     pub(super) accepts: Accepts,
     pub(super) lines: Lines,
+    /// None on a ring without a UDP socket.
+    pub(super) packets: Option<Packets>,
     bell_bytes: Box<[u8; BELL_BYTES]>,
     tick: Box<Timespec>,
 }
@@ -78,6 +81,12 @@ pub struct Ring {
 pub struct Shortages {
     /// Receives that ended because no buffer was free.
     pub buffers_exhausted: u64,
+    /// Receives of packets that ended because no buffer was free.
+    pub packet_buffers_exhausted: u64,
+    /// Receives of packets that were of no use: cut off, without an address, or sent to one of many hosts.
+    pub packets_unusable: u64,
+    /// Transmissions of packets that had to wait because the socket was full.
+    pub sends_waited: u64,
     /// Times that completions had to wait in the kernel because the completion queue was full.
     pub completions_overflowed: u64,
 }
@@ -88,21 +97,37 @@ impl Ring {
     /// # Errors
     /// The kernel's: see [`setup::probe`].
     pub fn new(listener: TcpListener, bell: UnixStream, options: RingOptions) -> io::Result<Self> {
-        Self::build(Some(listener), bell, options)
+        Self::build(Some(listener), bell, None, options)
+    }
+
+    /// The same, with a UDP socket that is the ring's alone from now on, set to tell of its packets what is wanted.
+    ///
+    /// # Errors
+    /// The kernel's: see [`super::probe_packets`].
+    pub fn with_packets(
+        listener: TcpListener,
+        bell: UnixStream,
+        socket: UdpSocket,
+        options: RingOptions,
+    ) -> io::Result<Self> {
+        Self::build(Some(listener), bell, Some(socket), options)
     }
 
     pub(super) fn build(
         listener: Option<TcpListener>,
         bell: UnixStream,
+        socket: Option<UdpSocket>,
         options: RingOptions,
     ) -> io::Result<Self> {
-        let mut buffers = Buffers::new()?;
-        let uring = setup::build(options, &mut buffers)?;
+        let mut buffers = Buffers::new(buffers::LINES)?;
+        let mut packets = socket.map(Packets::new).transpose()?;
+        let uring = setup::build(options, &mut buffers, packets.as_mut().map(Packets::buffers))?;
         let RingOptions { tick, .. } = options;
         let lent = Lent {
             buffers,
             accepts: Accepts::new(),
             lines: Lines::default(),
+            packets,
             bell_bytes: Box::new([0; BELL_BYTES]),
             tick: Box::new(Timespec::new().sec(tick.as_secs()).nsec(tick.subsec_nanos())),
         };
@@ -192,6 +217,11 @@ impl Ring {
         // Tried at once, so that its completion is there when the submission returns and waiting for one more is waiting
         // for news; what the socket does not take waits for it in a second send.
         self.send_rest(line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        self.note_at_once();
+    }
+
+    /// The operation just queued completes while it is submitted.
+    pub(super) const fn note_at_once(&mut self) {
         self.at_once += 1;
     }
 
@@ -287,7 +317,7 @@ impl Ring {
         self.push(cancel.build(), Token { purpose: Purpose::Cancel, ..target });
     }
 
-    fn push(&mut self, entry: Entry, token: Token) {
+    pub(super) fn push(&mut self, entry: Entry, token: Token) {
         self.in_flight += 1;
         self.backlog.push_back(entry.user_data(token.to_bits()));
         self.submit_backlog();
@@ -298,7 +328,7 @@ impl Ring {
         let mut submission = self.uring.submission();
         while let Some(entry) = self.backlog.front() {
             // SAFETY: every address in an entry is into `lent`, or a buffer owned by it, and stays there until its completion
-            // is reaped: accept places, send buffers and the bell's bytes are given out again only then, and `Drop` frees
+            // is reaped: accept places, send buffers, places and form of packets, and the bell's bytes are given out again only then, and `Drop` frees
             // them only when nothing is in flight. Descriptors are the ring's own or open as long as the ring.
             if unsafe { submission.push(entry) }.is_err() {
                 return;
@@ -313,6 +343,7 @@ impl Ring {
     /// The kernel's, when the ring cannot go on.
     pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
         self.lent.buffers.publish();
+        self.lent.packets.iter_mut().for_each(|packets| packets.buffers().publish());
         let is_news = !self.reaped.is_empty() || !self.backlog.is_empty() || self.has_news();
         self.old_news += self.at_once;
         let want = match wait {

@@ -13,10 +13,12 @@ pub(super) enum Purpose {
     Bell,
     Tick,
     Readable,
+    ReceivePackets,
+    SendPackets,
 }
 
 impl Purpose {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Accept,
         Self::Receive,
         Self::Send,
@@ -26,6 +28,8 @@ impl Purpose {
         Self::Bell,
         Self::Tick,
         Self::Readable,
+        Self::ReceivePackets,
+        Self::SendPackets,
     ];
 }
 
