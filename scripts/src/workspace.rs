@@ -32,6 +32,14 @@ pub fn folder() -> PathBuf {
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(folder());
+    // What `cargo run` tells this program of itself. Build scripts look at it, and would build anew what a plain `cargo build`
+    // has built.
+    for (name, _) in std::env::vars_os() {
+        let is_of_us = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(is_of_us) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

@@ -142,9 +142,10 @@ fn sessions_renew_themselves_and_connections_are_replaced() {
         assert!(outcome.tally.renewals >= 6, "{:?}", outcome.tally);
         assert_eq!(outcome.tally.logins, 6);
     }
+    let server = Server::start(CONFIG);
     for way in WAYS {
         let mut plan = plan(&server, address_of(&server), way, 10_000);
-        plan.workload.churn = Churn { reconnect_every: Some(1_000), login_every: Some(2_500) };
+        plan.workload.churn = Churn { reconnect_every: Some(1_000), login_every: Some(1_000) };
         let outcome = outcome(&plan);
         assert_all_verified(&outcome, 10_000);
         assert!(outcome.tally.reconnects >= 8 && outcome.tally.logins >= 4, "{:?}", outcome.tally);

@@ -53,7 +53,7 @@ pub(super) struct Repeats {
 impl Repeats {
     pub(super) fn new(replay_window_bits: u16) -> Self {
         let count_max = usize::from(replay_window_bits);
-        Self { count_max, entries: VecDeque::with_capacity(count_max), bytes: BytesMut::new() }
+        Self { count_max, entries: VecDeque::new(), bytes: BytesMut::new() }
     }
 
     /// How many more requests may be sealed.

@@ -29,7 +29,10 @@ impl QuicLink {
         for stream in readable.drain(..) {
             let mut answer = self.answers.parts.remove(&stream).unwrap_or_default();
             if !self.read(stream, |bytes| answer.extend_from_slice(bytes)) {
-                self.answers.parts.insert(stream, answer);
+                // Nothing of a stream that was named twice and has ended.
+                if !answer.is_empty() {
+                    self.answers.parts.insert(stream, answer);
+                }
             } else if answer.len() == request_bytes {
                 inbox.take(&answer);
             } else {
