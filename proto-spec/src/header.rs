@@ -178,11 +178,11 @@ impl Header {
         let header = Self {
             kind: uses.kind,
             flags: Flags(frame[3]),
-            key_id: read_uint(&frame[4..12]),
+            key_id: key_id_of(frame),
             generation: u16::from_be_bytes([frame[12], frame[13]]),
             op: u16::from_be_bytes([frame[14], frame[15]]),
-            counter: read_uint(&frame[16..22]),
-            timestamp: read_uint(&frame[22..28]),
+            counter: counter_of(frame),
+            timestamp: read_word(frame, 20) & U48_MAX,
             payload_bytes: frame.len() - FRAME_BYTES_MIN,
         };
         let unused_is_zero = (uses.key_id == (header.key_id != 0))
@@ -198,21 +198,37 @@ impl Header {
 
     /// The header's bytes. Counter and timestamp are cut to 48 bits by the callers' limits.
     #[must_use]
+    #[inline]
     pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
         debug_assert!(self.counter <= U48_MAX && self.timestamp <= U48_MAX);
+        let length = (self.frame_bytes() - LENGTH_FIELD_BYTES) as u64;
+        let kind = u64::from(VERSION << 4 | self.kind as u8);
+        // In words of eight bytes: what reads the header back soon after reads as much at once, and a load of bytes
+        // that were stored in smaller pieces waits for all of them.
+        let words = [
+            length << 48 | kind << 40 | u64::from(self.flags.0) << 32 | self.key_id >> 32,
+            self.key_id << 32 | u64::from(self.generation) << 16 | u64::from(self.op),
+            self.counter << 16 | self.timestamp >> 32,
+        ];
         let mut bytes = [0u8; HEADER_BYTES];
-        let length = self.frame_bytes() - LENGTH_FIELD_BYTES;
-        bytes[0..2].copy_from_slice(&(length as u16).to_be_bytes());
-        bytes[2] = VERSION << 4 | self.kind as u8;
-        bytes[3] = self.flags.0;
-        bytes[4..12].copy_from_slice(&self.key_id.to_be_bytes());
-        bytes[12..14].copy_from_slice(&self.generation.to_be_bytes());
-        bytes[14..16].copy_from_slice(&self.op.to_be_bytes());
-        bytes[16..22].copy_from_slice(&self.counter.to_be_bytes()[2..]);
-        bytes[22..28].copy_from_slice(&self.timestamp.to_be_bytes()[2..]);
+        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *to = word.to_be_bytes();
+        }
+        bytes[24..].copy_from_slice(&(self.timestamp as u32).to_be_bytes());
         bytes
     }
 }
+
+/// Where the row of a kind stands, by receiver and number; `KINDS.len()` where there is none.
+const ROWS: [[u8; 16]; 2] = {
+    let mut rows = [[KINDS.len() as u8; 16]; 2];
+    let mut at = 0;
+    while at < KINDS.len() {
+        rows[KINDS[at].receiver as usize][KINDS[at].kind as usize] = at as u8;
+        at += 1;
+    }
+    rows
+};
 
 /// Judges bytes 2 and 3 (§3.2.2 to §3.2.4), which a framer can do before the rest has arrived.
 ///
@@ -226,20 +242,28 @@ fn judge_kind_and_flags(version_kind: u8, flags: u8, role: Role) -> Result<&'sta
     if version_kind >> 4 != VERSION {
         return Err(Reject::Version);
     }
-    let kind = version_kind & 0x0f;
-    let uses = KINDS.iter().find(|row| row.kind as u8 == kind && row.receiver == role).ok_or(Reject::Kind)?;
+    let row = ROWS[role as usize][usize::from(version_kind & 0x0f)];
+    let uses = KINDS.get(usize::from(row)).ok_or(Reject::Kind)?;
     let both = Flags::ACK | Flags::LAST;
     if flags & !uses.flags != 0 || flags & both == both { Err(Reject::Flags) } else { Ok(uses) }
 }
 
-fn read_uint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+/// Eight bytes from `at` on.
+fn read_word(frame: &[u8], at: usize) -> u64 {
+    let bytes = frame[at..].first_chunk().expect("a frame is longer than its header");
+    u64::from_be_bytes(*bytes)
 }
 
 /// The key id of a frame that is at least a header long.
 #[must_use]
 pub fn key_id_of(frame: &[u8]) -> u64 {
-    read_uint(&frame[4..12])
+    read_word(frame, 4)
+}
+
+/// The counter of a frame that is at least a header long.
+#[must_use]
+pub(crate) fn counter_of(frame: &[u8]) -> u64 {
+    read_word(frame, 14) & U48_MAX
 }
 
 /// The shard byte of a key id (§3.1).
