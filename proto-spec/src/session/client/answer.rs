@@ -1,9 +1,9 @@
 //! Answers: opened under the key of the request they belong to, of whatever generation (SPEC §7.1.2, §9.3).
 
-use super::{ClientSession, Pending};
+use super::ClientSession;
 use crate::{
     Header, Reject, constants::CLOCK_CORRECTION_INTERVAL_MS, header::Kind, reject::ErrReason,
-    suite::payload_of,
+    session::Waiting, suite::payload_of,
 };
 
 /// A verified answer to one request.
@@ -33,23 +33,24 @@ impl ClientSession {
     ///
     /// # Errors
     /// `BadTag` or `Field`: not an answer to this request; `pending` goes on waiting (§7.1.2).
-    pub fn open_answer<'f>(
+    pub fn open_answer<'p, 'f>(
         &mut self,
-        pending: &Pending,
+        pending: impl Into<Waiting<'p>>,
         header: &Header,
         frame: &'f mut [u8],
         now_ms: u64,
     ) -> Result<Answer<'f>, Reject> {
+        let pending = pending.into();
         if !self.names_the_request(pending, header, header.counter) {
             return Err(Reject::Field);
         }
         match header.kind {
             Kind::Resp | Kind::Err => {
-                let holds = pending.key.open(frame, &pending.tag).is_ok();
+                let holds = pending.key.open(frame, pending.tag).is_ok();
                 self.conclude_answer(pending, header, frame, holds, now_ms)
             }
             Kind::Lost => {
-                self.lost_key.verify(frame, &pending.header, &pending.tag)?;
+                self.lost_key.verify(frame, pending.header, pending.tag)?;
                 Ok(self.meaning_of_lost(pending))
             }
             _ => Err(Reject::Kind),
@@ -57,7 +58,7 @@ impl ClientSession {
     }
 
     /// §11.3.6.
-    fn meaning_of_lost(&self, pending: &Pending) -> Answer<'static> {
+    fn meaning_of_lost(&self, pending: Waiting<'_>) -> Answer<'static> {
         let is_newest = pending.generation() == self.current.number;
         match (is_newest, self.current.is_confirmed) {
             (false, true) => Answer::Ended,
@@ -68,13 +69,13 @@ impl ClientSession {
 
     pub(in crate::session) fn names_the_request(
         &self,
-        pending: &Pending,
+        pending: Waiting<'_>,
         header: &Header,
         counter: u64,
     ) -> bool {
         header.key_id == self.key_id
             && header.generation == pending.generation()
-            && counter == pending.counter
+            && counter == pending.counter()
     }
 
     /// An answer under this generation verified (§11.3.1).
@@ -90,7 +91,7 @@ impl ClientSession {
     /// `BadTag` or `Field`.
     pub(in crate::session) fn conclude_answer<'f>(
         &mut self,
-        pending: &Pending,
+        pending: Waiting<'_>,
         header: &Header,
         frame: &'f [u8],
         tag_holds: bool,
