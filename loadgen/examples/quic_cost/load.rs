@@ -192,7 +192,7 @@ async fn ours(
         if missing * 2 >= depth {
             let mut frames = Vec::new();
             for _ in 0..missing {
-                outstanding.push(session.seal_request(1, PAYLOAD, now_ms(), &mut frames)?, ());
+                outstanding.push(&session.seal_request(1, PAYLOAD, now_ms(), &mut frames)?, ());
             }
             wire.send(&frames, frames.len() / missing).await?;
             missing = 0;

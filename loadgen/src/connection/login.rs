@@ -1,10 +1,11 @@
-//! A login on a connection, beside requests of an older session if there is one (SPEC §10, §14).
+//! A login on a connection, or a resume, beside requests of an older session if there is one (SPEC §10, §12, §14).
 
 use mvt_proto::{
-    Suite,
+    Kind, Reject, Suite,
     constants::{COOKIE_BYTES, KEY_BYTES},
-    frame::retry::Retry,
-    login::{Initiator, Offer},
+    frame::{resume::Mode, retry::Retry},
+    login,
+    resume::{self, Kept},
     secret::Secret,
     session::ClientSession,
 };
@@ -19,10 +20,43 @@ pub const HELLO_COUNT_MAX: u32 = 20;
 /// Longest wait that a BUSY may ask for, ms.
 const BUSY_WAIT_MS_MAX: u64 = 1_000;
 
+/// By what a session is asked for.
+#[derive(Debug)]
+pub(super) enum By {
+    /// The client's static key.
+    Key,
+    /// A ticket. It is used up: if the resume fails, so has the connection, and nothing is retried that would not be counted.
+    Ticket(Kept),
+}
+
+/// A HELLO or a RESUME that was sent.
+#[derive(Debug)]
+enum Asked {
+    Login(Box<login::Initiator>),
+    Resume(Box<resume::Initiator>),
+}
+
+impl Asked {
+    fn id(&self) -> u64 {
+        match self {
+            Self::Login(asked) => asked.login_id(),
+            Self::Resume(asked) => asked.login_id(),
+        }
+    }
+
+    fn retry(&self, frame: &[u8]) -> Result<Retry, Reject> {
+        match self {
+            Self::Login(asked) => asked.retry(frame),
+            Self::Resume(asked) => asked.retry(frame),
+        }
+    }
+}
+
 /// A login that is not finished.
 #[derive(Debug)]
 pub(super) struct Login {
-    initiator: Initiator,
+    asked: Asked,
+    by: By,
     /// Which of the clients logs in.
     identity: usize,
     suite: Suite,
@@ -34,19 +68,21 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Appends a HELLO to `out`.
+    /// Appends a HELLO or a RESUME to `out`.
     pub(super) fn start(
         parties: &Parties,
         identity: usize,
+        by: By,
         suite: Suite,
         login_id: u64,
         now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<Self, Trouble> {
-        let initiator = hello(parties, identity, suite, login_id, None, out)?;
+        let asked = ask(parties, identity, &by, suite, login_id, None, out)?;
         let deadline_ms = now_ms + LOGIN_MS_MAX;
         Ok(Self {
-            initiator,
+            asked,
+            by,
             identity,
             suite,
             cookie: None,
@@ -58,12 +94,22 @@ impl Login {
 
     /// What the server echoes of it.
     pub(super) fn id(&self) -> u64 {
-        self.initiator.login_id()
+        self.asked.id()
     }
 
-    /// Reads a HELLO_R. An error ends the login.
-    pub(super) fn finish(self, frame: &[u8], now_ms: u64) -> Result<ClientSession, Trouble> {
-        self.initiator.finish(frame, now_ms).map_err(|_| Trouble::LoginRefused)
+    /// Whether it asks with a ticket.
+    pub(super) const fn is_resume(&self) -> bool {
+        matches!(self.asked, Asked::Resume(_))
+    }
+
+    /// Reads a HELLO_R or a RESUME_R. An error ends the login.
+    pub(super) fn finish(self, kind: Kind, frame: &[u8], now_ms: u64) -> Result<ClientSession, Trouble> {
+        let finished = match (self.asked, kind) {
+            (Asked::Login(asked), Kind::HelloR) => asked.finish(frame, now_ms),
+            (Asked::Resume(asked), Kind::ResumeR) => asked.finish(frame, now_ms),
+            _ => return Err(Trouble::Unsolicited),
+        };
+        finished.map_err(|_| Trouble::LoginRefused)
     }
 
     /// Reads a RETRY and follows it. One that was not made for this HELLO is ignored (§14).
@@ -74,7 +120,7 @@ impl Login {
         now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Trouble> {
-        match self.initiator.retry(frame) {
+        match self.asked.retry(frame) {
             Err(_) => {}
             // §14.3: at most one cookie for each login.
             Ok(Retry::Cookie(_)) if self.cookie.is_some() => return Err(Trouble::LoginRefused),
@@ -105,31 +151,43 @@ impl Login {
 
     fn say_hello(&mut self, parties: &Parties, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.hello_count += 1;
-        let login_id = self.initiator.login_id();
-        self.initiator = hello(parties, self.identity, self.suite, login_id, self.cookie.as_ref(), out)?;
+        let (login_id, cookie) = (self.id(), self.cookie.as_ref());
+        self.asked = ask(parties, self.identity, &self.by, self.suite, login_id, cookie, out)?;
         Ok(())
     }
 }
 
-fn hello(
+fn ask(
     parties: &Parties,
     identity: usize,
+    by: &By,
     suite: Suite,
     login_id: u64,
     cookie: Option<&[u8; COOKIE_BYTES]>,
     out: &mut Vec<u8>,
-) -> Result<Initiator, Trouble> {
-    let mut ephemeral = Zeroizing::new([0; KEY_BYTES]);
-    getrandom::fill(&mut *ephemeral).map_err(|_| Trouble::Io)?;
-    let offer = Offer {
-        server_public: &parties.server_public,
-        suites: &[suite],
-        login_id,
-        cookie,
-        channel_binding: &[],
+) -> Result<Asked, Trouble> {
+    let server_public = &parties.server_public;
+    let channel_binding = &[];
+    let (asked, frame) = match by {
+        By::Key => {
+            let offer = login::Offer { server_public, suites: &[suite], login_id, cookie, channel_binding };
+            let started = login::Initiator::start(&parties.identities[identity], &offer, random()?);
+            let (asked, frame) = started.map_err(|_| Trouble::LoginRefused)?;
+            (Asked::Login(Box::new(asked)), frame)
+        }
+        By::Ticket(kept) => {
+            let mode = Mode::DiffieHellman;
+            let offer = resume::Offer { server_public, mode, login_id, cookie, channel_binding };
+            let (asked, frame) = resume::Initiator::start(kept, &offer, &random()?, random()?);
+            (Asked::Resume(Box::new(asked)), frame)
+        }
     };
-    let (initiator, frame) = Initiator::start(&parties.identities[identity], &offer, Secret::new(*ephemeral))
-        .map_err(|_| Trouble::LoginRefused)?;
     out.extend_from_slice(&frame);
-    Ok(initiator)
+    Ok(asked)
+}
+
+fn random() -> Result<Secret, Trouble> {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(&mut *bytes).map_err(|_| Trouble::Io)?;
+    Ok(Secret::new(*bytes))
 }

@@ -92,6 +92,9 @@ fn counts(report: &Report) -> String {
         rows.push((format!("bad frames: {name}"), format!("{} sent, {fate}", units::grouped(count.sent))));
     }
     rows.push(("logins".into(), units::grouped(report.logins)));
+    if report.resumes > 0 {
+        rows.push(("resumes".into(), units::grouped(report.resumes)));
+    }
     rows.push(("renewals".into(), units::grouped(report.renewals)));
     if report.reconnects > 0 {
         rows.push(("reconnects".into(), units::grouped(report.reconnects)));
