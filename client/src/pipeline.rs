@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
             let Ok(pending) = sealed else { break };
             self.queue.pop_front();
             self.in_flight_bytes += frame_bytes;
-            self.outstanding.push(pending, Sent { place, frame_bytes, again });
+            self.outstanding.push(&pending, Sent { place, frame_bytes, again });
         }
         out
     }
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
         let Some(verdicts) = opened else { return self.note_stray() };
         bond.note_answer();
         for (counter, status) in verdicts {
-            if let Some((_, sent)) = self.outstanding.remove(header.generation, counter) {
+            if let Some(sent) = self.outstanding.remove(header.generation, counter) {
                 self.in_flight_bytes -= sent.frame_bytes;
                 self.results[sent.place] = Some(Ok(Response { status, payload: Vec::new() }));
             }
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn fail_outstanding(&mut self, cause: Unknown) {
-        for (_, sent) in self.outstanding.drain() {
+        for sent in self.outstanding.drain() {
             self.results[sent.place] = Some(Err(Error::OutcomeUnknown(cause)));
         }
         self.in_flight_bytes = 0;

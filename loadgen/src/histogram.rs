@@ -66,6 +66,12 @@ impl Latencies {
         self.0.saturating_record(latency_ns);
     }
 
+    /// Adds one latency `count` times.
+    #[inline]
+    pub fn record_some(&mut self, latency_ns: u64, count: u64) {
+        self.0.saturating_record_n(latency_ns, count);
+    }
+
     /// Adds every sample of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.0.add(&other.0).expect("histograms of one run have the same bounds");

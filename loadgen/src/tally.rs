@@ -86,6 +86,8 @@ pub struct Tally {
     pub failed_verifications: u64,
     /// Logins that were granted, in any phase.
     pub logins: u64,
+    /// Resumes that were granted, in any phase.
+    pub resumes: u64,
     /// Generations taken.
     pub renewals: u64,
     /// Latencies of the verified.
@@ -109,7 +111,7 @@ impl Tally {
         self.timeline = Timeline::new(phases);
     }
 
-    /// Counts a measured request that is written at `written_ns`.
+    /// Counts a measured request of an open loop that is written at `written_ns`.
     #[inline]
     pub fn send(&mut self, due: Due, written_ns: u64) {
         self.sent += 1;
@@ -127,34 +129,44 @@ impl Tally {
         }
     }
 
-    /// Counts the verified answer, read at `at_ns`, to a measured request whose latency began at `from_ns`.
+    /// Counts `count` measured requests of a closed loop that are written at `written_ns`.
+    pub fn send_unscheduled(&mut self, count: u64, written_ns: u64) {
+        self.sent += count;
+        if count > 0
+            && let Some(slot) = self.timeline.of_measured(written_ns)
+        {
+            slot.sent += count;
+        }
+    }
+
+    /// Counts the verified answers, read at `at_ns`, to `count` measured requests whose latency began at `from_ns`.
     #[inline]
-    pub fn verify(&mut self, from_ns: u64, at_ns: u64) {
+    pub fn verify(&mut self, count: u64, from_ns: u64, at_ns: u64) {
         let latency_ns = at_ns.saturating_sub(from_ns);
-        self.verified += 1;
-        self.latencies.record(latency_ns);
+        self.verified += count;
+        self.latencies.record_some(latency_ns, count);
         if let Some(slot) = self.timeline.of_measured(from_ns) {
-            slot.latencies.record(latency_ns);
+            slot.latencies.record_some(latency_ns, count);
         }
     }
 
-    /// Counts a RESP that arrived in the measured interval.
+    /// Counts `count` RESPs that arrived in the measured interval.
     #[inline]
-    pub fn answer(&mut self, at_ns: u64) {
-        self.verified_in_interval += 1;
+    pub fn answer(&mut self, count: u64, at_ns: u64) {
+        self.verified_in_interval += count;
         if let Some(slot) = self.timeline.at(at_ns) {
-            slot.answered += 1;
+            slot.answered += count;
         }
     }
 
-    /// Counts a verified answer, read at `at_ns` of `phase`, to a request whose latency began at `from_ns`.
+    /// Counts the verified answers, read at `at_ns` of `phase`, to `count` requests whose latency began at `from_ns`.
     #[inline]
-    pub fn conclude(&mut self, measured: bool, from_ns: u64, at_ns: u64, phase: Phase) {
+    pub fn conclude(&mut self, count: u64, measured: bool, from_ns: u64, at_ns: u64, phase: Phase) {
         if phase == Phase::Measure {
-            self.answer(at_ns);
+            self.answer(count, at_ns);
         }
         if measured {
-            self.verify(from_ns, at_ns);
+            self.verify(count, from_ns, at_ns);
         }
     }
 
@@ -233,6 +245,7 @@ impl Tally {
         self.verified_in_interval += other.verified_in_interval;
         self.failed_verifications += other.failed_verifications;
         self.logins += other.logins;
+        self.resumes += other.resumes;
         self.renewals += other.renewals;
         self.latencies.merge(&other.latencies);
         self.slip.merge(&other.slip);
@@ -272,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_merge_adds_every_counter() {
-        let mut one = Tally { sent: 3, verified: 2, logins: 1, ..Tally::default() };
+        let mut one = Tally { sent: 3, verified: 2, logins: 1, resumes: 5, ..Tally::default() };
         one.refuse(Refusal::Lost, 0);
         one.meet(Trouble::Closed);
         one.send_bad(Bad::Forged);
@@ -281,7 +294,7 @@ mod tests {
         one.datagrams = DatagramCount { repeated: 1, late_answers: 2, outcome_unknown: 3 };
         let mut sum = one.clone();
         sum.merge(&one);
-        assert_eq!((sum.sent, sum.verified, sum.logins), (6, 4, 2));
+        assert_eq!((sum.sent, sum.verified, sum.logins, sum.resumes), (6, 4, 2, 10));
         assert_eq!(sum.rejected(), BTreeMap::from([("lost", 2)]));
         assert_eq!(sum.errors(), BTreeMap::from([("closed", 2), ("forged_accepted", 2)]));
         assert_eq!(sum.bad(), BTreeMap::from([("forged", BadCount { sent: 2, refused: 0, accepted: 2 })]));

@@ -1,6 +1,8 @@
 //! The measured interval cut into equal slots, each with its own counters and histogram: a bounded number of them,
 //! however long the run is.
 
+use std::ops::Range;
+
 use crate::{histogram::Latencies, phase::Phases};
 
 /// Slots of a run, at most.
@@ -41,6 +43,8 @@ pub struct Timeline {
     from_ns: u64,
     slot_ns: u64,
     slots: Vec<Slot>,
+    /// The slot found last and its instants: most of what follows is of the same, and a division is spared.
+    found: (usize, Range<u64>),
 }
 
 impl Timeline {
@@ -50,7 +54,7 @@ impl Timeline {
         let interval_ns = phases.measure_until_ns - phases.measure_from_ns;
         let slot_ns = slot_ns_for(interval_ns);
         let slots = vec![Slot::default(); interval_ns.div_ceil(slot_ns) as usize];
-        Self { from_ns: phases.measure_from_ns, slot_ns, slots }
+        Self { from_ns: phases.measure_from_ns, slot_ns, slots, found: (0, 0..0) }
     }
 
     /// The length of a slot, ns; 0 before the phases are known.
@@ -68,16 +72,29 @@ impl Timeline {
     /// The slot of the instant `at_ns`; `None` outside the measured interval.
     #[inline]
     pub fn at(&mut self, at_ns: u64) -> Option<&mut Slot> {
-        let index = at_ns.checked_sub(self.from_ns)?.checked_div(self.slot_ns)?;
-        self.slots.get_mut(usize::try_from(index).ok()?)
+        let index = if self.found.1.contains(&at_ns) { self.found.0 } else { self.find(at_ns)? };
+        self.slots.get_mut(index)
     }
 
     /// The slot of a request that is of the measured interval: at its edges a write may fall just outside.
     #[inline]
     pub fn of_measured(&mut self, at_ns: u64) -> Option<&mut Slot> {
-        let last = self.slots.len().checked_sub(1)?;
-        let index = at_ns.saturating_sub(self.from_ns) / self.slot_ns.max(1);
-        self.slots.get_mut(usize::try_from(index).unwrap_or(last).min(last))
+        let index = if self.found.1.contains(&at_ns) {
+            self.found.0
+        } else {
+            let last = self.slots.len().checked_sub(1)?;
+            self.find(at_ns).unwrap_or(if at_ns < self.from_ns { 0 } else { last })
+        };
+        self.slots.get_mut(index)
+    }
+
+    #[cold]
+    fn find(&mut self, at_ns: u64) -> Option<usize> {
+        let index = at_ns.checked_sub(self.from_ns)?.checked_div(self.slot_ns)?;
+        let begin_ns = self.from_ns + index * self.slot_ns;
+        let index = usize::try_from(index).ok().filter(|index| *index < self.slots.len())?;
+        self.found = (index, begin_ns..begin_ns + self.slot_ns);
+        Some(index)
     }
 
     /// Ends with the slot in which an interval of `interval_ns` ended: the run ended early.
@@ -85,6 +102,7 @@ impl Timeline {
         if self.slots.is_empty() || self.slot_ns == 0 {
             return;
         }
+        self.found = (0, 0..0);
         let kept = (interval_ns.div_ceil(self.slot_ns) as usize).clamp(1, self.slots.len());
         let after = self.slots.split_off(kept);
         // What was written as the interval ended belongs to its last slot.

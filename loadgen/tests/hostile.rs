@@ -84,13 +84,33 @@ fn connections_and_sessions_are_replaced_and_nothing_is_lost() {
     for io in [Choice::Auto, Choice::Epoll] {
         let mut plan = plan(honest());
         plan.io = io;
-        plan.workload.churn = Churn { reconnect_every: Some(300), login_every: Some(450) };
+        plan.workload.churn = Churn { reconnect_every: Some(300), login_every: Some(450), resume_share: 0.0 };
         let outcome = of_requests(4_000, plan);
         assert!(outcome.is_clean(), "{:?}", outcome.tally);
         let tally = &outcome.tally;
         assert_eq!((tally.verified, tally.unanswered), (4_000, 0));
         assert!(tally.reconnects >= 8, "{tally:?}");
         assert!(tally.logins >= 6, "{tally:?}");
+    }
+}
+
+#[test]
+fn sessions_are_resumed_by_their_tickets() {
+    for (resume_share, suite) in [(1.0, Suite::Gcm256), (0.5, Suite::Hs256)] {
+        let mut plan = plan(honest());
+        plan.workload.suite = suite;
+        plan.workload.sessions = 6;
+        plan.workload.churn = Churn { reconnect_every: None, login_every: Some(100), resume_share };
+        let sessions = plan.workload.sessions as u64;
+        let outcome = of_requests(8_000, plan);
+        assert!(outcome.is_clean(), "{:?}", outcome.tally);
+        let tally = &outcome.tally;
+        assert_eq!((tally.verified, tally.unanswered), (8_000, 0));
+        if resume_share == 1.0 {
+            assert!(tally.logins == sessions && tally.resumes >= 30, "{tally:?}");
+        } else {
+            assert!(tally.logins > sessions && tally.resumes >= 10, "{tally:?}");
+        }
     }
 }
 

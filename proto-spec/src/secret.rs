@@ -7,8 +7,22 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::constants::KEY_BYTES;
 
 /// A symmetric or private key: wiped on drop, printed as `[redacted]`, neither `Clone` nor comparable.
-#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Secret([u8; KEY_BYTES]);
+
+impl Zeroize for Secret {
+    fn zeroize(&mut self) {
+        // The whole slice: an array wipes byte by byte.
+        self.0.as_mut_slice().zeroize();
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Secret {}
 
 impl Secret {
     /// Takes over `bytes`; the caller's copy is its own to wipe.

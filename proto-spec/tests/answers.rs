@@ -93,7 +93,7 @@ fn one_answer_delivered_twice_is_taken_once() {
     for mut pair in both() {
         let mut outstanding = Outstanding::default();
         let (pending, frame) = pair.request(b"", 100);
-        outstanding.push(pending, "first");
+        outstanding.push(&pending, "first");
         let answer = pair.reply(&frame, 110);
         for times in 0..2 {
             let counter = outstanding.get(0, 0).map(|(pending, beside)| {
@@ -116,7 +116,7 @@ fn answers_are_taken_in_any_order() {
         let mut answers = Vec::new();
         for _ in 0..5 {
             let (pending, frame) = pair.request(b"", 100);
-            outstanding.push(pending, ());
+            outstanding.push(&pending, ());
             answers.push(pair.reply(&frame, 110));
         }
         for index in [3, 0, 4, 1, 2] {
@@ -127,7 +127,7 @@ fn answers_are_taken_in_any_order() {
         }
         // The next request after an empty time is found by its counter again.
         let (pending, _) = pair.request(b"", 130);
-        outstanding.push(pending, ());
+        outstanding.push(&pending, ());
         assert!(outstanding.get(0, 5).is_some() && outstanding.get(0, 0).is_none());
         assert_eq!(outstanding.len(), 1);
         assert_eq!(outstanding.drain().count(), 1);

@@ -5,7 +5,7 @@ mod support;
 use mvt_lanes::{Engine, Path};
 use mvt_proto::{
     Header, Limits, Role,
-    session::{Answer, Pending, Received, Request, SealError},
+    session::{Answer, ClientSession, Outstanding, Pending, Received, Request, SealError, Sealer},
 };
 use proptest::prelude::*;
 use support::{CLIENT_ORIGIN_MS, ORIGIN_MS, Pair, SUITES, flipped, lost_keys};
@@ -16,6 +16,26 @@ fn engines() -> impl Iterator<Item = Engine> {
 
 fn pairs(limits: Limits) -> impl Iterator<Item = [Pair; 2]> {
     SUITES.into_iter().map(move |suite| [(); 2].map(|()| Pair::unequal(suite, limits, Limits::DEFAULT)))
+}
+
+/// Seals `requests` in as many batches as they need; each is kept with its number.
+fn seal_all(
+    sealer: &mut Sealer,
+    client: &mut ClientSession,
+    requests: &[Request<'_>],
+    now_ms: u64,
+    out: &mut Vec<u8>,
+    outstanding: &mut Outstanding<usize>,
+) -> Result<(), SealError> {
+    for (number, some) in requests.chunks(Sealer::REQUESTS_MAX).enumerate() {
+        let written = some.iter().try_for_each(|request| sealer.write(client, *request, now_ms, out));
+        sealer.seal(out, |lane, waiting| {
+            outstanding.push(waiting, number * Sealer::REQUESTS_MAX + lane);
+        });
+        assert!(sealer.is_empty());
+        written?;
+    }
+    Ok(())
 }
 
 /// Every answer in words, so that it can be compared with one that borrows another frame.
@@ -48,9 +68,10 @@ proptest! {
                     .collect();
                 let requests: Vec<_> =
                     payloads.iter().map(|payload| Request { op: 7, payload }).collect();
-                let (mut out, mut pending) = (Vec::new(), Vec::new());
-                let sealed =
-                    together.client.seal_batch(engine, &requests, CLIENT_ORIGIN_MS + 5, &mut out, &mut pending);
+                let (mut out, mut outstanding) = (Vec::new(), Outstanding::default());
+                let (client, now_ms) = (&mut together.client, CLIENT_ORIGIN_MS + 5);
+                let mut sealer = Sealer::new(engine);
+                let sealed = seal_all(&mut sealer, client, &requests, now_ms, &mut out, &mut outstanding);
                 prop_assert_eq!(sealed, Ok(()));
                 prop_assert_eq!(&out, &expected.concat(), "{}", engine.path());
 
@@ -70,9 +91,12 @@ proptest! {
                 let mut frames = answers.clone();
                 let mut received: Vec<_> = frames
                     .iter_mut()
-                    .zip(&pending)
-                    .map(|(frame, pending)| {
+                    .zip(&waiting)
+                    .map(|(frame, alone)| {
                         let header = Header::parse(frame, Role::Client).expect("well formed");
+                        let (pending, number) =
+                            outstanding.get(0, alone.counter()).expect("sealed under the same counter");
+                        assert_eq!(*number as u64 + 1, alone.counter(), "kept beside its own request");
                         Received { pending, header, frame }
                     })
                     .collect();
@@ -103,17 +127,17 @@ fn a_batch_goes_through_a_renewal_as_one_by_one() {
                 }
                 let expected: Vec<_> = alone.requests(count, at_ms);
                 let requests = vec![Request { op: 7, payload: &[] }; count];
-                let (mut out, mut pending) = (Vec::new(), Vec::new());
-                let now_ms = CLIENT_ORIGIN_MS + at_ms;
-                together
-                    .client
-                    .seal_batch(engine, &requests, now_ms, &mut out, &mut pending)
+                let (mut out, mut outstanding) = (Vec::new(), Outstanding::default());
+                let (client, now_ms) = (&mut together.client, CLIENT_ORIGIN_MS + at_ms);
+                let mut sealer = Sealer::new(engine);
+                seal_all(&mut sealer, client, &requests, now_ms, &mut out, &mut outstanding)
                     .expect("sealable");
                 let frames: Vec<_> = expected.iter().map(|(_, frame)| frame.clone()).collect();
                 assert_eq!(out, frames.concat(), "{}", engine.path());
-                let names = |pending: &Pending| (pending.generation(), pending.counter());
-                let waiting: Vec<_> = expected.iter().map(|(pending, _)| names(pending)).collect();
-                assert_eq!(pending.iter().map(names).collect::<Vec<_>>(), waiting);
+                for (number, (pending, _)) in expected.iter().enumerate() {
+                    let kept = outstanding.get(pending.generation(), pending.counter());
+                    assert_eq!(kept.map(|(_, number)| *number), Some(number));
+                }
                 for frame in frames {
                     assert_eq!(alone.verdict(&frame, at_ms), "accept");
                     assert_eq!(together.verdict(&frame, at_ms), "accept");
@@ -127,21 +151,50 @@ fn a_batch_goes_through_a_renewal_as_one_by_one() {
 }
 
 #[test]
-fn a_batch_beyond_a_limit_seals_nothing() {
+fn a_batch_ends_at_a_limit() {
     let limits = Limits { renew_after_requests: 5, reject_after_requests: 5, ..Limits::DEFAULT };
     for [_, mut pair] in pairs(limits) {
-        let (mut out, mut pending) = (Vec::new(), Vec::new());
+        let (mut out, mut sealer) = (Vec::new(), Sealer::new(Engine::detect()));
+        let mut outstanding = Outstanding::default();
         let mut seal = |count: usize, length: usize| {
             let payload = vec![0; length];
             let requests = vec![Request { op: 0, payload: &payload }; count];
+            let client = &mut pair.client;
             let sealed =
-                pair.client.seal_batch(Engine::detect(), &requests, CLIENT_ORIGIN_MS, &mut out, &mut pending);
-            (sealed, pair.client.counter(), pending.len())
+                seal_all(&mut sealer, client, &requests, CLIENT_ORIGIN_MS, &mut out, &mut outstanding);
+            (sealed, pair.client.counter(), outstanding.len())
         };
-        assert_eq!(seal(6, 0), (Err(SealError::Exhausted), 0, 0));
         assert_eq!(seal(2, 16_385), (Err(SealError::PayloadTooLong), 0, 0));
-        assert_eq!(seal(5, 0), (Ok(()), 5, 5));
-        assert_eq!(seal(0, 0), (Ok(()), 5, 5));
+        assert_eq!(seal(4, 0), (Ok(()), 4, 4));
+        assert_eq!(seal(0, 0), (Ok(()), 4, 4));
+        assert_eq!(seal(2, 0), (Err(SealError::Exhausted), 5, 5));
         assert_eq!(seal(1, 0), (Err(SealError::Exhausted), 5, 5));
+    }
+}
+
+/// Requests of several sessions and suites, in any order, in one batch.
+#[test]
+fn a_batch_of_many_sessions_is_sealed_as_one_by_one() {
+    for engine in engines() {
+        let mut alone: Vec<_> =
+            SUITES.iter().cycle().take(5).map(|suite| Pair::new(*suite, Limits::DEFAULT)).collect();
+        let mut together: Vec<_> =
+            SUITES.iter().cycle().take(5).map(|suite| Pair::new(*suite, Limits::DEFAULT)).collect();
+        let (mut out, mut expected) = (Vec::new(), Vec::new());
+        let mut sealer = Sealer::new(engine);
+        let order = [0usize, 0, 2, 1, 4, 3, 3, 0, 2, 4, 4, 1, 0];
+        for (number, index) in order.into_iter().enumerate() {
+            // The clock moves on, over the edge of a slot too.
+            let at_ms = 10 + number as u64 * 6_000;
+            let payload = vec![number as u8; 9 * number];
+            expected.push(alone[index].request(&payload, at_ms).1);
+            let request = Request { op: 7, payload: &payload };
+            let session = &mut together[index].client;
+            sealer.write(session, request, CLIENT_ORIGIN_MS + at_ms, &mut out).expect("sealable");
+        }
+        let mut outstanding: Vec<Outstanding<usize>> = (0..5).map(|_| Outstanding::default()).collect();
+        sealer.seal(&mut out, |lane, waiting| outstanding[order[lane]].push(waiting, lane));
+        assert_eq!(out, expected.concat(), "{}", engine.path());
+        assert_eq!(outstanding.iter().map(Outstanding::len).collect::<Vec<_>>(), [4, 2, 2, 2, 3]);
     }
 }

@@ -10,6 +10,7 @@ use mvt_proto::{
     },
     frame::control::{About, Control},
     reject::ErrReason,
+    secret::Secret,
     session::{Answer, BadTags, Shared, Told},
 };
 use support::{CHAIN, CLIENT_ORIGIN_MS, KEY_ID, ORIGIN_MS, Pair, SUITES, flipped, lost_keys, renewing::used};
@@ -435,12 +436,17 @@ fn a_ticket_goes_up_once_with_its_secret() {
     for mut pair in used(LIMITS) {
         for generation in 0..2 {
             let mut frame = Vec::new();
-            let resume =
-                pair.server.ticket(&[0xee; TICKET_BYTES], ORIGIN_MS + 5, &mut frame).expect("the first");
-            assert!(pair.server.ticket(&[0xee; TICKET_BYTES], ORIGIN_MS + 5, &mut Vec::new()).is_none());
+            let mut resume = None;
+            let issue = |secret: &Secret| {
+                resume = Some(*secret.expose());
+                [0xee; TICKET_BYTES]
+            };
+            assert!(pair.server.ticket(issue, ORIGIN_MS + 5, &mut frame), "the first");
+            let again = |_: &Secret| unreachable!("there is one for each generation");
+            assert!(!pair.server.ticket(again, ORIGIN_MS + 5, &mut Vec::new()));
             let Ok(Told::Ticket(kept)) = pair.tell(&frame, 6).0 else { panic!("a ticket") };
             assert_eq!((&kept.ticket, kept.suite), (&[0xee; TICKET_BYTES], pair.client.suite()));
-            assert_eq!(kept.resume_secret.expose(), resume.expose());
+            assert_eq!(Some(*kept.resume_secret.expose()), resume);
             assert!(matches!(pair.tell(&frame, 6).0, Ok(Told::Nothing)));
             assert!(pair.tell(&flipped(&frame, HEADER_BYTES * 8), 6).0.is_err());
             let at_ms = 10 + u64::from(generation) * 40_000;

@@ -69,7 +69,7 @@ impl Crowd {
             for party in self.parties.iter_mut().skip((number + 1) % count).step_by(count) {
                 for _ in 0..batch {
                     let sealed = party.session.seal_request(3, b"twenty bytes of load", now_ms(), &mut out);
-                    party.outstanding.push(sealed.expect("far from every hard limit"), ());
+                    party.outstanding.push(&sealed.expect("far from every hard limit"), ());
                 }
                 waiting[number] += batch;
             }

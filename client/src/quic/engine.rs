@@ -207,7 +207,7 @@ impl Engine {
             };
             let frame = Bytes::from(frame);
             let copy = (self.way == Way::Datagrams).then(|| frame.clone());
-            self.flight.push(pending, wanted, copy, rtt);
+            self.flight.push(&pending, wanted, copy, rtt);
             frames.push(frame);
         }
         self.transmit(&frames).await;

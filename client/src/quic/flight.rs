@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use mvt_proto::{
     constants::REPEAT_MS_MAX,
-    session::{Outstanding, Pending},
+    session::{Outstanding, Pending, Waiting},
 };
 use tokio::{sync::oneshot, time::Instant};
 
@@ -78,7 +78,7 @@ impl Flight {
     }
 
     /// Adds a request just sent; `rtt` is given where it may be lost.
-    pub(super) fn push(&mut self, pending: Pending, wanted: Wanted, frame: Option<Bytes>, rtt: Duration) {
+    pub(super) fn push(&mut self, pending: &Pending, wanted: Wanted, frame: Option<Bytes>, rtt: Duration) {
         let name = (pending.generation(), pending.counter());
         let at = match frame {
             Some(_) => (Instant::now() + pause(rtt, 1)).min(wanted.deadline),
@@ -89,7 +89,7 @@ impl Flight {
     }
 
     /// The request of this generation and counter, if it still waits.
-    pub(super) fn get(&self, generation: u16, counter: u64) -> Option<&Pending> {
+    pub(super) fn get(&self, generation: u16, counter: u64) -> Option<Waiting<'_>> {
         self.outstanding.get(generation, counter).map(|(pending, _)| pending)
     }
 
@@ -98,7 +98,7 @@ impl Flight {
         if let Some(look) = self.by_name.remove(&name) {
             self.looks.remove(&look);
         }
-        self.outstanding.remove(name.0, name.1).map(|(_, sent)| sent.wanted)
+        self.outstanding.remove(name.0, name.1).map(|sent| sent.wanted)
     }
 
     /// The server said REPLAY: an earlier copy stands, and its answer may still be on its way. True when there was no other
@@ -162,7 +162,7 @@ impl Flight {
     pub(super) fn end_all(&mut self, cause: Unknown) {
         self.looks.clear();
         self.by_name.clear();
-        for (_, sent) in self.outstanding.drain() {
+        for sent in self.outstanding.drain() {
             let _ = sent.wanted.answer.send(Err(Error::OutcomeUnknown(cause)));
         }
     }

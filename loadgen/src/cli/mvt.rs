@@ -17,7 +17,7 @@ use super::{
 use crate::{
     run::Plan,
     target::{Parties, Protocol},
-    workload::{Answers, BadShares, Churn, Payload, Popularity, Workload},
+    workload::{Answers, BadShares, Churn, Payload, Popularity, Workload, share_of_percent},
 };
 
 /// Arguments of `run`.
@@ -41,8 +41,7 @@ pub struct RunArguments {
           help = "Use the first N clients of --key [default: all]; sessions take them in turn")]
     pub identities: Option<u64>,
     #[arg(long, value_name = "N", help_heading = "Of what", value_parser = count(1, SESSION_COUNT_MAX),
-          help = "Sessions over all connections [default: one each]; requests of one session are signed together, of \
-                  several one by one")]
+          help = "Sessions over all connections [default: one each]")]
     pub sessions: Option<u64>,
     #[arg(
         long,
@@ -54,6 +53,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "N", help_heading = "Of what", value_parser = count(1, u64::MAX),
           help = "Log in anew after N requests of a session")]
     pub login_every: Option<u64>,
+    #[arg(long, value_name = "SHARE", default_value = "0%", hide_default_value = true, help_heading = "Of what",
+          value_parser = resume_share,
+          help = "Of the sessions after the first, those resumed by a ticket instead of a login, like 90%")]
+    pub resume: f64,
     #[arg(
         long,
         alias = "payload-bytes",
@@ -84,6 +87,10 @@ fn bad_shares(text: &str) -> Result<BadShares, String> {
     if text == "none" { Ok(BadShares::default()) } else { text.parse() }
 }
 
+fn resume_share(text: &str) -> Result<f64, String> {
+    share_of_percent(text).ok_or_else(|| "expected a share, like 90%".to_owned())
+}
+
 impl RunArguments {
     /// Reads the key files, resolves the server, and checks what single arguments cannot.
     ///
@@ -112,7 +119,11 @@ impl RunArguments {
             suite,
             answers: self.answers,
             bad: self.bad,
-            churn: Churn { reconnect_every: self.load.reconnect_every, login_every: self.login_every },
+            churn: Churn {
+                reconnect_every: self.load.reconnect_every,
+                login_every: self.login_every,
+                resume_share: self.resume,
+            },
             seed: self.load.seed,
         };
         let server_public = self.server_public_key.0;

@@ -87,7 +87,7 @@ impl PeerArguments {
             suite: Suite::Hs256,
             answers: Answers::Each,
             bad: BadShares::default(),
-            churn: Churn { reconnect_every: self.load.reconnect_every, login_every: None },
+            churn: Churn { reconnect_every: self.load.reconnect_every, ..Churn::default() },
             seed: self.load.seed,
         };
         plan_of(self.load, carrier, Protocol::Peer(exchange), workload)

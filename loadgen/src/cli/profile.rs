@@ -18,7 +18,7 @@ pub const EMBEDDED: [(&str, &str); 8] = [
 ];
 
 /// What a profile may hold; the server, its keys and the files of a result are the command line's alone.
-pub const KEYS: [&str; 23] = [
+pub const KEYS: [&str; 24] = [
     "rate",
     "arrivals",
     "ramp",
@@ -37,6 +37,7 @@ pub const KEYS: [&str; 23] = [
     "sessions",
     "popularity",
     "login-every",
+    "resume",
     "payload",
     "suite",
     "answers",

@@ -12,7 +12,7 @@ use mvt_proto::{
 use super::{
     Arrival,
     established::{Established, SOME},
-    outgoing::Twice,
+    outgoing::{Sent, Twice},
 };
 use crate::{
     tally::{Refusal, Tally},
@@ -48,6 +48,32 @@ struct Heard {
     counter: u64,
     kind: Kind,
     said: Said,
+}
+
+/// Answers in a row that came at one instant to requests written at one instant: counted as one.
+#[derive(Default)]
+struct Run {
+    count: u64,
+    from_ns: u64,
+    measured: bool,
+}
+
+impl Run {
+    #[inline]
+    fn add(&mut self, sent: &Sent, arrival: Arrival, tally: &mut Tally) {
+        let (from_ns, measured) = (sent.from_ns.get(), sent.measured);
+        if (from_ns, measured) != (self.from_ns, self.measured) {
+            self.end(arrival, tally);
+            *self = Self { count: 0, from_ns, measured };
+        }
+        self.count += 1;
+    }
+
+    fn end(&self, arrival: Arrival, tally: &mut Tally) {
+        if self.count > 0 {
+            tally.conclude(self.count, self.measured, self.from_ns, arrival.at_ns, arrival.phase);
+        }
+    }
 }
 
 impl Established {
@@ -90,9 +116,11 @@ impl Established {
         });
         drop(received);
         (0..strays).for_each(|_| self.meet_stray(tally));
+        let mut run = Run::default();
         for heard in heard {
-            self.conclude(&heard, arrival, tally);
+            self.conclude(&heard, arrival, &mut run, tally);
         }
+        run.end(arrival, tally);
         used
     }
 
@@ -112,14 +140,29 @@ impl Established {
                     return length;
                 }
             };
+        let mut run = Run::default();
         for (counter, _) in verdicts {
             let heard = Heard { generation, counter, kind: Kind::Resp, said: Said::Response };
-            self.conclude(&heard, arrival, tally);
+            self.conclude(&heard, arrival, &mut run, tally);
         }
+        run.end(arrival, tally);
         length
     }
 
-    fn conclude(&mut self, heard: &Heard, arrival: Arrival, tally: &mut Tally) {
+    #[inline]
+    fn conclude(&mut self, heard: &Heard, arrival: Arrival, run: &mut Run, tally: &mut Tally) {
+        // Where copies are kept, this one's is to be forgotten.
+        let may_be_plain = self.repeats.is_none() && matches!(heard.said, Said::Response);
+        let is_plain = |sent: &Sent| may_be_plain && sent.is_plain();
+        match self.outstanding.remove_if(heard.generation, heard.counter, is_plain) {
+            Some(sent) => run.add(&sent, arrival, tally),
+            None => self.conclude_special(heard, arrival, tally),
+        }
+    }
+
+    /// The same for what is not the answer to a request sent once.
+    #[cold]
+    fn conclude_special(&mut self, heard: &Heard, arrival: Arrival, tally: &mut Tally) {
         let Some((_, sent)) = self.outstanding.get(heard.generation, heard.counter) else {
             // Answered by a frame before this one.
             self.meet_stray(tally);
@@ -167,7 +210,7 @@ impl Established {
                     tally.refuse(refusal, from_ns);
                 }
             }
-            _ => tally.conclude(measured, from_ns, arrival.at_ns, arrival.phase),
+            _ => tally.conclude(1, measured, from_ns, arrival.at_ns, arrival.phase),
         }
         match twice {
             Some(twice) if !twice.one_refused => {

@@ -1,28 +1,30 @@
 //! A session and its requests that wait.
 
+use std::ops::Range;
+
 use mvt_lanes::Engine;
 use mvt_proto::{
     Header, Role,
-    constants::{FRAME_BYTES_MIN, FUTURE_BOUND_MS, KEY_BYTES},
+    constants::{FUTURE_BOUND_MS, KEY_BYTES},
+    resume::Kept,
     secret::Secret,
-    session::{ClientSession, Outstanding, Pending, Request, Told},
+    session::{ClientSession, Outstanding, Request, Sealer, Told, Waiting},
 };
 use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng as _};
 use zeroize::Zeroizing;
 
 use super::{
-    outgoing::{Outgoing, Sent, Twice},
+    outgoing::{self, Outgoing, Sent, Twice},
     repeats::Repeats,
 };
 use crate::{
     arrivals::generator,
-    io::WRITE_BYTES_MAX,
     tally::Tally,
     trouble::Trouble,
     workload::{Bad, BadShares, OP, Sizes, Workload},
 };
 
-/// Requests sealed, and answers opened, together.
+/// Answers opened together.
 pub(super) const SOME: usize = 32;
 /// How far ahead of the server's time a stale frame is.
 const STALE_AHEAD_MS: u64 = FUTURE_BOUND_MS + 1_000;
@@ -31,10 +33,9 @@ const STALE_AHEAD_MS: u64 = FUTURE_BOUND_MS + 1_000;
 #[derive(Debug)]
 pub(super) struct Draw {
     sizes: Sizes,
-    size_max: usize,
     /// A pattern, so that a byte in the wrong place shows.
     pattern: Vec<u8>,
-    bad: BadShares,
+    pub(super) bad: BadShares,
     /// Forged frames that the server still bears on this connection.
     pub(super) forged_left: u32,
     pub(super) random: Xoshiro256PlusPlus,
@@ -46,7 +47,6 @@ impl Draw {
         let size_max = workload.payload.most();
         Self {
             sizes: Sizes::new(&workload.payload).expect("checked when it was read"),
-            size_max,
             pattern: (0..size_max).map(|index| (index % 251) as u8).collect(),
             bad: workload.bad,
             forged_left,
@@ -61,7 +61,11 @@ impl Draw {
     }
 
     fn strikes(&mut self, bad: Bad) -> bool {
-        let share = self.bad.of(bad);
+        self.happens(self.bad.of(bad))
+    }
+
+    /// Once in `1 / share` times.
+    pub(super) fn happens(&mut self, share: f64) -> bool {
         // 53 bits in [0, 1).
         share > 0.0 && ((self.random.next_u64() >> 11) as f64) < share * (1u64 << 53) as f64
     }
@@ -78,24 +82,23 @@ pub(super) struct Established {
     pub(super) outstanding: Outstanding<Sent>,
     /// Nothing more can be sealed: the key is used up, or the server lost it.
     pub(super) spent: bool,
-    /// Signs and verifies.
+    /// Verifies.
     pub(super) engine: Engine,
     /// Server time at which the newest generation began.
     origin_ms: u64,
     /// Requests sealed whose write the kernel has not seen.
     unstamped_count: usize,
+    /// Requests written and not sealed yet.
+    pub(super) written_count: usize,
     /// Where requests may be lost: their copies.
     pub(super) repeats: Option<Repeats>,
     /// An OFFER, until every request is answered: then none of one generation is sent again among those of the next.
     pub(super) offer: Vec<u8>,
-    /// Requests about to be sealed, and just sealed; empty between two calls.
-    due: Vec<Sent>,
-    pending: Vec<Pending>,
 }
 
 impl Established {
     /// Granted just now.
-    pub(super) fn new(session: ClientSession, boot_ms: u64, loses: bool) -> Self {
+    pub(super) fn new(session: ClientSession, engine: Engine, boot_ms: u64, loses: bool) -> Self {
         Self {
             origin_ms: session.server_time_ms(boot_ms),
             repeats: loses.then(|| Repeats::new(session.limits().replay_window_bits)),
@@ -103,10 +106,9 @@ impl Established {
             session,
             outstanding: Outstanding::default(),
             spent: false,
-            engine: Engine::detect(),
+            engine,
             unstamped_count: 0,
-            due: Vec::with_capacity(SOME),
-            pending: Vec::with_capacity(SOME),
+            written_count: 0,
         }
     }
 
@@ -121,7 +123,7 @@ impl Established {
     /// Whether a request can be sealed now.
     #[inline]
     pub(super) fn can_seal(&self) -> bool {
-        !self.spent && self.repeats.as_ref().is_none_or(|repeats| self.may_repeat_one_more(repeats))
+        !self.spent && self.may_repeat_one_more()
     }
 
     /// Whether another session is due: this one is used up, its server did not offer to renew it, or `login_every` requests are
@@ -131,84 +133,53 @@ impl Established {
         self.spent || is_worn || self.session.replacement_is_due(now_ms)
     }
 
-    /// Seals up to `count_max` requests that are due into `out`, in lanes, with the bad frames that go with them: how many
-    /// requests.
-    pub(super) fn seal(
+    /// Writes a request, to be sealed with others.
+    #[inline]
+    pub(super) fn write(&mut self, sealer: &mut Sealer, draw: &mut Draw, boot_ms: u64, out: &mut Vec<u8>) {
+        let request = Request { op: OP, payload: draw.payload() };
+        let written = sealer.write(&mut self.session, request, boot_ms, out);
+        written.expect("there is room under the limits, and the payload is within bounds");
+        self.written_count += 1;
+    }
+
+    /// Keeps a request just sealed until its answer comes.
+    #[inline]
+    pub(super) fn keep(&mut self, waiting: Waiting<'_>, sent: Sent) {
+        self.outstanding.push(waiting, sent);
+        self.unstamped_count += 1;
+        self.written_count -= 1;
+    }
+
+    /// Appends the bad frames that are drawn for the request whose `frame` is in `out`: how many wait for an answer of their
+    /// own.
+    pub(super) fn add_bad(
         &mut self,
-        count_max: usize,
+        frame: Range<usize>,
         outgoing: &mut Outgoing<'_>,
         draw: &mut Draw,
         out: &mut Vec<u8>,
     ) -> usize {
-        let room = self.room(outgoing.boot_ms);
-        self.spent |= room == 0;
-        let bytes_left = WRITE_BYTES_MAX.saturating_sub(out.len());
-        let fitting = bytes_left.div_ceil(FRAME_BYTES_MIN + draw.size_max);
-        let count_max = count_max.min(room).min(fitting).min(SOME).min(self.repeatable());
-        while self.due.len() < count_max
-            && let Some(sent) = outgoing.next()
+        let mut added = 0;
+        let sealed = Header::parse(&out[frame.clone()], Role::Server).expect("as it was sealed");
+        if draw.strikes(Bad::Replay)
+            && let Some((_, sent)) = self.outstanding.get(sealed.generation, sealed.counter)
         {
-            self.due.push(sent);
+            sent.twice.set(Some(Twice::default()));
+            out.extend_from_within(frame);
+            outgoing.tally.send_bad(Bad::Replay);
         }
-        let count = self.due.len();
-        if count == 0 {
-            return 0;
-        }
-        let mut sizes = [0; SOME];
-        sizes[..count].fill_with(|| draw.payload().len());
-        let requests: [_; SOME] =
-            std::array::from_fn(|lane| Request { op: OP, payload: &draw.pattern[..sizes[lane]] });
-        self.put_share(out);
-        let start = out.len();
-        let made = self.session.seal_batch(
-            self.engine,
-            &requests[..count],
-            outgoing.boot_ms,
-            out,
-            &mut self.pending,
-        );
-        made.expect("there is room under the limits, and the payload is within bounds");
-        for (pending, sent) in self.pending.drain(..).zip(self.due.drain(..)) {
-            self.outstanding.push(pending, sent);
-        }
-        self.unstamped_count += count;
-        self.keep_copies(&out[start..], outgoing.now_ns);
-        if !draw.bad.is_none() {
-            self.add_bad(start, count, outgoing, draw, out);
-        }
-        count
-    }
-
-    /// Appends the bad frames that are drawn for the `count` requests from `start` on.
-    fn add_bad(
-        &mut self,
-        mut start: usize,
-        count: usize,
-        outgoing: &mut Outgoing<'_>,
-        draw: &mut Draw,
-        out: &mut Vec<u8>,
-    ) {
-        for _ in 0..count {
-            let frame = start..start + 2 + usize::from(u16::from_be_bytes([out[start], out[start + 1]]));
-            start = frame.end;
-            let sealed = Header::parse(&out[frame.clone()], Role::Server).expect("as it was sealed");
-            if draw.strikes(Bad::Replay)
-                && let Some((_, sent)) = self.outstanding.get(sealed.generation, sealed.counter)
-            {
-                sent.twice.set(Some(Twice::default()));
-                out.extend_from_within(frame);
-                outgoing.tally.send_bad(Bad::Replay);
-            }
-            if draw.strikes(Bad::Forged) && draw.forged_left > 0 {
-                draw.forged_left -= 1;
-                if self.add_one(Bad::Forged, outgoing.boot_ms, outgoing.tally, draw, out) {
-                    *out.last_mut().expect("a tag") ^= 1;
-                }
-            }
-            if draw.strikes(Bad::Stale) && self.is_one_slot(outgoing.boot_ms) {
-                self.add_one(Bad::Stale, outgoing.boot_ms + STALE_AHEAD_MS, outgoing.tally, draw, out);
+        if draw.strikes(Bad::Forged) && draw.forged_left > 0 {
+            draw.forged_left -= 1;
+            if self.add_one(Bad::Forged, outgoing.boot_ms, outgoing.tally, draw, out) {
+                *out.last_mut().expect("a tag") ^= 1;
+                added += 1;
             }
         }
+        if draw.strikes(Bad::Stale) && self.is_one_slot(outgoing.boot_ms) {
+            let at_ms = outgoing.boot_ms + STALE_AHEAD_MS;
+            added += usize::from(self.add_one(Bad::Stale, at_ms, outgoing.tally, draw, out));
+        }
+        added
     }
 
     fn add_one(
@@ -220,7 +191,7 @@ impl Established {
         out: &mut Vec<u8>,
     ) -> bool {
         let Ok(pending) = self.session.seal_request(OP, draw.payload(), boot_ms, out) else { return false };
-        self.outstanding.push(pending, Sent::bad(bad));
+        self.outstanding.push(&pending, Sent::bad(bad));
         self.unstamped_count += 1;
         tally.send_bad(bad);
         true
@@ -233,19 +204,20 @@ impl Established {
         slot(boot_ms) == slot(boot_ms + STALE_AHEAD_MS)
     }
 
-    /// Requests the session can still seal.
-    fn room(&self, boot_ms: u64) -> usize {
-        usize::try_from(self.session.sealable_count(boot_ms)).unwrap_or(usize::MAX)
+    /// Whether the session can seal a request now; `spent` if not.
+    #[inline]
+    pub(super) fn has_room(&mut self, boot_ms: u64) -> bool {
+        self.spent |= self.session.is_exhausted(boot_ms);
+        !self.spent
     }
 
     /// Notes `now_ns` as the time of the write of what was sealed since the last note.
     pub(super) fn stamp(&mut self, now_ns: u64, tally: &mut Tally) {
-        for sent in self.outstanding.newest(std::mem::take(&mut self.unstamped_count)) {
-            sent.stamp(now_ns, tally);
-        }
+        let count = std::mem::take(&mut self.unstamped_count);
+        outgoing::stamp(self.outstanding.newest(count), now_ns, tally);
     }
 
-    /// Takes in a CTL; a reply goes out before any request that follows.
+    /// Takes in a CTL; a reply goes out before any request that follows. A ticket is given back.
     ///
     /// # Errors
     /// Without randomness.
@@ -256,7 +228,7 @@ impl Established {
         boot_ms: u64,
         tally: &mut Tally,
         out: &mut Vec<u8>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Option<Kept>, Trouble> {
         let mut random = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(&mut *random).map_err(|_| Trouble::Io)?;
         match self.session.control(header, frame, Secret::new(*random), boot_ms, out) {
@@ -265,15 +237,16 @@ impl Established {
                 self.origin_ms = header.timestamp;
             }
             Ok(Told::Broken) => self.spent = true,
-            Ok(Told::Nothing | Told::Ticket(_)) => {}
+            Ok(Told::Ticket(kept)) => return Ok(Some(kept)),
+            Ok(Told::Nothing) => {}
             Err(_) => tally.meet(Trouble::Unsolicited),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Gives up what still waits.
     pub(super) fn abandon(&mut self, tally: &mut Tally) {
-        let lost = self.outstanding.drain().filter(|(_, sent)| {
+        let lost = self.outstanding.drain().filter(|sent| {
             // Of two copies one may have been answered.
             sent.measured && !sent.twice.get().is_some_and(|twice| twice.one_answered)
         });

@@ -1,10 +1,11 @@
-//! A login on a connection, beside requests of an older session if there is one (SPEC §10, §14).
+//! A login on a connection, or a resume, beside requests of an older session if there is one (SPEC §10, §12, §14).
 
 use mvt_proto::{
-    Suite,
+    Kind, Reject, Suite,
     constants::{COOKIE_BYTES, KEY_BYTES},
-    frame::retry::Retry,
-    login::{Initiator, Offer},
+    frame::{resume::Mode, retry::Retry},
+    login,
+    resume::{self, Kept},
     secret::Secret,
     session::ClientSession,
 };
@@ -45,10 +46,43 @@ pub(super) struct Wish {
     pub(super) binding: ChannelBinding,
 }
 
+/// By what a session is asked for.
+#[derive(Debug)]
+pub(super) enum By {
+    /// The client's static key.
+    Key,
+    /// A ticket. It is used up: if the resume fails, so has the connection, and nothing is retried that would not be counted.
+    Ticket(Kept),
+}
+
+/// A HELLO or a RESUME that was sent.
+#[derive(Debug)]
+enum Asked {
+    Login(Box<login::Initiator>),
+    Resume(Box<resume::Initiator>),
+}
+
+impl Asked {
+    fn id(&self) -> u64 {
+        match self {
+            Self::Login(asked) => asked.login_id(),
+            Self::Resume(asked) => asked.login_id(),
+        }
+    }
+
+    fn retry(&self, frame: &[u8]) -> Result<Retry, Reject> {
+        match self {
+            Self::Login(asked) => asked.retry(frame),
+            Self::Resume(asked) => asked.retry(frame),
+        }
+    }
+}
+
 /// A login that is not finished.
 #[derive(Debug)]
 pub(super) struct Login {
-    initiator: Initiator,
+    asked: Asked,
+    by: By,
     wish: Wish,
     cookie: Option<[u8; COOKIE_BYTES]>,
     hello_count: u32,
@@ -58,26 +92,37 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Appends a HELLO to `out`.
+    /// Appends a HELLO or a RESUME to `out`.
     pub(super) fn start(
         parties: &Parties,
         wish: Wish,
+        by: By,
         now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<Self, Trouble> {
-        let initiator = hello(parties, &wish, None, out)?;
+        let asked = ask(parties, &wish, &by, None, out)?;
         let deadline_ms = now_ms + LOGIN_MS_MAX;
-        Ok(Self { initiator, wish, cookie: None, hello_count: 1, hello_again_at_ms: None, deadline_ms })
+        Ok(Self { asked, by, wish, cookie: None, hello_count: 1, hello_again_at_ms: None, deadline_ms })
     }
 
     /// What the server echoes of it.
     pub(super) fn id(&self) -> u64 {
-        self.initiator.login_id()
+        self.asked.id()
     }
 
-    /// Reads a HELLO_R. An error ends the login.
-    pub(super) fn finish(self, frame: &[u8], now_ms: u64) -> Result<ClientSession, Trouble> {
-        self.initiator.finish(frame, now_ms).map_err(|_| Trouble::LoginRefused)
+    /// Whether it asks with a ticket.
+    pub(super) const fn is_resume(&self) -> bool {
+        matches!(self.asked, Asked::Resume(_))
+    }
+
+    /// Reads a HELLO_R or a RESUME_R. An error ends the login.
+    pub(super) fn finish(self, kind: Kind, frame: &[u8], now_ms: u64) -> Result<ClientSession, Trouble> {
+        let finished = match (self.asked, kind) {
+            (Asked::Login(asked), Kind::HelloR) => asked.finish(frame, now_ms),
+            (Asked::Resume(asked), Kind::ResumeR) => asked.finish(frame, now_ms),
+            _ => return Err(Trouble::Unsolicited),
+        };
+        finished.map_err(|_| Trouble::LoginRefused)
     }
 
     /// Reads a RETRY and follows it. One that was not made for this HELLO is ignored (§14).
@@ -88,7 +133,7 @@ impl Login {
         now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), Trouble> {
-        match self.initiator.retry(frame) {
+        match self.asked.retry(frame) {
             Err(_) => {}
             // §14.3: at most one cookie for each login.
             Ok(Retry::Cookie(_)) if self.cookie.is_some() => return Err(Trouble::LoginRefused),
@@ -119,29 +164,40 @@ impl Login {
 
     fn say_hello(&mut self, parties: &Parties, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.hello_count += 1;
-        self.initiator = hello(parties, &self.wish, self.cookie.as_ref(), out)?;
+        self.asked = ask(parties, &self.wish, &self.by, self.cookie.as_ref(), out)?;
         Ok(())
     }
 }
 
-fn hello(
+fn ask(
     parties: &Parties,
     wish: &Wish,
+    by: &By,
     cookie: Option<&[u8; COOKIE_BYTES]>,
     out: &mut Vec<u8>,
-) -> Result<Initiator, Trouble> {
-    let mut ephemeral = Zeroizing::new([0; KEY_BYTES]);
-    getrandom::fill(&mut *ephemeral).map_err(|_| Trouble::Io)?;
-    let offer = Offer {
-        server_public: &parties.server_public,
-        suites: &[wish.suite],
-        login_id: wish.login_id,
-        cookie,
-        channel_binding: wish.binding.bytes(),
+) -> Result<Asked, Trouble> {
+    let Wish { identity, suite, login_id, binding } = wish;
+    let (server_public, login_id, channel_binding) = (&parties.server_public, *login_id, binding.bytes());
+    let (asked, frame) = match by {
+        By::Key => {
+            let offer = login::Offer { server_public, suites: &[*suite], login_id, cookie, channel_binding };
+            let started = login::Initiator::start(&parties.identities[*identity], &offer, random()?);
+            let (asked, frame) = started.map_err(|_| Trouble::LoginRefused)?;
+            (Asked::Login(Box::new(asked)), frame)
+        }
+        By::Ticket(kept) => {
+            let mode = Mode::DiffieHellman;
+            let offer = resume::Offer { server_public, mode, login_id, cookie, channel_binding };
+            let (asked, frame) = resume::Initiator::start(kept, &offer, &random()?, random()?);
+            (Asked::Resume(Box::new(asked)), frame)
+        }
     };
-    let (initiator, frame) =
-        Initiator::start(&parties.identities[wish.identity], &offer, Secret::new(*ephemeral))
-            .map_err(|_| Trouble::LoginRefused)?;
     out.extend_from_slice(&frame);
-    Ok(initiator)
+    Ok(asked)
+}
+
+fn random() -> Result<Secret, Trouble> {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(&mut *bytes).map_err(|_| Trouble::Io)?;
+    Ok(Secret::new(*bytes))
 }

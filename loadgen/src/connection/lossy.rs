@@ -1,51 +1,36 @@
 //! A session whose requests may be lost on their way: copies, and a renewal that none of them crosses.
 
-use mvt_proto::{
-    Header, Kind, Role,
-    frame::control::Control,
-    framer::{Cut, cut},
-};
+use mvt_proto::{Header, Kind, Role, frame::control::Control};
 
 use super::{
-    established::{Established, SOME},
-    repeats::{Fate, Name, Repeats},
+    established::Established,
+    repeats::{Fate, Name},
 };
 use crate::{io::WRITE_BYTES_MAX, tally::Tally, trouble::Trouble};
 
 impl Established {
-    pub(super) fn may_repeat_one_more(&self, repeats: &Repeats) -> bool {
-        let is_alone = self.waiting() == 0;
-        self.offer.is_empty() && repeats.room() > 0 && (is_alone || self.session.share().is_empty())
+    /// Whether one more request may be written: no more than may come again, and behind a SHARE one alone.
+    #[inline]
+    pub(super) fn may_repeat_one_more(&self) -> bool {
+        let Some(repeats) = &self.repeats else { return true };
+        let is_alone = self.waiting() + self.written_count == 0;
+        self.offer.is_empty()
+            && repeats.room() > self.written_count
+            && (is_alone || self.session.share().is_empty())
     }
 
-    /// How many requests may be sealed together: as many as may come again, and behind a SHARE one.
-    pub(super) fn repeatable(&self) -> usize {
-        match &self.repeats {
-            None => SOME,
-            Some(repeats) if !self.may_repeat_one_more(repeats) => 0,
-            Some(_) if !self.session.share().is_empty() => 1,
-            Some(repeats) => repeats.room(),
-        }
+    /// The SHARE that goes with the request behind it until an answer shows that the server has it (SPEC §11.2.6): where one
+    /// is, so is the other. Empty where nothing is lost, and where there is none.
+    #[inline]
+    pub(super) fn share_ahead(&self) -> &[u8] {
+        if self.repeats.is_some() { self.session.share() } else { &[] }
     }
 
-    /// The SHARE goes with the request behind it until an answer shows that the server has it (SPEC §11.2.6): where one is, so
-    /// is the other.
-    pub(super) fn put_share(&self, out: &mut Vec<u8>) {
-        if self.repeats.is_some() {
-            out.extend_from_slice(self.session.share());
-        }
-    }
-
-    /// Keeps the bytes of the requests that were sealed into `frames`.
-    pub(super) fn keep_copies(&mut self, frames: &[u8], now_ns: u64) {
+    /// Keeps the bytes of a request that was sealed into `frame`.
+    pub(super) fn keep_copy(&mut self, frame: &[u8], now_ns: u64) {
         let Some(repeats) = &mut self.repeats else { return };
-        let mut rest = frames;
-        while let Ok(Cut::Frame(length)) = cut(rest, Role::Server) {
-            let (frame, after) = rest.split_at(length);
-            let header = Header::parse(frame, Role::Server).expect("as it was sealed");
-            repeats.push((header.generation, header.counter), frame, now_ns);
-            rest = after;
-        }
+        let header = Header::parse(frame, Role::Server).expect("as it was sealed");
+        repeats.push((header.generation, header.counter), frame, now_ns);
     }
 
     /// Whether an OFFER has to wait for the answers to what is on its way; it is kept then.

@@ -9,13 +9,16 @@ use crate::{
     workload::Bad,
 };
 
-/// What is kept beside a request that waits.
+/// What is kept beside a request that waits: small, for there are many.
 #[derive(Debug)]
 pub(super) struct Sent {
     /// Where its latency begins: the intended instant, or in a closed loop just before the write that carries it, set
     /// when the kernel is given the write.
     pub(super) from_ns: Cell<u64>,
-    pub(super) due: Due,
+    /// It was meant to be sent at `from_ns`.
+    is_intended: bool,
+    /// See [`Due`].
+    held_back: bool,
     /// Of the measured interval.
     pub(super) measured: bool,
     /// What it is, if it is no request to be executed.
@@ -23,6 +26,8 @@ pub(super) struct Sent {
     /// Its bytes were sent twice.
     pub(super) twice: Cell<Option<Twice>>,
 }
+
+const _: () = assert!(size_of::<Option<Sent>>() == 16, "it shares a cache line with what opens the answer");
 
 /// What has come of a request whose bytes were sent twice; answers may come in any order (SPEC §7.2.6).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,19 +37,42 @@ pub(super) struct Twice {
 }
 
 impl Sent {
-    /// A bad frame: never measured.
-    pub(super) const fn bad(bad: Bad) -> Self {
-        let due = Due { intended_ns: None, held_back: false };
-        Self { from_ns: Cell::new(0), due, measured: false, bad: Some(bad), twice: Cell::new(None) }
+    const fn new(due: Due, measured: bool, bad: Option<Bad>) -> Self {
+        let (from_ns, is_intended) = match due.intended_ns {
+            Some(intended_ns) => (intended_ns, true),
+            None => (0, false),
+        };
+        let held_back = due.held_back;
+        Self { from_ns: Cell::new(from_ns), is_intended, held_back, measured, bad, twice: Cell::new(None) }
     }
 
-    /// Notes `now_ns` as the time of its write.
-    pub(super) fn stamp(&self, now_ns: u64, tally: &mut Tally) {
-        self.from_ns.set(self.due.intended_ns.unwrap_or(now_ns));
-        if self.measured {
-            tally.send(self.due, now_ns);
+    /// A bad frame: never measured.
+    pub(super) const fn bad(bad: Bad) -> Self {
+        Self::new(Due { intended_ns: None, held_back: false }, false, Some(bad))
+    }
+
+    /// Whether it is a request, sent once.
+    #[inline]
+    pub(super) const fn is_plain(&self) -> bool {
+        self.bad.is_none() && self.twice.get().is_none()
+    }
+}
+
+/// Notes `now_ns` as the time of the write of all of `sents`.
+pub(super) fn stamp<'a>(sents: impl Iterator<Item = &'a Sent>, now_ns: u64, tally: &mut Tally) {
+    let mut unscheduled = 0;
+    for sent in sents {
+        if sent.is_intended {
+            if sent.measured {
+                let due = Due { intended_ns: Some(sent.from_ns.get()), held_back: sent.held_back };
+                tally.send(due, now_ns);
+            }
+        } else {
+            sent.from_ns.set(now_ns);
+            unscheduled += u64::from(sent.measured);
         }
     }
+    tally.send_unscheduled(unscheduled, now_ns);
 }
 
 /// What to seal in one turn.
@@ -77,6 +105,6 @@ impl Outgoing<'_> {
         };
         *self.budget -= u64::from(measured && *self.budget != u64::MAX);
         self.waiting += 1;
-        Some(Sent { from_ns: Cell::new(0), due, measured, bad: None, twice: Cell::new(None) })
+        Some(Sent::new(due, measured, None))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     Arrival,
-    outgoing::{Outgoing, Sent},
+    outgoing::{self, Outgoing, Sent},
 };
 use crate::{
     io::WRITE_BYTES_MAX,
@@ -55,7 +55,7 @@ impl Pipeline {
 
     pub(super) fn stamp(&mut self, now_ns: u64, tally: &mut Tally) {
         let count = std::mem::take(&mut self.unstamped_count);
-        self.waiting.iter().rev().take(count).for_each(|sent| sent.stamp(now_ns, tally));
+        outgoing::stamp(self.waiting.iter().rev().take(count), now_ns, tally);
     }
 
     pub(super) fn read(
@@ -77,7 +77,7 @@ impl Pipeline {
             // Nothing says which request is answered, so no later answer means anything.
             let sent = self.waiting.pop_front().ok_or(Trouble::Unsolicited)?;
             if is_right {
-                tally.conclude(sent.measured, sent.from_ns.get(), arrival.at_ns, arrival.phase);
+                tally.conclude(1, sent.measured, sent.from_ns.get(), arrival.at_ns, arrival.phase);
             } else {
                 tally.failed_verifications += 1;
                 tally.unanswered += u64::from(sent.measured);

@@ -1,5 +1,7 @@
 //! One session of a connection through its renewals: login, the one for new requests, the one before while it drains.
 
+use mvt_proto::resume::Kept;
+
 use super::{established::Established, login::Login};
 use crate::{tally::Tally, target::Parties, trouble::Trouble};
 
@@ -15,6 +17,8 @@ pub(super) struct Seat {
     pub(super) current: Option<Established>,
     pub(super) draining: Option<Established>,
     drain_until_ns: u64,
+    /// The newest ticket, to resume by.
+    pub(super) kept: Option<Kept>,
 }
 
 impl Seat {

@@ -2,22 +2,26 @@
 
 use std::collections::HashMap;
 
+use arrayvec::ArrayVec;
+use mvt_lanes::Engine;
 use mvt_proto::{
     Header, Kind, Role,
     constants::UNVERIFIED_PER_CONNECTION_MAX,
     framer::{self, Cut},
+    session::Sealer,
 };
 
 use super::{
     Arrival, Turn,
-    established::{Draw, Established, SOME},
-    login::{ChannelBinding, Login, Wish},
-    outgoing::Outgoing,
+    established::{Draw, Established},
+    login::{By, ChannelBinding, Login, Wish},
+    outgoing::{Outgoing, Sent},
     repeats::PAUSE_NS_MIN,
     seat::Seat,
 };
 use crate::{
     clock,
+    io::WRITE_BYTES_MAX,
     phase::Phase,
     tally::Tally,
     target::Parties,
@@ -51,6 +55,11 @@ pub(super) struct Seats {
     /// When some may have been, at the earliest.
     repeat_ns: Option<u64>,
     waiting: usize,
+    /// Seals the requests of all seats.
+    sealer: Sealer,
+    engine: Engine,
+    /// The seats of the requests written and not sealed; empty between two calls.
+    written: ArrayVec<(usize, Sent), { Sealer::REQUESTS_MAX }>,
     /// Seats whose last requests the kernel has not seen.
     unstamped: Vec<usize>,
     held: bool,
@@ -64,6 +73,7 @@ impl Seats {
         let count = workload.sessions_of(of_all).max(1);
         let first: usize = (0..of_all).map(|other| workload.sessions_of(other)).sum();
         let identities = parties.identities.len();
+        let engine = Engine::detect();
         let seat = |index| Seat::of((first + index) % identities);
         Self {
             seats: (0..count).map(seat).collect(),
@@ -77,6 +87,9 @@ impl Seats {
             loses,
             repeat_ns: None,
             waiting: 0,
+            sealer: Sealer::new(engine),
+            engine,
+            written: ArrayVec::new(),
             unstamped: Vec::new(),
             held: false,
             cursor: 0,
@@ -132,9 +145,15 @@ impl Seats {
             self.cursor = (index + 1) % self.seats.len();
             let seat = &mut self.seats[index];
             if seat.wants_login(now_ms, turn.workload.churn.login_every) {
+                let Workload { suite, churn, .. } = turn.workload;
+                // The first session of a seat has no ticket.
+                let by = match seat.kept.take_if(|_| self.draw.happens(churn.resume_share)) {
+                    Some(kept) => By::Ticket(kept),
+                    None => By::Key,
+                };
                 let (identity, login_id) = (seat.identity, self.login_count);
-                let wish = Wish { identity, suite: turn.workload.suite, login_id, binding };
-                seat.login = Some(Login::start(parties, wish, now_ms, outbox)?);
+                let wish = Wish { identity, suite: *suite, login_id, binding };
+                seat.login = Some(Login::start(parties, wish, by, now_ms, outbox)?);
                 self.login_count += 1;
                 self.logging_in.push(index);
             }
@@ -155,7 +174,7 @@ impl Seats {
         while let Cut::Frame(length) = framer::cut(&bytes[used..], Role::Client)? {
             let header = Header::parse(&bytes[used..used + length], Role::Client)?;
             used += match header.kind {
-                Kind::HelloR | Kind::Retry => {
+                Kind::HelloR | Kind::ResumeR | Kind::Retry => {
                     let frame = &bytes[used..used + length];
                     self.accept_login(parties, &header, frame, arrival, turn.tally, outbox)?;
                     length
@@ -180,7 +199,11 @@ impl Seats {
         outbox: &mut Vec<u8>,
     ) -> Result<(), Trouble> {
         let loses = self.loses;
-        let Some(session) = self.session(header.key_id) else {
+        let Some(seat) = self.seat_of(header.key_id) else {
+            self.meet_stray(tally);
+            return Ok(());
+        };
+        let Some(session) = seat.session(header.key_id) else {
             self.meet_stray(tally);
             return Ok(());
         };
@@ -190,12 +213,17 @@ impl Seats {
         // Where a SHARE could be lost it goes with a request.
         let mut aside = Vec::new();
         let out = if loses { &mut aside } else { outbox };
-        session.control(header, frame, arrival.boot_ms, tally, out)
+        if let Some(kept) = session.control(header, frame, arrival.boot_ms, tally, out)? {
+            seat.kept = Some(kept);
+        }
+        Ok(())
     }
 
-    fn session(&mut self, key_id: u64) -> Option<&mut Established> {
+    /// The seat that has, or had, the session of `key_id`.
+    #[inline]
+    fn seat_of(&mut self, key_id: u64) -> Option<&mut Seat> {
         let index = if self.seats.len() == 1 { Some(0) } else { self.by_key_id.get(&key_id).copied() };
-        index.and_then(|index| self.seats[index].session(key_id))
+        index.map(|index| &mut self.seats[index])
     }
 
     fn accept_answers(
@@ -206,17 +234,20 @@ impl Seats {
         arrival: Arrival,
         tally: &mut Tally,
     ) -> usize {
-        let index = if self.seats.len() == 1 { Some(0) } else { self.by_key_id.get(&header.key_id).copied() };
-        let session = index.and_then(|index| self.seats[index].session(header.key_id));
-        let (Some(session), Some(index)) = (session, index) else {
+        let Some(seat) = self.seat_of(header.key_id) else {
+            self.meet_stray(tally);
+            return length;
+        };
+        let Some(session) = seat.session(header.key_id) else {
             self.meet_stray(tally);
             return length;
         };
         let before = session.waiting();
         let used = session.accept(bytes, arrival, tally);
-        self.waiting -= before - session.waiting();
+        let answered = before - session.waiting();
         session.take_offer(arrival.boot_ms, tally);
-        self.seats[index].settle();
+        seat.settle();
+        self.waiting -= answered;
         used
     }
 
@@ -276,16 +307,18 @@ impl Seats {
         }
         let login = seat.login.take().ok_or(Trouble::Unsolicited)?;
         self.logging_in.swap_remove(place);
-        let mut session = login.finish(frame, arrival.boot_ms)?;
+        let is_resume = login.is_resume();
+        let mut session = login.finish(header.kind, frame, arrival.boot_ms)?;
         if self.is_joint {
             session.take_verdicts();
         }
-        tally.logins += 1;
+        *(if is_resume { &mut tally.resumes } else { &mut tally.logins }) += 1;
         self.established_count += usize::from(!seat.is_established());
         if self.seats.len() > 1 {
             self.note_key_id(session.key_id(), index);
         }
-        self.seats[index].replace(Established::new(session, arrival.boot_ms, self.loses), arrival.at_ns);
+        let session = Established::new(session, self.engine, arrival.boot_ms, self.loses);
+        self.seats[index].replace(session, arrival.at_ns);
         Ok(())
     }
 
@@ -298,30 +331,68 @@ impl Seats {
         self.by_key_id.insert(key_id, index);
     }
 
-    /// Seals what is due: requests of one session together, those of several one by one.
+    /// Seals what is due in lanes, whatever sessions it is of: how many requests.
     pub(super) fn seal(&mut self, outgoing: &mut Outgoing<'_>, out: &mut Vec<u8>) -> usize {
-        let count_max = if self.seats.len() == 1 { SOME } else { 1 };
-        let mut sealed = 0;
-        let mut waiting = 0;
-        while let Some(index) = self.next_seat() {
+        let mut count = 0;
+        let mut start = out.len();
+        while out.len() < WRITE_BYTES_MAX
+            && let Some(index) = self.next_seat()
+        {
             let Some(session) = &mut self.seats[index].current else { break };
-            let before = session.waiting();
-            let count = session.seal(count_max, outgoing, &mut self.draw, out);
-            waiting += session.waiting() - before;
-            sealed += count;
-            if count == 0 && !session.spent {
-                break;
+            if !session.has_room(outgoing.boot_ms) {
+                continue;
             }
-            if self.unstamped.last() != Some(&index) {
-                self.unstamped.push(index);
+            let Some(sent) = outgoing.next() else { break };
+            if !session.share_ahead().is_empty() {
+                let share = session.share_ahead().to_vec();
+                self.seal_written(start, outgoing, out);
+                out.extend_from_slice(&share);
+                start = out.len();
+            }
+            let Some(session) = &mut self.seats[index].current else { break };
+            session.write(&mut self.sealer, &mut self.draw, outgoing.boot_ms, out);
+            self.written.push((index, sent));
+            count += 1;
+            if self.sealer.is_full() {
+                self.seal_written(start, outgoing, out);
+                start = out.len();
             }
         }
-        self.waiting += waiting;
-        if self.loses && sealed > 0 {
+        self.seal_written(start, outgoing, out);
+        if self.loses && count > 0 {
             let first_ns = outgoing.now_ns + PAUSE_NS_MIN;
             self.repeat_ns = Some(self.repeat_ns.map_or(first_ns, |repeat_ns| repeat_ns.min(first_ns)));
         }
-        sealed
+        count
+    }
+
+    /// Seals the requests written from `start` on, with the copies and the bad frames that go with them.
+    fn seal_written(&mut self, mut start: usize, outgoing: &mut Outgoing<'_>, out: &mut Vec<u8>) {
+        let Self { seats, sealer, written, draw, unstamped, .. } = self;
+        self.waiting += written.len();
+        let mut lanes: ArrayVec<usize, { Sealer::REQUESTS_MAX }> = ArrayVec::new();
+        let mut requests = written.drain(..);
+        sealer.seal(out, |_, waiting| {
+            let Some((index, sent)) = requests.next() else { return };
+            if let Some(session) = &mut seats[index].current {
+                session.keep(waiting, sent);
+            }
+            lanes.push(index);
+            if unstamped.last() != Some(&index) {
+                unstamped.push(index);
+            }
+        });
+        if draw.bad.is_none() && !self.loses {
+            return;
+        }
+        for index in lanes {
+            let frame = start..start + 2 + usize::from(u16::from_be_bytes([out[start], out[start + 1]]));
+            start = frame.end;
+            if let Some(session) = &mut seats[index].current {
+                session.keep_copy(&out[frame.clone()], outgoing.now_ns);
+                self.waiting += session.add_bad(frame, outgoing, draw, out);
+            }
+        }
     }
 
     /// The session of the next request: as drawn, or the next one that is not about to be replaced.

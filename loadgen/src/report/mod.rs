@@ -60,6 +60,9 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Logins granted, in any phase.
     pub logins: u64,
+    /// Sessions resumed by a ticket, in any phase.
+    #[serde(default)]
+    pub resumes: u64,
     /// Renewals of keys, without a login.
     #[serde(default)]
     pub renewals: u64,
@@ -146,6 +149,7 @@ impl Report {
             held_back: tally.held_back,
             errors: owned(tally.errors()),
             logins: tally.logins,
+            resumes: tally.resumes,
             renewals: tally.renewals,
             reconnects: tally.reconnects,
             bad: tally.bad().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),

@@ -94,6 +94,9 @@ fn counts(report: &Report) -> String {
     let datagrams = report.datagram_rows().into_iter();
     rows.extend(datagrams.map(|(name, count)| (format!("datagrams: {name}"), units::grouped(count))));
     rows.push(("logins".into(), units::grouped(report.logins)));
+    if report.resumes > 0 {
+        rows.push(("resumes".into(), units::grouped(report.resumes)));
+    }
     rows.push(("renewals".into(), units::grouped(report.renewals)));
     if report.reconnects > 0 {
         rows.push(("reconnects".into(), units::grouped(report.reconnects)));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{io::Carrier, run::Plan, target::Protocol};
+use crate::{io::Carrier, run::Plan, target::Protocol, workload::percent};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct WorkloadReport {
     pub reconnect_every: Option<u64>,
     #[serde(default)]
     pub login_every: Option<u64>,
+    /// Of the sessions after the first, 0 to 1.
+    #[serde(default)]
+    pub resume_share: Option<f64>,
     /// `open` or `closed`.
     #[serde(rename = "loop")]
     pub schedule: String,
@@ -80,6 +83,7 @@ impl WorkloadReport {
             bad: (!workload.bad.is_none()).then(|| workload.bad.to_string()),
             reconnect_every: workload.churn.reconnect_every,
             login_every: workload.churn.login_every,
+            resume_share: Some(workload.churn.resume_share).filter(|share| *share > 0.0),
             schedule: schedule.name().to_owned(),
             rate_per_s: arrivals.map(|open| open.rate_per_s),
             arrivals: arrivals.map(|open| open.process.name().to_owned()),
@@ -125,6 +129,7 @@ impl WorkloadReport {
         extras.extend(self.bad.as_ref().map(|bad| format!("bad frames {bad}")));
         extras.extend(self.reconnect_every.map(|every| format!("a reconnect every {every} requests")));
         extras.extend(self.login_every.map(|every| format!("a login every {every} requests of a session")));
+        extras.extend(self.resume_share.map(|share| format!("{}% of them by ticket", percent(share))));
         extras
     }
 }

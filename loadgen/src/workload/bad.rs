@@ -47,10 +47,7 @@ impl fmt::Display for BadShares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shares = Bad::ALL.iter().zip(self.0).filter(|(_, share)| *share > 0.0);
         let mut one = |f: &mut fmt::Formatter<'_>, comma: &str| match shares.next() {
-            // To a millionth of a percent: a share is not to be printed as 0.7000000000000001.
-            Some(((_, name), share)) => {
-                write!(f, "{comma}{name}={}%", (share * 1e8).round() / 1e6).map(|()| true)
-            }
+            Some(((_, name), share)) => write!(f, "{comma}{name}={}%", percent(share)).map(|()| true),
             None => Ok(false),
         };
         if !one(f, "")? {
@@ -69,8 +66,7 @@ impl FromStr for BadShares {
         for part in text.split(',') {
             let pair = part.split_once('=').and_then(|(name, share)| {
                 let kind = Bad::ALL.iter().position(|(_, known)| *known == name.trim())?;
-                let percent = share.trim().strip_suffix('%')?.parse::<f64>().ok()?;
-                (0.0..=100.0).contains(&percent).then_some((kind, percent / 100.0))
+                Some((kind, share_of_percent(share.trim())?))
             });
             let (kind, share) = pair.ok_or_else(|| {
                 "expected shares of replay, forged, stale, like replay=1%,forged=0.5%".to_owned()
@@ -79,6 +75,19 @@ impl FromStr for BadShares {
         }
         Ok(shares)
     }
+}
+
+/// `share` in percent, to a millionth: it is not to be printed as 0.7000000000000001.
+#[must_use]
+pub fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
+}
+
+/// Reads `0.5%` as 0.005; at most `100%`.
+#[must_use]
+pub fn share_of_percent(text: &str) -> Option<f64> {
+    let percent = text.strip_suffix('%')?.parse::<f64>().ok()?;
+    (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use mvt_proto::Suite;
 
 pub use self::{
     answers::Answers,
-    bad::{Bad, BadShares},
+    bad::{Bad, BadShares, percent, share_of_percent},
     payload::{Payload, PayloadError, Sizes},
     popularity::{Picker, Popularity},
 };
@@ -45,12 +45,14 @@ pub struct Workload {
 }
 
 /// What is done anew, each after so many requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Churn {
     /// A connection; its sessions go on.
     pub reconnect_every: Option<u64>,
-    /// A session, by a login.
+    /// A session, by a login or a resume.
     pub login_every: Option<u64>,
+    /// Of the sessions after the first, those that are resumed by a ticket, if there is one, 0 to 1.
+    pub resume_share: f64,
 }
 
 impl Workload {

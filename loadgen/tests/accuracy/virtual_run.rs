@@ -73,10 +73,10 @@ impl Virtual {
             while let Some(done) = queue.pop_front_if(|done| done.done_ns <= now_ns) {
                 waiting_on[done.connection] -= 1;
                 if phases.measures(done.done_ns) {
-                    tally.answer(done.done_ns);
+                    tally.answer(1, done.done_ns);
                 }
                 if done.measured {
-                    tally.verify(done.from_ns, done.done_ns);
+                    tally.verify(1, done.from_ns, done.done_ns);
                 }
                 let within = |ns: u64| ns.clamp(phases.measure_from_ns, phases.measure_until_ns);
                 area += (within(done.done_ns) - within(done.from_ns)) as f64;

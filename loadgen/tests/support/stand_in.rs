@@ -10,16 +10,18 @@ use std::{
 };
 
 use mvt_proto::{
-    Header, Kind, Limits, Role,
-    frame::{grant::Grant, hello::Hello, retry::Retry},
+    ClientId, Header, Kind, Limits, Role, Suite,
+    frame::{grant::Grant, hello::Hello, resume::Resume, retry::Retry},
     framer::{Cut, cut},
     header::key_id_of,
     login::{Admitted, Mac1, Responder},
     lost::LostKey,
     reject::ErrReason,
+    resume::Opened,
     secret::Secret,
     session::{Exchange, ServerSession},
     suite::tag_of,
+    ticket::{RingedKey, SealedTicket, Terms, TicketKey, TicketRing},
 };
 
 use super::{client_identity, server_identity};
@@ -145,7 +147,38 @@ impl Conversation {
 
     fn frame(&mut self, frame: &mut [u8]) -> Result<(), Close> {
         let header = Header::parse(frame, Role::Server).map_err(|_| Close)?;
-        if header.kind == Kind::Hello { self.hello(frame) } else { self.request(&header, frame) }
+        match header.kind {
+            Kind::Hello => self.hello(frame),
+            Kind::Resume => self.resume(frame),
+            _ => self.request(&header, frame),
+        }
+    }
+
+    fn resume(&mut self, frame: &[u8]) -> Result<(), Close> {
+        Mac1::new(server_identity().public()).verify(frame).map_err(|_| Close)?;
+        let resume = Resume::parse(frame).map_err(|_| Close)?;
+        let opened = Opened::open(resume, &ring(), now_ms()).map_err(|_| Close)?;
+        let responder = opened.verify(&[]).map_err(|_| Close)?;
+        let grant = self.grant(responder.ticket().suite);
+        let admitted = responder.admit(&grant, &random_secret(), &random_secret()).map_err(|_| Close)?;
+        self.admit(admitted);
+        Ok(())
+    }
+
+    fn grant(&self, suite: Suite) -> Grant {
+        Grant {
+            key_id: 1 + getrandom::u64().expect("randomness") % (1 << 40),
+            suite,
+            server_time_ms: now_ms(),
+            limits: self.limits,
+            lost_key: LostKey::new(LOST_KEY),
+        }
+    }
+
+    fn admit(&mut self, admitted: Admitted) {
+        let Admitted { answer, session, .. } = admitted;
+        self.sessions.lock().expect("no panic").insert(session.key_id(), session);
+        self.out.extend(answer);
     }
 
     fn hello(&mut self, frame: &[u8]) -> Result<(), Close> {
@@ -174,18 +207,9 @@ impl Conversation {
         if responder.client_public() != client_identity().public() {
             return Err(Close);
         }
-        let suite =
-            responder.choose_suite(&mvt_proto::Suite::ALL.map(|(suite, _)| suite)).map_err(|_| Close)?;
-        let grant = Grant {
-            key_id: 1 + getrandom::u64().expect("randomness") % (1 << 40),
-            suite,
-            server_time_ms: now_ms(),
-            limits: self.limits,
-            lost_key: LostKey::new(LOST_KEY),
-        };
-        let Admitted { answer: hello_r, session, .. } = responder.admit(&grant).map_err(|_| Close)?;
-        self.sessions.lock().expect("no panic").insert(session.key_id(), session);
-        self.out.extend(hello_r);
+        let suite = responder.choose_suite(&Suite::ALL.map(|(suite, _)| suite)).map_err(|_| Close)?;
+        let admitted = responder.admit(&self.grant(suite)).map_err(|_| Close)?;
+        self.admit(admitted);
         if self.fault == Fault::Garbage {
             self.out.extend([0xff; 64]);
         }
@@ -216,7 +240,11 @@ impl Conversation {
             return if self.unverified_count >= 8 { Err(Close) } else { Ok(()) };
         };
         match session.commit(authentic, now_ms) {
-            Ok(exchange) => self.answer(exchange, &request_header, &request_tag, now_ms),
+            Ok(exchange) => {
+                let issue = |secret: &Secret| ticket(header, secret, now_ms);
+                session.ticket(issue, now_ms, &mut self.out);
+                self.answer(exchange, &request_header, &request_tag, now_ms)
+            }
             Err(refused) => {
                 let reason = refused.reason();
                 if self.fault == Fault::AcceptsReplays && reason == ErrReason::Replay {
@@ -261,6 +289,26 @@ impl Conversation {
         }
         Ok(())
     }
+}
+
+fn ring() -> TicketRing {
+    let key = TicketKey::new(&[0x4b; 32]).expect("a key");
+    TicketRing::new(vec![RingedKey { key, seal_from_ms: 0, open_until_ms: 1 << 47 }]).expect("a ring")
+}
+
+/// The ticket of the session of a request.
+fn ticket(request: &Header, resume_secret: &Secret, now_ms: u64) -> SealedTicket {
+    let terms = Terms {
+        suite: if request.flags.sealed() { Suite::Gcm256 } else { Suite::Hs256 },
+        client: ClientId::of_name("load"),
+        authenticated_ms: now_ms,
+        generation: request.generation,
+        psk_alone: false,
+        life_ms: 3_600_000,
+    };
+    let mut nonce = [0; 24];
+    getrandom::fill(&mut nonce).expect("randomness");
+    ring().issue(&terms, resume_secret, &nonce, now_ms).expect("a key seals")
 }
 
 /// An authentic LOST for a request (SPEC §9), made of its text and no other code.

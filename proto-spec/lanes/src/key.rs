@@ -45,6 +45,13 @@ impl HmacKey {
         Self { inner: [0; 8], outer: [0; 8] }
     }
 
+    /// Becomes a copy of `other` where it is. Named, not `Clone`, for the same reason as [`HmacKey::duplicate`].
+    #[inline]
+    pub const fn copy_from(&mut self, other: &Self) {
+        self.inner = other.inner;
+        self.outer = other.outer;
+    }
+
     /// A second copy of the same key. Named, not `Clone`, so that copies of secrets can be found.
     #[must_use]
     pub fn duplicate(&self) -> Self {

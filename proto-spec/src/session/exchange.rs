@@ -15,13 +15,13 @@ use crate::{
 /// `K` is what seals the answer: everything itself, or the request's place in a batch.
 #[derive(Debug)]
 #[must_use = "a verified request is answered"]
-pub struct Exchange<K = Sealer> {
+pub struct Exchange<K = Answering> {
     pub(super) key: K,
 }
 
 /// What seals the answer to a request that was judged alone.
 #[derive(Debug)]
-pub struct Sealer {
+pub struct Answering {
     pub(super) request_key: RequestKey,
     pub(super) request_tag: Tag,
     pub(super) addressed: Addressed,
@@ -52,7 +52,7 @@ impl Exchange {
     }
 
     fn seal(self, kind: Kind, status: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) {
-        let Sealer { request_key, request_tag, addressed } = self.key;
+        let Answering { request_key, request_tag, addressed } = self.key;
         let start = out.len();
         addressed.write(kind, status, payload, now_ms, out);
         request_key.seal(&mut out[start..], &request_tag);

@@ -1,19 +1,22 @@
 //! The client's side of many requests at once: sealed in lanes, their answers opened in lanes.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
+use core::{fmt, ops::Range};
 
 use mvt_lanes::{Engine, HmacKey, Job, MAC_BYTES};
+use zeroize::Zeroize;
 
 use crate::{
     Header, Reject, Suite,
-    constants::{PAYLOAD_BYTES_MAX, TAG_BYTES},
+    constants::TAG_BYTES,
     header::{Flags, Kind},
-    session::{Answer, ClientSession, Pending, SealError},
-    slot::request_key_input,
-    suite::{RequestKey, Tag, tag_of},
+    secret::Secret,
+    session::{Answer, ClientSession, SealError, Waiting},
+    slot::{REQUEST_KEY_INPUT_BYTES, request_key_input},
+    suite::{KeyRef, Tag, gcm256, tag_of},
 };
 
-/// Requests whose keys are derived, and answers whose tags are checked, together.
+/// Requests sealed, and answers whose tags are checked, together.
 const SOME: usize = 32;
 
 /// A request to seal.
@@ -29,88 +32,210 @@ pub struct Request<'p> {
 #[derive(Debug)]
 pub struct Received<'f> {
     /// The request its counter names.
-    pub pending: &'f Pending,
+    pub pending: Waiting<'f>,
     /// Its header, parsed.
     pub header: Header,
     /// The whole frame; an opened payload is written in place.
     pub frame: &'f mut [u8],
 }
 
-impl ClientSession {
-    /// Seals `requests` under the next counters and appends them to `out`, and one [`Pending`] for each to `pending`: the
-    /// same bytes as [`ClientSession::seal_request`] makes one by one.
+/// Requests of any sessions, sealed in lanes: written one by one, then sealed together.
+///
+/// The bytes are those of [`ClientSession::seal_request`]. Its memory is reused; its keys are wiped after each batch.
+pub struct Sealer {
+    engine: Engine,
+    written: Vec<Written>,
+    /// Those of the requests written, each once for neighbours.
+    slot_keys: Box<[HmacKey; SOME]>,
+    slot_key_count: usize,
+    /// Request keys of HS256.
+    keys: Box<[HmacKey; SOME]>,
+    /// Request keys of GCM256, or tags of HS256.
+    macs: Box<[[u8; MAC_BYTES]; SOME]>,
+}
+
+/// A request written and not sealed.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    key_id: u64,
+    timestamp: u64,
+    counter: u64,
+    generation: u16,
+    suite: Suite,
+    slot_key: usize,
+    /// Where the frame is.
+    start: usize,
+    end: usize,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("written", &self.written.len()).finish_non_exhaustive()
+    }
+}
+
+impl Sealer {
+    /// Requests sealed together at most.
+    pub const REQUESTS_MAX: usize = SOME;
+
+    /// Of `engine`.
+    #[must_use]
+    pub fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            written: Vec::with_capacity(SOME),
+            slot_keys: Box::new([const { HmacKey::blank() }; SOME]),
+            slot_key_count: 0,
+            keys: Box::new([const { HmacKey::blank() }; SOME]),
+            macs: Box::new([[0; MAC_BYTES]; SOME]),
+        }
+    }
+
+    /// Requests written and not sealed.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Whether nothing is to be sealed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    /// Whether no more can be written before [`Sealer::seal`].
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.written.len() == SOME
+    }
+
+    /// Appends a request of `session` under its next counter to `out`, its payload in the clear and its tag zeros: not to be
+    /// sent before [`Sealer::seal`].
     ///
     /// # Errors
     /// [`SealError`]; then nothing changed.
-    pub fn seal_batch(
+    ///
+    /// # Panics
+    /// When it is full.
+    #[inline]
+    pub fn write(
         &mut self,
-        engine: Engine,
-        requests: &[Request<'_>],
+        session: &mut ClientSession,
+        request: Request<'_>,
         now_ms: u64,
         out: &mut Vec<u8>,
-        pending: &mut Vec<Pending>,
     ) -> Result<(), SealError> {
-        if requests.iter().any(|request| request.payload.len() > PAYLOAD_BYTES_MAX) {
-            return Err(SealError::PayloadTooLong);
-        }
-        if requests.is_empty() {
-            return Ok(());
-        }
-        if self.sealable_count(now_ms) < requests.len() as u64 {
-            return Err(SealError::Exhausted);
-        }
-        self.forget_previous(now_ms);
-        // One of another generation than the others.
-        let (last, requests) = requests.split_at(usize::from(self.owes_last()));
-        pending.extend(last.iter().map(|request| self.seal_one(request.op, request.payload, now_ms, out)));
-        for some in requests.chunks(SOME) {
-            let (first, start) = (pending.len(), out.len());
-            self.write_some(engine, some, now_ms, out, pending);
-            seal_some(engine, &mut pending[first..], &mut out[start..]);
-        }
+        assert!(!self.is_full(), "sealed before it is full");
+        session.may_seal(request.payload.len(), now_ms)?;
+        let header = session.next_header(request.op, request.payload.len(), now_ms);
+        let slot_key = self.keep_slot_key(session, &header);
+        // The copy serves the last request of a generation, too.
+        session.leave_previous();
+        let start = out.len();
+        out.reserve(header.frame_bytes());
+        out.extend_from_slice(&header.to_bytes());
+        out.extend_from_slice(request.payload);
+        out.extend_from_slice(&[0; TAG_BYTES]);
+        let Header { key_id, timestamp, counter, generation, .. } = header;
+        let (suite, end) = (session.suite(), out.len());
+        self.written.push(Written { key_id, timestamp, counter, generation, suite, slot_key, start, end });
         Ok(())
     }
 
-    /// Appends the frames without tags, and their requests with keys.
-    fn write_some(
-        &mut self,
-        engine: Engine,
-        requests: &[Request<'_>],
-        now_ms: u64,
-        out: &mut Vec<u8>,
-        pending: &mut Vec<Pending>,
-    ) {
-        let mut keys = [const { HmacKey::blank() }; SOME];
-        let mut headers = [None; SOME];
-        for (header, request) in headers.iter_mut().zip(requests) {
-            *header = Some(self.next_header(request.op, request.payload.len(), now_ms));
-        }
-        let headers = headers.iter().flatten();
-        if self.suite() == Suite::Hs256
-            && let Some(first) = headers.clone().next()
+    /// Copies the slot key of a request, unless the one before has the same; where it is.
+    #[inline]
+    fn keep_slot_key(&mut self, session: &mut ClientSession, header: &Header) -> usize {
+        if let Some(last) = self.written.last()
+            && (last.key_id, last.generation, last.timestamp)
+                == (header.key_id, header.generation, header.timestamp)
         {
-            // All of one generation and one instant, hence one slot.
-            let slot_key = self.sealing_key(first);
-            let inputs: [_; SOME] =
-                core::array::from_fn(|lane| request_key_input(first.generation, first.counter + lane as u64));
-            let count = requests.len();
-            engine.derive(&[slot_key; SOME][..count], &inputs[..count], &mut keys[..count]);
+            return last.slot_key;
         }
-        for ((request, key), header) in requests.iter().zip(&mut keys).zip(headers) {
-            let key = match self.suite() {
-                Suite::Hs256 => RequestKey::Hs256(core::mem::replace(key, HmacKey::blank())),
-                suite @ Suite::Gcm256 => {
-                    RequestKey::derive(suite, self.sealing_key(header), header.generation, header.counter)
-                }
-            };
-            let header_bytes = header.to_bytes();
-            out.extend_from_slice(&header_bytes);
-            out.extend_from_slice(request.payload);
-            out.extend_from_slice(&[0; TAG_BYTES]);
-            pending.push(Pending { key, header: header_bytes, counter: header.counter, tag: Tag::default() });
-        }
+        let place = self.slot_key_count;
+        self.slot_keys[place].copy_from(session.sealing_key(header));
+        self.slot_key_count += 1;
+        place
     }
 
+    /// Seals what was written, in `out`, which still has it where it was written; `sink` gets what opens the answer of each,
+    /// in the order written, with its number.
+    pub fn seal(&mut self, out: &mut [u8], mut sink: impl FnMut(usize, Waiting<'_>)) {
+        let mut from = 0;
+        while let Some(first) = self.written.get(from) {
+            let of_suite = self.written[from..].iter().take_while(|written| written.suite == first.suite);
+            let until = from + of_suite.count();
+            match first.suite {
+                Suite::Hs256 => self.seal_hs256(from..until, out, &mut sink),
+                Suite::Gcm256 => self.seal_gcm256(from..until, out, &mut sink),
+            }
+            from = until;
+        }
+        self.slot_keys[..self.slot_key_count].iter_mut().for_each(HmacKey::zeroize);
+        self.macs[..self.written.len()].as_flattened_mut().zeroize();
+        self.slot_key_count = 0;
+        self.written.clear();
+    }
+
+    fn seal_hs256(&mut self, some: Range<usize>, out: &mut [u8], sink: &mut impl FnMut(usize, Waiting<'_>)) {
+        let Self { engine, written, slot_keys, keys, macs, .. } = self;
+        let written = &written[some.clone()];
+        let (keys, macs) = (&mut keys[..written.len()], &mut macs[..written.len()]);
+        let (slot_keys, inputs) = derivation(written, slot_keys);
+        engine.derive(&slot_keys[..written.len()], &inputs[..written.len()], keys);
+        {
+            let mut jobs = [Job::new(&keys[0], &[]); SOME];
+            for ((job, key), written) in jobs.iter_mut().zip(&*keys).zip(written) {
+                *job = Job::new(key, &out[written.start..written.end - TAG_BYTES]);
+            }
+            engine.mac(&jobs[..written.len()], macs);
+        }
+        for (lane, (written, mac)) in written.iter().zip(&*macs).enumerate() {
+            let frame = &mut out[written.start..written.end];
+            let (signed, tag) = frame.split_at_mut(frame.len() - TAG_BYTES);
+            tag.copy_from_slice(&mac[..TAG_BYTES]);
+            sink(some.start + lane, waiting(KeyRef::Hs256(&keys[lane]), signed, tag));
+        }
+        keys.iter_mut().for_each(HmacKey::zeroize);
+    }
+
+    fn seal_gcm256(&mut self, some: Range<usize>, out: &mut [u8], sink: &mut impl FnMut(usize, Waiting<'_>)) {
+        let Self { engine, written, slot_keys, macs, .. } = self;
+        let written = &written[some.clone()];
+        let macs = &mut macs[..written.len()];
+        let (slot_keys, inputs) = derivation(written, slot_keys);
+        engine.derive_bytes(&slot_keys[..written.len()], &inputs[..written.len()], macs);
+        for (lane, (written, mac)) in written.iter().zip(&*macs).enumerate() {
+            let key = Secret::new(*mac);
+            let frame = &mut out[written.start..written.end];
+            gcm256::seal(&key, frame, &[]);
+            let (sealed, tag) = frame.split_at(frame.len() - TAG_BYTES);
+            sink(some.start + lane, waiting(KeyRef::Gcm256(&key), sealed, tag));
+        }
+    }
+}
+
+/// Slot keys and inputs from which the request keys of `written` are derived.
+#[inline]
+fn derivation<'k>(
+    written: &[Written],
+    slot_keys: &'k [HmacKey; SOME],
+) -> ([&'k HmacKey; SOME], [[u8; REQUEST_KEY_INPUT_BYTES]; SOME]) {
+    let mut of_lanes = [&slot_keys[0]; SOME];
+    let mut inputs = [[0; REQUEST_KEY_INPUT_BYTES]; SOME];
+    for (lane, written) in written.iter().enumerate() {
+        of_lanes[lane] = &slot_keys[written.slot_key];
+        inputs[lane] = request_key_input(written.generation, written.counter);
+    }
+    (of_lanes, inputs)
+}
+
+#[inline]
+fn waiting<'a>(key: KeyRef<'a>, frame: &'a [u8], tag: &'a [u8]) -> Waiting<'a> {
+    let header = frame.first_chunk().expect("a frame begins with its header");
+    Waiting { key, header, tag: tag.try_into().expect("16 bytes") }
+}
+
+impl ClientSession {
     /// Opens every frame as [`ClientSession::open_answer`] does and hands the results to `sink` in order, with their index.
     pub fn open_answers(
         &mut self,
@@ -124,47 +249,12 @@ impl ClientSession {
             for (lane, received) in some.iter_mut().enumerate() {
                 let Received { pending, header, frame } = received;
                 let opened = match holds[lane] {
-                    Some(holds) => self.conclude_answer(pending, header, frame, holds, now_ms),
-                    None => self.open_answer(pending, header, frame, now_ms),
+                    Some(holds) => self.conclude_answer(*pending, header, frame, holds, now_ms),
+                    None => self.open_answer(*pending, header, frame, now_ms),
                 };
                 sink(number * SOME + lane, opened);
             }
         }
-    }
-}
-
-/// Seals frames that stand behind each other, one for each of `pending`.
-fn seal_some(engine: Engine, pending: &mut [Pending], frames: &mut [u8]) {
-    let mut ends = [0; SOME];
-    let mut end = 0;
-    for (to, pending) in ends.iter_mut().zip(&*pending) {
-        end += 2 + usize::from(u16::from_be_bytes([pending.header[0], pending.header[1]]));
-        *to = end;
-    }
-    let start_of = |lane: usize| if lane == 0 { 0 } else { ends[lane - 1] };
-    let mut macs = [[0; MAC_BYTES]; SOME];
-    {
-        let blank = HmacKey::blank();
-        let mut jobs = [Job::new(&blank, &[]); SOME];
-        let mut count = 0;
-        for (lane, pending) in pending.iter().enumerate() {
-            if let RequestKey::Hs256(key) = &pending.key {
-                jobs[lane] = Job::new(key, &frames[start_of(lane)..ends[lane] - TAG_BYTES]);
-                count = lane + 1;
-            }
-        }
-        engine.mac(&jobs[..count], &mut macs[..count]);
-    }
-    for (lane, pending) in pending.iter_mut().enumerate() {
-        let frame = &mut frames[start_of(lane)..ends[lane]];
-        match &pending.key {
-            RequestKey::Hs256(_) => {
-                let at = frame.len() - TAG_BYTES;
-                frame[at..].copy_from_slice(&macs[lane][..TAG_BYTES]);
-            }
-            RequestKey::Gcm256(_) => pending.key.seal(frame, &[]),
-        }
-        pending.tag = tag_of(frame);
     }
 }
 
@@ -176,8 +266,8 @@ fn hs256_tags_hold(engine: Engine, received: &[Received<'_>]) -> [Option<bool>; 
     let mut lanes = [0; SOME];
     let mut count = 0;
     for (lane, Received { pending, header, frame }) in received.iter().enumerate() {
-        if let (RequestKey::Hs256(key), Kind::Resp | Kind::Err) = (&pending.key, header.kind) {
-            jobs[count] = Job::joined(key, &frame[..frame.len() - TAG_BYTES], &pending.tag);
+        if let (KeyRef::Hs256(key), Kind::Resp | Kind::Err) = (pending.key, header.kind) {
+            jobs[count] = Job::joined(key, &frame[..frame.len() - TAG_BYTES], pending.tag);
             tags[count] = tag_of(frame);
             lanes[count] = lane;
             count += 1;

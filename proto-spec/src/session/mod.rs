@@ -13,9 +13,9 @@ mod verdicts;
 
 pub use batch::{BATCH_REQUESTS_MAX, Batch, Place};
 pub use client::{Answer, ClientSession, Granted, Pending, SealError, Told};
-pub use exchange::{Exchange, Sealer};
-pub use many::{Received, Request};
-pub use outstanding::Outstanding;
+pub use exchange::{Answering, Exchange};
+pub use many::{Received, Request, Sealer};
+pub use outstanding::{Outstanding, Waiting};
 pub use renewal::{BadTags, Current, Offering, Rekey, Renewal, Shared};
 pub use server::ServerSession;
 pub use state::{STATE_BYTES_HOT, SessionState};

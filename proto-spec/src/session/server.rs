@@ -11,6 +11,7 @@ use crate::{
     session::{
         Authentic, BadTags, Current, Exchange, Fresh, Offering, Refused, Rekey, Renewal, SessionState, Shared,
     },
+    ticket::SealedTicket,
 };
 
 /// The server's half of one session: the current generation with its replay window, and the renewal under way.
@@ -203,11 +204,16 @@ impl ServerSession {
         Current { state, window, rekey }.control(renewal.as_deref_mut(), header, frame, now_ms)
     }
 
-    /// Appends the TICKET of the current generation to `out`, once (§11.1.3); gives RS_g, which `ticket` is to hold.
-    pub fn ticket(&mut self, ticket: &[u8], now_ms: u64, out: &mut Vec<u8>) -> Option<Secret> {
-        let resume = self.rekey.take_resume()?;
-        self.rekey.seal_ticket(&self.state, ticket, now_ms, out);
-        Some(resume)
+    /// Appends the TICKET of the current generation to `out`, once (§11.1.3); `issue` seals RS_g into it. Whether there was one.
+    pub fn ticket(
+        &mut self,
+        issue: impl FnOnce(&Secret) -> SealedTicket,
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Some(resume) = self.rekey.take_resume() else { return false };
+        self.rekey.seal_ticket(&self.state, &issue(&resume), now_ms, out);
+        true
     }
 
     /// Counts a frame of `generation` whose tag did not hold (§11.3.7).

@@ -8,7 +8,7 @@ use crate::{
     header::Flags,
     replay,
     secret::Secret,
-    session::{Authentic, Exchange, Fresh, Refused, exchange::Sealer, in_time},
+    session::{Authentic, Exchange, Fresh, Refused, exchange::Answering, in_time},
     slot::{HeldKeys, Slot, slot_key, slot_of},
     suite::{RequestKey, tag_of},
 };
@@ -357,7 +357,7 @@ impl SessionState {
         };
         let key = RequestKey::derive(fresh.suite, slot_key, fresh.generation, fresh.counter);
         let opened = key.open(frame, &[]);
-        let sealer = Sealer { request_key: key, request_tag: tag_of(frame), addressed: fresh.addressed() };
+        let sealer = Answering { request_key: key, request_tag: tag_of(frame), addressed: fresh.addressed() };
         fresh.conclude(opened.is_ok(), sealer)
     }
 

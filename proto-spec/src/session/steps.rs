@@ -5,7 +5,7 @@ use crate::{
     reject::{ErrReason, Visible},
     session::{
         Exchange,
-        exchange::{Addressed, Sealer},
+        exchange::{Addressed, Answering},
     },
     slot::Slot,
 };
@@ -58,7 +58,7 @@ impl Fresh {
 /// Small, as [`Exchange`] is: both pass through registers, and a batch keeps the rest.
 #[derive(Debug)]
 #[must_use]
-pub struct Authentic<K = Sealer> {
+pub struct Authentic<K = Answering> {
     pub(super) counter: u64,
     pub(super) generation: u16,
     pub(super) stale: bool,
@@ -68,7 +68,7 @@ pub struct Authentic<K = Sealer> {
 
 /// A verified request that is not executed: answered with an ERR.
 #[derive(Debug)]
-pub struct Refused<K = Sealer> {
+pub struct Refused<K = Answering> {
     /// The counted reason: `Stale`, `Limit`, `Ended`, `Replay` or `TooOld`.
     pub reject: Reject,
     /// Seals the ERR.

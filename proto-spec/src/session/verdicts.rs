@@ -6,7 +6,7 @@ use crate::{
     Header, Reject,
     constants::{HEADER_BYTES, TAG_BYTES, VERDICT_BYTES, VERDICTS_MAX},
     header::{Flags, Kind},
-    session::{ClientSession, Fresh, Pending, exchange::Addressed},
+    session::{ClientSession, Fresh, Waiting, exchange::Addressed},
     suite::{Tag, payload_of},
 };
 
@@ -93,11 +93,11 @@ impl ClientSession {
     ///
     /// # Errors
     /// `Field` or `BadTag`: nothing of it is believed, and its requests go on waiting (§7.4.2).
-    pub fn open_verdicts<'f, 'p>(
+    pub fn open_verdicts<'f, 'p, P: Into<Waiting<'p>>>(
         &mut self,
         header: &Header,
         frame: &'f [u8],
-        pending_of: impl Fn(u64) -> Option<&'p Pending>,
+        pending_of: impl Fn(u64) -> Option<P>,
     ) -> Result<impl Iterator<Item = (u64, u16)> + 'f, Reject> {
         let payload = payload_of(frame);
         let count = payload.len() / VERDICT_BYTES;
@@ -110,13 +110,11 @@ impl ClientSession {
         let mut first = None;
         for (tag, (counter, _)) in tags.iter_mut().zip(entries(payload)) {
             let is_in_order = if first.is_none() { counter == counter_next } else { counter >= counter_next };
-            let pending = pending_of(counter).filter(|pending| {
-                is_in_order
-                    && Flags(pending.header[3]).joint()
-                    && self.names_the_request(pending, header, counter)
+            let pending = pending_of(counter).map(Into::into).filter(|pending: &Waiting<'_>| {
+                is_in_order && pending.flags().joint() && self.names_the_request(*pending, header, counter)
             });
             let pending = pending.ok_or(Reject::Field)?;
-            *tag = pending.tag;
+            *tag = *pending.tag;
             counter_next = counter + 1;
             first = first.or(Some(pending));
         }

@@ -88,6 +88,15 @@ impl RequestKey {
         }
     }
 
+    /// The key, where it is.
+    #[inline]
+    pub(crate) const fn borrow(&self) -> KeyRef<'_> {
+        match self {
+            Self::Hs256(key) => KeyRef::Hs256(key),
+            Self::Gcm256(key) => KeyRef::Gcm256(key),
+        }
+    }
+
     /// Seals `frame` = header ‖ payload ‖ 16 bytes for the tag, in place; `bound_to` is empty for a request and the
     /// request's tag for an answer (§4.4).
     #[inline]
@@ -104,6 +113,29 @@ impl RequestKey {
     /// `BadTag`, also when the sealed flag is not this suite's (§4.2); the payload is then not to be used.
     #[inline]
     pub fn open(&self, frame: &mut [u8], bound_to: &[u8]) -> Result<(), Reject> {
+        self.borrow().open(frame, bound_to)
+    }
+
+    /// Checks a VERDICTS `frame`: this is the key of its first entry, `request_tags` are those of all (§7.4).
+    ///
+    /// # Errors
+    /// `BadTag`.
+    pub fn open_joint(&self, frame: &[u8], request_tags: &[u8]) -> Result<(), Reject> {
+        self.borrow().open_joint(frame, request_tags)
+    }
+}
+
+/// A request key where it is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyRef<'k> {
+    Hs256(&'k HmacKey),
+    Gcm256(&'k Secret),
+}
+
+impl KeyRef<'_> {
+    /// As [`RequestKey::open`].
+    #[inline]
+    pub(crate) fn open(self, frame: &mut [u8], bound_to: &[u8]) -> Result<(), Reject> {
         let flag_fits = Flags(frame[3]).sealed() == matches!(self, Self::Gcm256(_));
         let tag_holds = match self {
             Self::Hs256(key) => hs256::open(key, frame, bound_to),
@@ -111,15 +143,9 @@ impl RequestKey {
         };
         if flag_fits & tag_holds { Ok(()) } else { Err(Reject::BadTag) }
     }
-}
 
-/// Joint answers (§7.4).
-impl RequestKey {
-    /// Checks a VERDICTS `frame`: this is the key of its first entry, `request_tags` are those of all.
-    ///
-    /// # Errors
-    /// `BadTag`.
-    pub fn open_joint(&self, frame: &[u8], request_tags: &[u8]) -> Result<(), Reject> {
+    /// As [`RequestKey::open_joint`].
+    pub(crate) fn open_joint(self, frame: &[u8], request_tags: &[u8]) -> Result<(), Reject> {
         let tag_holds = match self {
             Self::Hs256(key) => hs256::open(key, frame, request_tags),
             Self::Gcm256(key) => gcm256::open_joint(key, frame, request_tags),

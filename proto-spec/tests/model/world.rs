@@ -152,7 +152,7 @@ impl<S: Server> World<S> {
         self.sealed += 1;
         let mut frame = Vec::new();
         match self.client.seal_request(1, &[self.sealed as u8], self.now_ms, &mut frame) {
-            Ok(pending) => self.outstanding.push(pending, ()),
+            Ok(pending) => self.outstanding.push(&pending, ()),
             Err(error) => return self.blame(format!("cannot seal: {error}")),
         }
         self.to_server.push((frame, self.epoch));

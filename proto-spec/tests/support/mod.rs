@@ -14,7 +14,7 @@ use mvt_proto::{
     lost::{LostKey, LostKeys},
     schedule::GenerationKeys,
     secret::Secret,
-    session::{Answer, ClientSession, Exchange, Granted, Pending, Refused, ServerSession},
+    session::{Answer, ClientSession, Exchange, Granted, Pending, Refused, ServerSession, Waiting},
     slot::{SlotKey, SlotKeys},
     suite::RequestKey,
 };
@@ -200,9 +200,9 @@ impl Pair {
         answer
     }
 
-    pub fn answer<'f>(
+    pub fn answer<'p, 'f>(
         &mut self,
-        pending: &Pending,
+        pending: impl Into<Waiting<'p>>,
         frame: &'f mut [u8],
         at_ms: u64,
     ) -> Result<Answer<'f>, Reject> {

@@ -167,6 +167,9 @@ fn costs(report: &Report) -> Vec<(String, String)> {
         ("logins".to_owned(), units::grouped(report.logins)),
         ("renewals".to_owned(), units::grouped(report.renewals)),
     ];
+    if report.resumes > 0 {
+        rows.push(("resumes".to_owned(), units::grouped(report.resumes)));
+    }
     if report.reconnects > 0 {
         rows.push(("reconnects".to_owned(), units::grouped(report.reconnects)));
     }

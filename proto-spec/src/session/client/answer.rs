@@ -1,11 +1,12 @@
 //! Answers: opened under the key of the request they belong to, of whatever generation (SPEC §7.1.2, §9.3).
 
-use super::{ClientSession, Pending};
+use super::ClientSession;
 use crate::{
     Header, Reject,
     constants::{CLOCK_CORRECTION_INTERVAL_MS, SLOT_BITS},
     header::Kind,
     reject::ErrReason,
+    session::Waiting,
     suite::payload_of,
 };
 
@@ -33,23 +34,24 @@ impl ClientSession {
     ///
     /// # Errors
     /// `BadTag` or `Field`: not an answer to this request; `pending` goes on waiting (§7.1.2).
-    pub fn open_answer<'f>(
+    pub fn open_answer<'p, 'f>(
         &mut self,
-        pending: &Pending,
+        pending: impl Into<Waiting<'p>>,
         header: &Header,
         frame: &'f mut [u8],
         now_ms: u64,
     ) -> Result<Answer<'f>, Reject> {
+        let pending = pending.into();
         if !self.names_the_request(pending, header, header.counter) {
             return Err(Reject::Field);
         }
         match header.kind {
             Kind::Resp | Kind::Err => {
-                let holds = pending.key.open(frame, &pending.tag).is_ok();
+                let holds = pending.key.open(frame, pending.tag).is_ok();
                 self.conclude_answer(pending, header, frame, holds, now_ms)
             }
             Kind::Lost => {
-                self.lost_key.verify(frame, &pending.header, &pending.tag)?;
+                self.lost_key.verify(frame, pending.header, pending.tag)?;
                 Ok(self.meaning_of_lost(pending, now_ms))
             }
             _ => Err(Reject::Kind),
@@ -57,7 +59,7 @@ impl ClientSession {
     }
 
     /// §9.3, §11.3.6.
-    fn meaning_of_lost(&self, pending: &Pending, now_ms: u64) -> Answer<'static> {
+    fn meaning_of_lost(&self, pending: Waiting<'_>, now_ms: u64) -> Answer<'static> {
         let age_ms = self.server_time_ms(now_ms).saturating_sub(pending.timestamp());
         if age_ms >= 1 << SLOT_BITS {
             return Answer::Ended;
@@ -73,13 +75,13 @@ impl ClientSession {
 
     pub(in crate::session) fn names_the_request(
         &self,
-        pending: &Pending,
+        pending: Waiting<'_>,
         header: &Header,
         counter: u64,
     ) -> bool {
         header.key_id == self.key_id
             && header.generation == pending.generation()
-            && counter == pending.counter
+            && counter == pending.counter()
     }
 
     /// An answer under this generation verified (§11.3.1).
@@ -95,7 +97,7 @@ impl ClientSession {
     /// `BadTag` or `Field`.
     pub(in crate::session) fn conclude_answer<'f>(
         &mut self,
-        pending: &Pending,
+        pending: Waiting<'_>,
         header: &Header,
         frame: &'f [u8],
         tag_holds: bool,

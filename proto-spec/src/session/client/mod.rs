@@ -15,7 +15,7 @@ use self::generation::{Generation, Previous};
 use crate::{
     Header, Limits, Suite,
     constants::{HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES, U48_MAX},
-    header::{Flags, Kind},
+    header::{Flags, Kind, counter_of},
     lost::LostKey,
     schedule::GenerationKeys,
     suite::{RequestKey, Tag, tag_of},
@@ -54,21 +54,14 @@ pub enum SealError {
 pub struct Pending {
     pub(super) key: RequestKey,
     pub(super) header: [u8; HEADER_BYTES],
-    pub(super) counter: u64,
     pub(super) tag: Tag,
 }
 
 impl Pending {
     /// The request's counter, by which its answer finds it.
     #[must_use]
-    pub const fn counter(&self) -> u64 {
-        self.counter
-    }
-
-    /// When it was sealed, server time, ms.
-    pub(crate) const fn timestamp(&self) -> u64 {
-        let [.., a, b, c, d, e, f] = self.header;
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    pub fn counter(&self) -> u64 {
+        counter_of(&self.header)
     }
 
     /// The request's generation, within which its counter counts.
@@ -209,29 +202,42 @@ impl ClientSession {
         now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<Pending, SealError> {
-        if payload.len() > PAYLOAD_BYTES_MAX {
+        self.may_seal(payload.len(), now_ms)?;
+        Ok(self.seal_one(op, payload, now_ms, out))
+    }
+
+    /// Judges whether a request can be sealed, and forgets what no answer can need any more.
+    ///
+    /// # Errors
+    /// [`SealError`]; then nothing changed.
+    #[inline]
+    pub(super) fn may_seal(&mut self, payload_bytes: usize, now_ms: u64) -> Result<(), SealError> {
+        if payload_bytes > PAYLOAD_BYTES_MAX {
             return Err(SealError::PayloadTooLong);
         }
         if self.is_exhausted(now_ms) {
             return Err(SealError::Exhausted);
         }
-        self.forget_previous(now_ms);
-        Ok(self.seal_one(op, payload, now_ms, out))
+        if self.previous.is_some() {
+            self.forget_previous(now_ms);
+        }
+        Ok(())
     }
 
-    /// Whether the next request is the last of the generation before.
-    pub(super) fn owes_last(&self) -> bool {
-        self.previous.as_ref().is_some_and(|previous| previous.owes_last)
-    }
-
-    /// Seals a request that may be sealed.
-    pub(super) fn seal_one(&mut self, op: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) -> Pending {
-        let header = self.next_header(op, payload.len(), now_ms);
-        let suite = self.suite;
-        let key = RequestKey::derive(suite, self.sealing_key(&header), header.generation, header.counter);
+    /// The generation before has sealed its last request.
+    #[inline]
+    pub(super) fn leave_previous(&mut self) {
         if let Some(previous) = &mut self.previous {
             previous.leave();
         }
+    }
+
+    /// Seals a request that may be sealed.
+    fn seal_one(&mut self, op: u16, payload: &[u8], now_ms: u64, out: &mut Vec<u8>) -> Pending {
+        let header = self.next_header(op, payload.len(), now_ms);
+        let suite = self.suite;
+        let key = RequestKey::derive(suite, self.sealing_key(&header), header.generation, header.counter);
+        self.leave_previous();
 
         let header_bytes = header.to_bytes();
         let start = out.len();
@@ -240,14 +246,15 @@ impl ClientSession {
         out.extend_from_slice(&[0; TAG_BYTES]);
         key.seal(&mut out[start..], &[]);
         let tag = tag_of(&out[start..]);
-        Pending { key, header: header_bytes, counter: header.counter, tag }
+        Pending { key, header: header_bytes, tag }
     }
 
     /// The header of the next request; its counter is used up (§7.1.1). The one after an OFFER is the last of the generation
     /// that ends, if that can still seal (§11.3.1).
+    #[inline]
     pub(super) fn next_header(&mut self, op: u16, payload_bytes: usize, now_ms: u64) -> Header {
         let server_time_ms = self.server_time_ms(now_ms);
-        let limits = self.limits;
+        let limits = &self.limits;
         let last = self.previous.as_mut().filter(|previous| {
             let Generation { counter, slots, .. } = &previous.generation;
             let age_ms = server_time_ms.saturating_sub(slots.origin_ms());
