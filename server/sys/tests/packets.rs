@@ -225,39 +225,6 @@ fn a_receive_without_a_free_buffer_is_asked_for_again_and_loses_nothing() {
     assert_eq!(shortages.packets_unusable, 0);
 }
 
-/// CASES Q-04: where the kernel had no room to say how to cut them, packets are dropped and counted.
-#[test]
-fn packets_with_cut_control_data_are_dropped() {
-    let (receiver, _) = socket("127.0.0.1:0");
-    let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
-    // Some of what a kernel can say of a packet: more than there is room for.
-    for (level, name) in [
-        (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
-        (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),
-        (libc::IPPROTO_IP, libc::IP_RECVTTL),
-        (libc::IPPROTO_IP, libc::IP_RECVOPTS),
-        (libc::IPPROTO_IP, libc::IP_RETOPTS),
-        (libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR),
-        (libc::IPPROTO_IP, libc::IP_RECVFRAGSIZE),
-        (libc::IPPROTO_IP, libc::IP_CHECKSUM),
-        (libc::IPPROTO_IP, libc::IP_PASSSEC),
-        (libc::SOL_SOCKET, libc::SO_TIMESTAMPING),
-    ] {
-        let on: libc::c_int =
-            if name == libc::SO_TIMESTAMPING && level == libc::SOL_SOCKET { 0x18 } else { 1 };
-        let size = size_of::<libc::c_int>() as libc::socklen_t;
-        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&receiver);
-        // SAFETY: an open socket, and an int that the kernel copies during the call.
-        let _ = unsafe { libc::setsockopt(descriptor, level, name, (&raw const on).cast(), size) };
-    }
-    let mut bench = bench_with(receiver);
-    for _ in 0..40 {
-        sender.send_to(b"?", bench.address).expect("sent");
-    }
-    assert!(bench.next().is_none(), "nothing that could be misread");
-    assert_eq!(bench.ring.take_shortages().packets_unusable, 40);
-}
-
 /// CASES Q-04: nobody may answer from such an address.
 #[test]
 fn packets_to_an_address_of_many_hosts_are_dropped() {

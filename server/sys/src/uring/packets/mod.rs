@@ -178,3 +178,46 @@ pub fn probe_packets() -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CASES Q-04: where the kernel had no room to say how to cut them, packets are dropped and counted.
+    #[test]
+    fn packets_with_cut_control_data_are_dropped() {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let address = socket.local_addr().expect("bound");
+        // More of what a kernel can say of a packet than there is room for.
+        for (level, name) in [
+            (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),
+            (libc::IPPROTO_IP, libc::IP_PKTINFO),
+            (libc::IPPROTO_IP, libc::IP_RECVTOS),
+            (libc::IPPROTO_IP, libc::IP_RECVTTL),
+            (libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR),
+        ] {
+            let on: libc::c_int = 1;
+            let size = size_of::<libc::c_int>() as libc::socklen_t;
+            // SAFETY: an open socket, and an int that the kernel copies during the call.
+            let set =
+                unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const on).cast(), size) };
+            assert_eq!(set, 0, "{level} {name}");
+        }
+        let (_bell, waiter) = UnixStream::pair().expect("a pair");
+        let options = RingOptions::new(8, Duration::from_millis(20));
+        let mut ring = Ring::build(None, waiter, Some(socket), options).expect("a ring");
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        for _ in 0..40 {
+            sender.send_to(b"?", address).expect("sent");
+        }
+        for _ in 0..10 {
+            ring.receive_packets();
+            ring.enter(crate::uring::Wait::Sleep).expect("entered");
+            while let Some(completion) = ring.next_completion() {
+                assert!(matches!(completion, Completion::Ticked), "misread: {completion:?}");
+            }
+        }
+        assert_eq!(ring.take_shortages().packets_unusable, 40);
+    }
+}
