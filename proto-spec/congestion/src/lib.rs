@@ -92,6 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the only way to an instant; which one does not matter")]
     fn losses_do_not_take_the_initial_window_away() {
         let start = Instant::now();
         let mut floored = Arc::new(Floored::default()).build(start, 1452);
