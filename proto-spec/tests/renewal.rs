@@ -401,7 +401,11 @@ fn what_a_lost_means_depends_on_the_generation() {
         let (last, last_frame) = pair.request(b"", 10);
         assert_eq!(pair.answer(&last, &mut lost(&last_frame), 11), Ok(Answer::Lost), "nothing else is held");
         let (new, new_frame) = pair.request(b"", 10);
-        assert_eq!(pair.answer(&last, &mut lost(&last_frame), 11), Ok(Answer::Ended), "the next ones will tell");
+        assert_eq!(
+            pair.answer(&last, &mut lost(&last_frame), 11),
+            Ok(Answer::Ended),
+            "the next ones will tell"
+        );
         assert_eq!(pair.answer(&new, &mut lost(&new_frame), 11), Ok(Answer::Lost));
         let mut answer = pair.reply(&new_frame, 11);
         assert!(pair.answer(&new, &mut answer, 11).is_ok());

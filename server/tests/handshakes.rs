@@ -174,7 +174,10 @@ fn a_connection_that_sends_login_frames_without_end_is_closed() {
     }
     assert_eq!(rig.counters.logins_cut_off.get(), 1);
     let (output, is_last) = rig.output(id, ORIGIN_MS);
-    assert!(is_last && output.len() < most as usize * hello.len(), "what was asked before is answered, with less");
+    assert!(
+        is_last && output.len() < most as usize * hello.len(),
+        "what was asked before is answered, with less"
+    );
 }
 
 #[test]

@@ -43,10 +43,7 @@ impl Engine {
             return false;
         };
         // A LOST proves nothing, nor does PENDING (SPEC §13.4.4).
-        if !matches!(
-            answer,
-            Answer::Lost | Answer::Ended | Answer::Refused(ErrReason::Pending)
-        ) {
+        if !matches!(answer, Answer::Lost | Answer::Ended | Answer::Refused(ErrReason::Pending)) {
             self.bond.note_answer();
             self.is_proven = true;
         }

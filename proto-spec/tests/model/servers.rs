@@ -221,7 +221,8 @@ impl<const WRONG: u8> Server for Loose<WRONG> {
     }
 
     fn print(&self) -> String {
-        let part = |Part { session, gs, recorded, last }: &Part| format!("{session:?}{gs:?}{recorded:?}{last:?}");
+        let part =
+            |Part { session, gs, recorded, last }: &Part| format!("{session:?}{gs:?}{recorded:?}{last:?}");
         let next = self.next.as_ref().map(|(next, _)| part(next));
         let old = self.old.as_ref().map(|(old, until_ms)| (part(old), *until_ms));
         format!("{}{next:?}{old:?}", part(&self.current))

@@ -105,7 +105,8 @@ impl Seen {
         };
         // None is known where too many were never answered.
         let p99_ns = report["latency_ns"]["p99"].as_f64().unwrap_or(f64::INFINITY);
-        let failed = count("failed_verifications")? + count("unanswered")? + count("unsent")? + sum("rejected");
+        let failed =
+            count("failed_verifications")? + count("unanswered")? + count("unsent")? + sum("rejected");
         Ok(Self {
             verified: count("verified")?,
             failed,

@@ -17,7 +17,8 @@ pub(super) fn text(aims: &[Aim]) -> String {
     let _ = writeln!(out, "{:<58} {:>9} {:>9}  {:<21} {}", "aim", "bound", "figure", "spread", "");
     for aim in aims {
         let sign = if aim.side == Side::AtMost { "<=" } else { ">=" };
-        let number = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.3}"));
+        let number =
+            |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.3}"));
         let spread = aim.spread().map_or_else(String::new, |(low, high)| format!("{low:.3} to {high:.3}"));
         let _ = writeln!(
             out,

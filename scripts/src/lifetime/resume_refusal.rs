@@ -71,9 +71,9 @@ fn revoke_one(
             .iter()
             .map(|address| scope.spawn(|| probe(*address, ticket, &ready, &is_revoked)))
             .collect();
-        let all = bench.stop.wait_for(PATIENCE, || {
-            Ok((ready.load(Ordering::Acquire) == nodes.len()).then_some(()))
-        })?;
+        let all = bench
+            .stop
+            .wait_for(PATIENCE, || Ok((ready.load(Ordering::Acquire) == nodes.len()).then_some(())))?;
         let begun = Instant::now();
         let done = operator.revoke(&[name]);
         is_revoked.store(true, Ordering::Release);

@@ -101,8 +101,12 @@ pub(super) fn log_in(
     identity: KeyPair,
 ) -> anyhow::Result<Ticket> {
     let mut line = Line::open(address)?;
-    let client =
-        login::Client { identity, ephemeral: KeyPair::new(random()?), server_public, channel_binding: Vec::new() };
+    let client = login::Client {
+        identity,
+        ephemeral: KeyPair::new(random()?),
+        server_public,
+        channel_binding: Vec::new(),
+    };
     let answer = line.ask(&server_public, |cookie| client.padded_hello(1, cookie, &[SUITE]))?;
     let (_, answer, mut noise) = answer.context("the login was refused")?;
     let received = Instant::now();

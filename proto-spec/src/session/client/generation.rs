@@ -23,7 +23,8 @@ pub(super) struct Generation {
 
 impl Generation {
     pub(super) fn new(keys: GenerationKeys, origin_ms: u64) -> Self {
-        let GenerationKeys { generation, ratchet, resume, control_c2s, control_s2c, request_chain, .. } = keys;
+        let GenerationKeys { generation, ratchet, resume, control_c2s, control_s2c, request_chain, .. } =
+            keys;
         Self {
             number: generation,
             slots: SlotKeys::new(request_chain, origin_ms),
