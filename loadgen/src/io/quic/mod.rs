@@ -9,7 +9,7 @@ mod port;
 mod stream;
 mod streams_each;
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use mvt_client::quic::ServerCertificate;
 use quinn_proto::{ClientConfig, TransportConfig};
@@ -58,6 +58,10 @@ impl Dialer {
             .max_concurrent_uni_streams(0u8.into())
             .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
             .datagram_send_buffer_size(DATAGRAM_SEND_BYTES);
+        // The peer of comparisons is loaded by quinn as it comes.
+        if !matches!(way, Way::StreamEach { .. }) {
+            transport.congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()));
+        }
         let config = certificate.client_config(transport)?;
         Ok(Self { way, name: certificate.name().to_owned(), config })
     }
