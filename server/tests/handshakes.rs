@@ -27,7 +27,7 @@ use mvt_server::{
     store::record,
     tickets::TicketKeys,
 };
-use rig::{ORIGIN_MS, Rig, halves, secret};
+use rig::{ORIGIN_MS, Rig, secret};
 
 /// A node with a ring of ticket keys, and one client, which may use HS256 alone.
 struct Stage {
