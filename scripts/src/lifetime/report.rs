@@ -14,7 +14,7 @@ pub(super) const SCHEMA: &str = "mvt.lifetime/1";
 /// One line for each aim, then what else there is to know.
 pub(super) fn text(aims: &[Aim]) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{:<58} {:>9} {:>9}  {:<21} {}", "aim", "bound", "figure", "spread", "");
+    let _ = writeln!(out, "{:<58} {:>9} {:>9}  spread", "aim", "bound", "figure");
     for aim in aims {
         let sign = if aim.side == Side::AtMost { "<=" } else { ">=" };
         let number =

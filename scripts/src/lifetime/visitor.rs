@@ -43,6 +43,13 @@ pub(super) struct Ticket {
 
 struct Line(TcpStream);
 
+/// A login frame, what the server said to it, and what its maker keeps to read that with.
+struct Asked<T> {
+    asked: Vec<u8>,
+    answer: Vec<u8>,
+    kept: T,
+}
+
 impl Line {
     fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -77,14 +84,14 @@ impl Line {
         &mut self,
         server_public: &[u8; 32],
         make: impl Fn(&[u8]) -> (Vec<u8>, T),
-    ) -> anyhow::Result<Option<(Vec<u8>, Vec<u8>, T)>> {
+    ) -> anyhow::Result<Option<Asked<T>>> {
         let mut cookie = Vec::new();
         loop {
             let (asked, kept) = make(&cookie);
             self.0.write_all(&asked)?;
             let Some(answer) = self.frame()? else { return Ok(None) };
             if Header::decode(&answer).kind != Header::of("RETRY").kind {
-                return Ok(Some((asked, answer, kept)));
+                return Ok(Some(Asked { asked, answer, kept }));
             }
             let retry = open_retry(server_public, &asked, &answer);
             let Ok((COOKIE, bytes)) = retry else { bail!("the server is busy") };
@@ -108,7 +115,7 @@ pub(super) fn log_in(
         channel_binding: Vec::new(),
     };
     let answer = line.ask(&server_public, |cookie| client.padded_hello(1, cookie, &[SUITE]))?;
-    let (_, answer, mut noise) = answer.context("the login was refused")?;
+    let Asked { answer, kept: mut noise, .. } = answer.context("the login was refused")?;
     let received = Instant::now();
     let (_, message, _) = parts(&answer);
     let grant = noise.read(message).ok().context("the HELLO_R does not open")?;
@@ -148,7 +155,7 @@ pub(super) fn resumes(address: SocketAddr, ticket: &Ticket) -> anyhow::Result<bo
     };
     let mut line = Line::open(address)?;
     let answer = line.ask(&ticket.server_public, |cookie| (client.resume(WITH_DH, 1, cookie), ()))?;
-    let Some((asked, answer, ())) = answer else { return Ok(false) };
+    let Some(Asked { asked, answer, .. }) = answer else { return Ok(false) };
     ensure!(client.read(&asked, &answer).is_ok(), "the RESUME_R does not open");
     Ok(true)
 }
