@@ -61,7 +61,7 @@ impl Talk {
             .map(|_| {
                 let mut frame = Vec::new();
                 let pending = self.client.seal_request(1, b"load", self.now_ms, &mut frame);
-                self.outstanding.push(pending.expect("below every hard limit"), ());
+                self.outstanding.push(&pending.expect("below every hard limit"), ());
                 frame
             })
             .collect()
