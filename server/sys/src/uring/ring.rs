@@ -313,7 +313,9 @@ impl Ring {
     /// The kernel's, when the ring cannot go on.
     pub fn enter(&mut self, wait: Wait) -> io::Result<()> {
         self.lent.buffers.publish();
-        let is_news = !self.reaped.is_empty() || !self.backlog.is_empty() || self.has_news();
+        // Not by the flag that says that work waits to be run: the kernel runs that before it sleeps, and one that is raised
+        // just as the work is run stays raised over none. Poll after poll would find nothing until something else came.
+        let is_news = !self.reaped.is_empty() || !self.backlog.is_empty() || self.is_reapable();
         self.old_news += self.at_once;
         let want = match wait {
             Wait::Sleep | Wait::SleepAtMost(_) if !is_news => self.old_news + 1,
@@ -340,7 +342,11 @@ impl Ring {
     /// Whether there is something to reap, or to be had by [`Ring::enter`], beside the sends that completed while they were
     /// submitted. No system call.
     pub fn has_news(&mut self) -> bool {
-        self.uring.completion().len() > self.old_news || self.uring.submission().taskrun()
+        self.is_reapable() || self.uring.submission().taskrun()
+    }
+
+    fn is_reapable(&mut self) -> bool {
+        self.uring.completion().len() > self.old_news
     }
 
     /// What ran out since this was last asked.
