@@ -107,6 +107,7 @@ fn the_help_names_every_argument_with_a_text() {
         "--sessions",
         "--popularity",
         "--login-every",
+        "--resume",
         "--payload",
         "--suite",
         "--transport",

@@ -1,5 +1,5 @@
-//! A ring of requests in the order of their counters. Its memory is reused, so nothing is moved and nothing allocated while
-//! the number that waits does not grow.
+//! A ring of requests in the order of their counters. Its memory is reused: nothing is moved, nothing allocated, while the
+//! number that waits does not grow.
 
 use alloc::boxed::Box;
 use core::iter;
