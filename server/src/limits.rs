@@ -20,9 +20,9 @@ pub const RETRIES_PER_SECOND_MAX: u32 = 64;
 /// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while more logins wait than half of what may: 400 a second. With what
 /// each of them may send that is about a tenth of a core.
 pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 20;
-/// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets 3.4 % beside one
+/// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets a tenth beside one
 /// that is not nice at all. An idle core is its own as before.
-pub const LOGIN_THREAD_NICE: i32 = 15;
+pub const LOGIN_THREAD_NICE: i32 = 10;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.

@@ -207,6 +207,9 @@ fn clients_that_never_read_are_not_read_and_then_cut_off() {
     for config in BACKENDS {
         let server = Server::start(&format!("{config}service.kind = \"echo\"\n"));
         let (mut other_wire, mut other) = server.login(Suite::Hs256);
+        // Used at once: a session that nobody uses is forgotten, and many logins follow.
+        let (pending, _) = other_wire.request(&mut other, b"before them");
+        assert_eq!(other_wire.answer(&mut other, &pending), Ok(5));
         let mut deaf: Vec<Deaf> = (0..DEAF).map(|_| Deaf::new(&server)).collect();
         let memory_before = server.resident_bytes();
         let begun = Instant::now();

@@ -138,7 +138,17 @@ impl Server {
     pub fn restart(mut self) -> Self {
         self.process.kill().expect("killed");
         self.process.wait().expect("ended");
-        let (process, line) = spawn(self.folder.path());
+        // The port it had may be lent to somebody for a moment: tests run beside each other.
+        let mut started = spawn(self.folder.path());
+        for _ in 0..50 {
+            if started.1.contains("tcp=") {
+                break;
+            }
+            started.0.wait().expect("ended");
+            std::thread::sleep(Duration::from_millis(100));
+            started = spawn(self.folder.path());
+        }
+        let (process, line) = started;
         let (address, backend) = read_ready(&line, self.folder.path());
         self.process = process;
         self.address = address;
