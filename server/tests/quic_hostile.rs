@@ -160,11 +160,16 @@ fn is_retry(packet: &[u8]) -> bool {
 }
 
 /// Opens so many handshakes, and never goes on with them, that others must prove their address: ten of these were asked to.
-fn load(server: &Server) -> Vec<Stranger> {
+/// Each `round` has connection ids of its own.
+fn load(server: &Server, round: u64) -> Vec<Stranger> {
     let mut strangers: Vec<Stranger> = Vec::new();
     for number in 0..400u64 {
         let mut stranger = Stranger::new(server);
-        stranger.send(&initial((number | 5 << 60).to_be_bytes(), &good_parameters(), tls_config(b"mvt1")));
+        stranger.send(&initial(
+            (number | round << 32 | 5 << 60).to_be_bytes(),
+            &good_parameters(),
+            tls_config(b"mvt1"),
+        ));
         strangers.push(stranger);
         std::thread::sleep(Duration::from_millis(5));
         for stranger in &mut strangers {
@@ -174,13 +179,20 @@ fn load(server: &Server) -> Vec<Stranger> {
             return strangers;
         }
     }
-    panic!("nobody was asked to prove an address");
+    let of =
+        |kind: fn(&[u8]) -> bool| strangers.iter().filter(|s| s.received.iter().any(|p| kind(p))).count();
+    let log = std::fs::read_to_string(server.path("log")).unwrap_or_default();
+    panic!(
+        "round {round}: asked to prove an address: {}, answered at all: {}: {log}",
+        of(is_retry),
+        of(|_| true)
+    );
 }
 
 #[test]
 fn under_load_clients_prove_their_address_first() {
     let server = Server::start(CONFIG);
-    let strangers = load(&server);
+    let strangers = load(&server, 0);
     // Smaller than what asked for it.
     for stranger in
         strangers.iter().filter(|stranger| stranger.received.iter().any(|packet| is_retry(packet)))
@@ -196,7 +208,7 @@ fn under_load_clients_prove_their_address_first() {
 #[test]
 fn a_retry_token_is_of_one_address() {
     let server = Server::start(CONFIG);
-    let _strangers = load(&server);
+    let _strangers = load(&server, 0);
     let (address, _) = server.quic.clone().expect("on");
     let host = Host::new();
     let config = client_config(b"mvt1", TransportConfig::default());
@@ -206,7 +218,7 @@ fn a_retry_token_is_of_one_address() {
         "the canary: it is good where it was given"
     );
     // On a slow machine the strangers of before may be forgotten by now.
-    let _more = load(&server);
+    let _more = load(&server, 1);
     let moved = Relay::to(address, Rules { moves_at_answer: true, ..Rules::default() }, 1);
     match host.try_connect(moved.address, config) {
         Err(ConnectionError::ConnectionClosed(close)) => {

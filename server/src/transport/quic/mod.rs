@@ -175,7 +175,7 @@ impl Quic {
     /// Hands what arrived to the shard, after the deadlines that have passed; to be followed by the shard's turn.
     pub fn ingest(&mut self, shard: &mut Shard, now: Instant, now_ms: u64) {
         for id in self.ended.drain(..) {
-            self.handles[id.index()] = None;
+            forget(&mut self.handles, id);
             shard.close(id);
         }
         self.go_on_with_handshakes();
@@ -201,7 +201,7 @@ impl Quic {
                 Read::Refused => link.close(now),
                 Read::Lost => {
                     if let Some(id) = link.id.take() {
-                        self.handles[id.index()] = None;
+                        forget(&mut self.handles, id);
                         shard.close(id);
                     }
                 }
@@ -288,7 +288,7 @@ impl Quic {
     /// Cuts off a connection that had its time to close; false for ids of other transports.
     pub fn abort(&mut self, id: ConnectionId, shard: &mut Shard, now: Instant) -> bool {
         let Some(handle) = self.handle_of(id) else { return false };
-        self.handles[id.index()] = None;
+        forget(&mut self.handles, id);
         shard.close(id);
         if let Some(link) = self.link_mut(handle) {
             link.id = None;
@@ -360,6 +360,13 @@ impl Drop for Quic {
 /// ours without asking the kernel, which refuses to send from it.
 fn is_shared(ip: IpAddr) -> bool {
     ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// Forgets the connection `id`, if it ever came so far: one that was lost in the packets that completed its handshake did not.
+fn forget(handles: &mut [Option<(ConnectionId, ConnectionHandle)>], id: ConnectionId) {
+    if let Some(place) = handles.get_mut(id.index()) {
+        place.take_if(|(held, _)| *held == id);
+    }
 }
 
 fn put<T>(table: &mut Vec<Option<T>>, index: usize, value: T) {
