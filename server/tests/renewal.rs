@@ -196,7 +196,7 @@ fn a_million_renewals_go_unseen() {
         assert_eq!(counted(&log, refused), 0, "{refused}");
     }
     // It goes up and down by some megabytes with the renewals under way; 18 bytes kept of each would be beyond this.
-    assert!(after < before + 16 * 1024 * 1024, "{before} bytes became {after}");
+    assert!(after < before + 4 * 1024 * 1024, "{before} bytes became {after}");
     eprintln!(
         "{renewals} renewals of {SESSIONS} sessions, {} with a Diffie-Hellman, {} drains cut short; {verified} requests verified, \
          0 failed; the last {} renewals took {elapsed:.1?} and {:.1} us of server CPU each; resident {} KiB at a tenth, {} KiB \
