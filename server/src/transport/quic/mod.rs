@@ -375,3 +375,18 @@ fn put<T>(table: &mut Vec<Option<T>>, index: usize, value: T) {
     }
     table[index] = Some(value);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first connection of a shard, lost before it was known: its place does not exist.
+    #[test]
+    fn a_connection_that_never_came_so_far_is_forgotten_without_harm() {
+        let mut handles = Vec::new();
+        forget(&mut handles, ConnectionId::default());
+        put(&mut handles, 0, (ConnectionId::default(), ConnectionHandle(7)));
+        forget(&mut handles, ConnectionId::default());
+        assert!(handles[0].is_none(), "and one that did is gone");
+    }
+}
