@@ -7,6 +7,8 @@ use std::{
     os::unix::fs::FileExt,
 };
 
+use aho_corasick::AhoCorasick;
+
 /// Bytes looked for, by name.
 pub type Needles = Vec<(String, Vec<u8>)>;
 
@@ -15,10 +17,8 @@ pub fn scan(process_id: u32, needles: &Needles) -> BTreeMap<String, BTreeMap<Str
     let maps = fs::read_to_string(format!("/proc/{process_id}/maps")).expect("a process of ours");
     let memory = File::open(format!("/proc/{process_id}/mem")).expect("a process we may read");
     let pages = File::open(format!("/proc/{process_id}/pagemap")).expect("a process we may read");
-    let mut starts = vec![Vec::new(); 1 << 16];
-    for (index, (_, needle)) in needles.iter().enumerate() {
-        starts[usize::from(u16::from_le_bytes([needle[0], needle[1]]))].push(index);
-    }
+    // All at once, and fast in a build of any kind: a look that takes longer than a key lives says nothing.
+    let search = AhoCorasick::new(needles.iter().map(|(_, needle)| needle)).expect("a few hundred needles");
     let mut found: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
     for line in maps.lines() {
         let mut words = line.split_whitespace();
@@ -33,14 +33,9 @@ pub fn scan(process_id: u32, needles: &Needles) -> BTreeMap<String, BTreeMap<Str
         for run in present(&pages, from, to) {
             let mut bytes = vec![0; (run.end - run.start) as usize];
             let Ok(read) = memory.read_at(&mut bytes, run.start) else { continue };
-            for at in 0..read.saturating_sub(1) {
-                for index in &starts[usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))] {
-                    let (needle_name, needle) = &needles[*index];
-                    if bytes[at..read].starts_with(needle) {
-                        let places = found.entry(needle_name.clone()).or_default();
-                        *places.entry(name.clone()).or_default() += 1;
-                    }
-                }
+            for hit in search.find_overlapping_iter(&bytes[..read]) {
+                let places = found.entry(needles[hit.pattern()].0.clone()).or_default();
+                *places.entry(name.clone()).or_default() += 1;
             }
         }
     }
