@@ -11,6 +11,25 @@ pub(super) enum Side {
     AtLeast,
 }
 
+/// What the measurement says of an aim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Met,
+    Missed,
+    /// Too little of it can be relied on: see the reasons.
+    Void,
+}
+
+impl Verdict {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "MISSED",
+            Self::Void => "VOID",
+        }
+    }
+}
+
 /// One row of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Aim {
@@ -22,14 +41,36 @@ pub(super) struct Aim {
     pub(super) samples: Vec<f64>,
     /// What of the samples is judged, 0 to 1: the median or another quantile.
     pub(super) quantile: f64,
+    /// Samples that were not taken, because one of their runs says nothing of the server: why.
+    pub(super) voids: Vec<String>,
+    /// Why the samples as a whole say nothing.
+    pub(super) doubts: Vec<String>,
     /// What else there is to know.
     pub(super) notes: Vec<String>,
 }
 
 impl Aim {
     /// Judged by its median.
-    pub(super) const fn new(name: &'static str, unit: &'static str, side: Side, bound: f64) -> Self {
-        Self { name, unit, side, bound, samples: Vec::new(), quantile: 0.5, notes: Vec::new() }
+    pub(super) fn new(name: &'static str, unit: &'static str, side: Side, bound: f64) -> Self {
+        Self {
+            name,
+            unit,
+            side,
+            bound,
+            samples: Vec::new(),
+            quantile: 0.5,
+            voids: Vec::new(),
+            doubts: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// A sample, or why it was not taken.
+    pub(super) fn take(&mut self, sample: Result<f64, String>) {
+        match sample {
+            Ok(sample) => self.samples.push(sample),
+            Err(why) => self.voids.push(why),
+        }
     }
 
     /// What is judged; `None` when nothing was measured.
@@ -37,12 +78,25 @@ impl Aim {
         if self.quantile == 0.5 { median(&self.samples) } else { quantile(&self.samples, self.quantile) }
     }
 
-    /// Nothing measured is an aim missed.
-    pub(super) fn is_met(&self) -> bool {
-        self.figure().is_some_and(|figure| match self.side {
+    /// Nothing measured is an aim missed; where more samples are void than are not, or the whole is in doubt, nobody knows.
+    pub(super) fn verdict(&self) -> Verdict {
+        if !self.doubts.is_empty() || self.voids.len() > self.samples.len() {
+            return Verdict::Void;
+        }
+        let is_met = self.figure().is_some_and(|figure| match self.side {
             Side::AtMost => figure <= self.bound,
             Side::AtLeast => figure >= self.bound,
-        })
+        });
+        if is_met { Verdict::Met } else { Verdict::Missed }
+    }
+
+    pub(super) fn is_met(&self) -> bool {
+        self.verdict() == Verdict::Met
+    }
+
+    /// Between which two the middle half of the samples lies.
+    pub(super) fn quartiles(&self) -> Option<(f64, f64)> {
+        Some((quantile(&self.samples, 0.25)?, quantile(&self.samples, 0.75)?))
     }
 
     /// The least and the greatest sample.
@@ -58,7 +112,13 @@ impl Aim {
             "bound": { match self.side { Side::AtMost => "at_most", Side::AtLeast => "at_least" }: self.bound },
             "quantile": self.quantile,
             "figure": self.figure(),
+            "least": self.spread().map(|(least, _)| least),
+            "quartiles": self.quartiles().map(|(low, high)| [low, high]),
+            "greatest": self.spread().map(|(_, greatest)| greatest),
             "samples": self.samples,
+            "void_samples": self.voids,
+            "void_because": self.doubts,
+            "verdict": self.verdict().name().to_lowercase(),
             "is_met": self.is_met(),
             "notes": self.notes,
         })
@@ -92,6 +152,23 @@ mod tests {
             (Side::AtLeast, &[], false),
         ] {
             assert_eq!(aim(side, 1.2, samples).is_met(), is_met, "{side:?} {samples:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_neither_met_nor_missed() {
+        for (samples, voids, doubts, verdict) in [
+            (&[1.0, 1.1][..], 2, 0, Verdict::Met),
+            (&[1.0, 1.1], 3, 0, Verdict::Void),
+            (&[1.3, 1.4], 2, 0, Verdict::Missed),
+            (&[1.0, 1.1], 0, 1, Verdict::Void),
+            (&[], 1, 0, Verdict::Void),
+        ] {
+            let mut aim = aim(Side::AtMost, 1.2, samples);
+            (0..voids).for_each(|_| aim.take(Err("late".into())));
+            aim.doubts.extend((0..doubts).map(|_| "noise".to_owned()));
+            assert_eq!(aim.verdict(), verdict, "{samples:?} {voids} {doubts}");
+            assert_eq!(aim.is_met(), verdict == Verdict::Met);
         }
     }
 

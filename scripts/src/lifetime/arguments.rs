@@ -23,7 +23,7 @@ pub struct Arguments {
     /// Write the result as JSON too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Exit with status 3 when an aim is missed.
+    /// Exit with status 3 when an aim is missed or void.
     #[arg(long)]
     pub assert: bool,
     /// Measure the release binaries that are there.
@@ -32,11 +32,11 @@ pub struct Arguments {
     /// Measure only these.
     #[arg(long, value_delimiter = ',', value_enum)]
     pub only: Vec<Part>,
-    /// Pairs of runs for each aim that compares.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Rounds of each comparison: two or three runs that follow each other.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
     /// Measured seconds of one run.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
     /// Requests a second, at which latency is measured: open loop.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]

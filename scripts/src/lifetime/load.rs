@@ -96,6 +96,14 @@ impl Load {
     }
 }
 
+/// The ratio of two p99s; or why one of the runs says nothing of the server.
+pub(super) fn ratio(run: &Seen, against: &Seen) -> Result<f64, String> {
+    match run.void.as_ref().or(against.void.as_ref()) {
+        Some(why) => Err(why.clone()),
+        None => Ok(run.p99_us / against.p99_us),
+    }
+}
+
 impl Seen {
     fn read(report: &Value) -> anyhow::Result<Self> {
         let count = |name: &str| report[name].as_u64().with_context(|| format!("the report has no {name}"));
@@ -121,6 +129,20 @@ impl Seen {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_void_run_is_compared_with_nothing() {
+        let seen = |p99_us, void: Option<&str>| Seen {
+            verified: 1,
+            failed: 0,
+            renewals: 0,
+            p99_us,
+            void: void.map(str::to_owned),
+        };
+        assert_eq!(ratio(&seen(3.0, None), &seen(2.0, None)), Ok(1.5));
+        assert_eq!(ratio(&seen(3.0, None), &seen(2.0, Some("late"))), Err("late".into()));
+        assert_eq!(ratio(&seen(3.0, Some("late")), &seen(2.0, None)), Err("late".into()));
+    }
 
     #[test]
     fn whatever_failed_is_counted_as_failed() {

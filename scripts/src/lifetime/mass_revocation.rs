@@ -16,7 +16,7 @@ use super::{
     aim::{Aim, Side},
     bench::Bench,
     house::{House, Node},
-    load::{Load, Seen},
+    load::{Load, Seen, ratio},
     operator::{NAMES_MAX, Operator},
 };
 
@@ -91,7 +91,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
             quiet.p99_us,
             busy.failed + quiet.failed
         ));
-        aim.samples.push(busy.p99_us / quiet.p99_us);
+        aim.take(ratio(&busy, &quiet));
         aim.notes.push(format!("{done} revoked in one run"));
     }
     let begun = Instant::now();

@@ -9,32 +9,42 @@ use super::{
     arguments::Arguments,
 };
 
-pub(super) const SCHEMA: &str = "mvt.lifetime/1";
+pub(super) const SCHEMA: &str = "mvt.lifetime/2";
 
-/// One line for each aim, then what else there is to know.
+/// One line for each aim: what is judged (the median, where nothing else is said), the middle half of the samples, all of them. Then
+/// what else there is to know.
 pub(super) fn text(aims: &[Aim]) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{:<58} {:>9} {:>9}  spread", "aim", "bound", "figure");
+    let _ = writeln!(
+        out,
+        "{:<60} {:>9} {:>9}  {:<18} {:<18} {:>5} {:>5}",
+        "aim", "bound", "figure", "middle half", "least to greatest", "taken", "void"
+    );
+    let range = |range: Option<(f64, f64)>| {
+        range.map_or_else(String::new, |(low, high)| format!("{low:.3} to {high:.3}"))
+    };
     for aim in aims {
         let sign = if aim.side == Side::AtMost { "<=" } else { ">=" };
-        let number =
-            |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.3}"));
-        let spread = aim.spread().map_or_else(String::new, |(low, high)| format!("{low:.3} to {high:.3}"));
         let _ = writeln!(
             out,
-            "{:<58} {:>9} {:>9}  {:<21} {}",
+            "{:<60} {:>9} {:>9}  {:<18} {:<18} {:>5} {:>5}  {}",
             aim.name,
             format!("{sign} {}{}", aim.bound, aim.unit),
-            number(aim.figure()),
-            spread,
-            if aim.is_met() { "met" } else { "MISSED" }
+            aim.figure().map_or_else(|| "none".to_owned(), |value| format!("{value:.3}")),
+            range(aim.quartiles()),
+            range(aim.spread()),
+            aim.samples.len(),
+            aim.voids.len(),
+            aim.verdict().name()
         );
     }
     for aim in aims {
         let _ = writeln!(out, "\n{}", aim.name);
-        aim.notes.iter().for_each(|note| {
-            let _ = writeln!(out, "  {note}");
-        });
+        let doubts = aim.doubts.iter().map(|why| format!("VOID: {why}"));
+        let voids = aim.voids.iter().map(|why| format!("a sample is void: {why}"));
+        for line in doubts.chain(voids).chain(aim.notes.iter().cloned()) {
+            let _ = writeln!(out, "  {line}");
+        }
     }
     out
 }
@@ -63,9 +73,14 @@ mod tests {
             samples: samples.to_vec(),
             ..Aim::new(name, "x", Side::AtMost, 1.2)
         };
-        let text = text(&[aim("one", &[1.0, 1.1]), aim("two", &[1.3]), aim("three", &[])]);
+        let mut doubtful = aim("four", &[1.0]);
+        doubtful.take(Err("the generator was late".into()));
+        doubtful.doubts.push("the machine is busy".into());
+        let text = text(&[aim("one", &[1.0, 1.1]), aim("two", &[1.3]), aim("three", &[]), doubtful]);
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
         assert!(line("one").ends_with(" met") && line("one").contains("1.000 to 1.100"));
         assert!(line("two").ends_with("MISSED") && line("three").ends_with("MISSED"));
+        assert!(line("four").ends_with("VOID"));
+        assert!(text.contains("VOID: the machine is busy") && text.contains("void: the generator was late"));
     }
 }

@@ -37,7 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let busy_before = load_average();
     let mut aims = Vec::new();
     if arguments.wants(Part::Renewal) {
-        aims.push(renewal::measure(&bench)?);
+        aims.extend(renewal::measure(&bench)?);
     }
     if arguments.wants(Part::Flood) {
         aims.extend(login_flood::measure(&bench)?);
