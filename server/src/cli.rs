@@ -87,8 +87,12 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
-    /// Make a new ticket key, and seal with it from now on.
+    /// Make a new ticket key; it seals once every node had the time to read it, and tickets that are out stay good.
     RotateTicketKey {
+        /// The ring was stolen: take the other keys out of it, so that no ticket that is out is good. Clients log in once more;
+        /// sessions that stand go on, `revoke` ends them.
+        #[arg(long)]
+        void_others: bool,
         /// Where.
         #[command(flatten)]
         target: Target,

@@ -40,7 +40,9 @@ fn execute(command: Command) -> Result<(), Fatal> {
         Command::Show { name, target } => command::ask(&target, Request::Show { name })?,
         Command::Revoke { names, target } => command::ask(&target, Request::Revoke { names })?,
         Command::RecoverKit { name, target } => command::ask(&target, Request::RecoverKit { name })?,
-        Command::RotateTicketKey { target } => command::ask(&target, Request::RotateTicketKey {})?,
+        Command::RotateTicketKey { void_others, target } => {
+            command::ask(&target, Request::RotateTicketKey { void_others })?;
+        }
         Command::Audit { last, target } => command::ask(&target, Request::Audit { count: last })?,
         Command::CheckConfig { config } => {
             match run::prepare(config.as_deref()) {

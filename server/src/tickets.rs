@@ -17,6 +17,15 @@ use mvt_sys::keystore::{self, SecretFileError};
 
 use crate::{config::Tickets, fatal::Fatal, keys::random_secret};
 
+/// What becomes of the other keys of a ring when one is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// They open what they sealed; the new one seals once it had the time to reach every node.
+    Keep,
+    /// They are gone, with every ticket there is: for a ring that was stolen. The new one seals at once.
+    Void,
+}
+
 /// What tells one version of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
@@ -115,12 +124,12 @@ impl TicketKeys {
         }
     }
 
-    /// Adds a key now, whatever the age of the newest one; it seals once it had the time to reach every node.
+    /// Adds a key now, whatever the age of the newest one.
     ///
     /// # Errors
     /// When the ring cannot be read or written.
-    pub fn rotate(&self, now_ms: u64) -> Result<TicketKeyId, Fatal> {
-        let id = rotate_now(&self.table, now_ms)?;
+    pub fn rotate(&self, now_ms: u64, others: Others) -> Result<TicketKeyId, Fatal> {
+        let id = rotate_now(&self.table, now_ms, others)?;
         self.reload().map(|_| id)
     }
 }
@@ -146,26 +155,28 @@ fn is_due(ring: &TicketRing, table: &Tickets, now_ms: u64) -> bool {
 
 /// Adds a key if it is still due once nobody else writes: of many nodes with one file, one does it.
 fn rotate(table: &Tickets, now_ms: u64) -> Result<Option<TicketKeyId>, Fatal> {
-    change(table, now_ms, |ring| is_due(ring, table, now_ms) || ring.sealing(now_ms).is_none())
+    change(table, now_ms, Others::Keep, |ring| is_due(ring, table, now_ms) || ring.sealing(now_ms).is_none())
 }
 
 /// Adds a key in any case.
 ///
 /// # Errors
 /// As [`TicketKeys::rotate`].
-pub fn rotate_now(table: &Tickets, now_ms: u64) -> Result<TicketKeyId, Fatal> {
-    change(table, now_ms, |_| true).map(|id| id.expect("asked for in any case"))
+pub fn rotate_now(table: &Tickets, now_ms: u64, others: Others) -> Result<TicketKeyId, Fatal> {
+    change(table, now_ms, others, |_| true).map(|id| id.expect("asked for in any case"))
 }
 
 fn change(
     table: &Tickets,
     now_ms: u64,
+    others: Others,
     is_wanted: impl Fn(&TicketRing) -> bool,
 ) -> Result<Option<TicketKeyId>, Fatal> {
     let path = &table.ring_file;
     let cannot_write = |source| Fatal::Write { path: path.to_owned(), source };
     let _lock = keystore::lock_beside(path).map_err(cannot_write)?;
     let ring = match read(path) {
+        Ok(_) if others == Others::Void => TicketRing::default(),
         Ok(ring) => ring,
         Err(Fatal::SecretFile { source: SecretFileError::Io(error), .. })
             if error.kind() == ErrorKind::NotFound =>
@@ -227,7 +238,7 @@ mod tests {
         let keys = TicketKeys::open(&table, NOW_MS).expect("no file is no error");
         keys.tick(NOW_MS + 1);
         assert!(keys.ring().sealing(NOW_MS).is_none() && !table.ring_file.exists());
-        rotate_now(&table, NOW_MS).expect("by command");
+        rotate_now(&table, NOW_MS, Others::Keep).expect("by command");
         keys.tick(NOW_MS + 2);
         assert_eq!(ids(&keys).len(), 1, "another's file is taken in");
     }
@@ -240,7 +251,7 @@ mod tests {
         let keys = TicketKeys::open(&table, NOW_MS).expect("made");
         let other = TicketKeys::open(&table, NOW_MS).expect("read");
         let old = ids(&keys)[0];
-        let new = keys.rotate(NOW_MS + 1_000).expect("added");
+        let new = keys.rotate(NOW_MS + 1_000, Others::Keep).expect("added");
         let sealing = |keys: &TicketKeys, at_ms: u64| keys.ring().sealing(at_ms).map(|key| key.key.id());
         assert_eq!(sealing(&keys, NOW_MS + 60_999), Some(old));
         assert_eq!(sealing(&keys, NOW_MS + 61_000), Some(new));
@@ -248,6 +259,21 @@ mod tests {
         other.tick(NOW_MS + 2_000);
         assert_eq!(sealing(&other, NOW_MS + 61_000), Some(new));
         assert!(keys.ring().keys().iter().all(|key| key.open_until_ms > NOW_MS + 3_600_000));
+    }
+
+    #[test]
+    fn a_stolen_ring_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let table = table(&folder);
+        let keys = TicketKeys::open(&table, NOW_MS).expect("made");
+        let other = TicketKeys::open(&table, NOW_MS).expect("read");
+        keys.rotate(NOW_MS + 1_000, Others::Keep).expect("added");
+        let new = keys.rotate(NOW_MS + 2_000, Others::Void).expect("added");
+        other.tick(NOW_MS + 3_000);
+        for keys in [keys, other] {
+            assert_eq!(ids(&keys), [new]);
+            assert_eq!(keys.ring().sealing(NOW_MS + 2_000).map(|key| key.key.id()), Some(new));
+        }
     }
 
     #[test]
@@ -268,7 +294,7 @@ mod tests {
     fn a_file_that_lets_others_in_or_is_no_ring_is_refused_and_changes_nothing_later() {
         let folder = tempfile::tempdir().expect("a folder");
         let table = Tickets { rotate: false, ..table(&folder) };
-        rotate_now(&table, NOW_MS).expect("made");
+        rotate_now(&table, NOW_MS, Others::Keep).expect("made");
         let keys = TicketKeys::open(&table, NOW_MS).expect("read");
         let before = ids(&keys);
         fs::set_permissions(&table.ring_file, fs::Permissions::from_mode(0o640)).expect("set");

@@ -89,6 +89,17 @@ fn a_ticket_key_is_added_by_the_running_server_and_without_one() {
             .count()
     };
     assert_eq!(count(), 2, "the one of the first start, and this one");
+    let (status, voiding, _) = ask(&server, &["rotate-ticket-key", "--void-others"]);
+    assert_eq!((status, count()), (0, 1), "the others are gone");
+    let noted = ask(&server, &["audit"]).1;
+    let noted: Vec<_> =
+        noted.lines().filter_map(|line| line.split_once("rotate-")).map(|(_, what)| what).collect();
+    let id = |said: &str| said.trim().rsplit(' ').next().expect("an id").to_owned();
+    let expected = [
+        format!("ticket-key {}", id(&said)),
+        format!("ticket-key {} in the place of all others", id(&voiding)),
+    ];
+    assert_eq!(noted, expected);
     server.signal(rustix::process::Signal::TERM);
     // While it ends it still holds the store.
     let mut status = 75;
@@ -100,7 +111,7 @@ fn a_ticket_key_is_added_by_the_running_server_and_without_one() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert_eq!(status, 0);
-    assert_eq!(count(), 3);
+    assert_eq!(count(), 2);
 }
 
 #[test]

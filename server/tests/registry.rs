@@ -22,6 +22,7 @@ use mvt_server::{
     revocations::Revocations,
     service::ServiceKind,
     store::{file::Line, seal::SealKey},
+    tickets::Others,
 };
 use rig::{ORIGIN_MS, Rig, halves};
 
@@ -169,7 +170,7 @@ impl Host for Diary {
         self.lines.push("complete".into());
     }
 
-    fn rotate_ticket_key(&mut self) -> Result<u32, String> {
+    fn rotate_ticket_key(&mut self, _: Others) -> Result<u32, String> {
         Err("none".into())
     }
 

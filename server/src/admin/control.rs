@@ -29,6 +29,7 @@ use crate::{
     registry::{Registry, RegistryError},
     revocations::Revocations,
     store::{StoreError, feed::FeedWriter},
+    tickets::Others,
 };
 
 /// How often the store is asked for what others changed, and deadlines are looked at: a ticket that is void is to be refused on
@@ -328,8 +329,8 @@ impl Host for Station {
         self.post_owed();
     }
 
-    fn rotate_ticket_key(&mut self) -> Result<u32, String> {
-        let id = self.node.tickets.rotate(self.now_ms()).map_err(|error| error.to_string())?;
+    fn rotate_ticket_key(&mut self, others: Others) -> Result<u32, String> {
+        let id = self.node.tickets.rotate(self.now_ms(), others).map_err(|error| error.to_string())?;
         Ok(u32::from_be_bytes(id))
     }
 

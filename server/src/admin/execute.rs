@@ -11,6 +11,7 @@ use crate::{
     registry::{Actor, NewRecovery, Registry, RegistryError},
     revocations::Revocations,
     store::{StoreError, file::Line},
+    tickets::Others,
 };
 
 /// What a command needs beside the registry: the running node, or nothing of it.
@@ -33,11 +34,11 @@ pub trait Host {
     /// Tells the shard of a claim that was recorded that its session is one like others now.
     fn tell_complete(&mut self, claim: &Claim);
 
-    /// Makes a new ticket key, which seals once every node had time to read it; gives its id.
+    /// Makes a new ticket key; gives its id.
     ///
     /// # Errors
     /// Why it cannot be made.
-    fn rotate_ticket_key(&mut self) -> Result<u32, String>;
+    fn rotate_ticket_key(&mut self, others: Others) -> Result<u32, String>;
 
     /// The server's static public key and its recovery public key.
     ///
@@ -127,6 +128,8 @@ enum Refusal {
     Unconfirmed(Vec<usize>),
     #[error("revoked on this node until it stops, but not kept: {0}")]
     Unwritten(StoreError),
+    #[error("the ticket key was made, but stands in no audit: {0}")]
+    Unnoted(StoreError),
     #[error("no new ticket key: {0}")]
     TicketKey(String),
 }
@@ -144,7 +147,9 @@ impl Refusal {
 
     fn exit_status(&self) -> u8 {
         match self {
-            Self::Registry(RegistryError::Store(error)) | Self::Unwritten(error) => error.exit_status(),
+            Self::Registry(RegistryError::Store(error)) | Self::Unwritten(error) | Self::Unnoted(error) => {
+                error.exit_status()
+            }
             Self::Registry(RegistryError::Randomness(_)) => 71,
             Self::Registry(RegistryError::NoSealKey) => 66,
             refusal if refusal.is_ours() => 69,
@@ -189,8 +194,14 @@ fn answer(
             host.publish(registry);
             Answer::Kit(kit)
         }
-        Request::RotateTicketKey {} => {
-            Answer::TicketKey { id: host.rotate_ticket_key().map_err(Refusal::TicketKey)? }
+        Request::RotateTicketKey { void_others } => {
+            let others = if *void_others { Others::Void } else { Others::Keep };
+            let id = host.rotate_ticket_key(others).map_err(Refusal::TicketKey)?;
+            let what = if *void_others { " in the place of all others" } else { "" };
+            registry
+                .note(actor, format!("rotate-ticket-key {id:08x}{what}"))
+                .map_err(|error| if error.is_end() { error.into() } else { Refusal::Unnoted(error) })?;
+            Answer::TicketKey { id }
         }
         Request::Audit { count } => {
             let lines = registry.audit((*count).min(ADMIN_LIST_COUNT_MAX))?;

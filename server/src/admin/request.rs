@@ -44,8 +44,12 @@ pub enum Request {
         /// For whom.
         name: String,
     },
-    /// Make a new ticket key and seal with it.
-    RotateTicketKey {},
+    /// Make a new ticket key.
+    RotateTicketKey {
+        /// Take the others out of the ring.
+        #[serde(default)]
+        void_others: bool,
+    },
     /// The last changes.
     Audit {
         /// How many at most.

@@ -13,7 +13,7 @@ use crate::{
     keys,
     registry::Registry,
     revocations::Revocations,
-    tickets,
+    tickets::{self, Others},
 };
 
 /// An open store, and no node.
@@ -53,9 +53,9 @@ impl Host for Nobody {
 
     fn tell_complete(&mut self, _: &Claim) {}
 
-    fn rotate_ticket_key(&mut self) -> Result<u32, String> {
-        let id =
-            tickets::rotate_now(&self.config.tickets, self.now_ms()).map_err(|error| error.to_string())?;
+    fn rotate_ticket_key(&mut self, others: Others) -> Result<u32, String> {
+        let id = tickets::rotate_now(&self.config.tickets, self.now_ms(), others)
+            .map_err(|error| error.to_string())?;
         Ok(u32::from_be_bytes(id))
     }
 

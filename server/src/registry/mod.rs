@@ -245,6 +245,24 @@ impl Registry {
         lines.collect()
     }
 
+    /// A line of the audit for what changed outside of the store. Where the store is not ours to write, there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the change stands all the same.
+    pub fn note(&mut self, actor: Actor, what: String) -> Result<(), StoreError> {
+        let audit = Audit { at_ms: actor.now_ms, uid: actor.uid, what };
+        match self.store.put(&[], &to_value(&audit)) {
+            Ok(revision) => self.revision = revision,
+            Err(StoreError::Follows { .. } | StoreError::Unchangeable { .. }) => {}
+            Err(error) => {
+                self.is_stale = true;
+                return Err(error);
+            }
+        }
+        tracing::info!(uid = actor.uid, what = audit.what, revision = self.revision, "changed");
+        Ok(())
+    }
+
     fn identity_write(&self, identity: &Identity) -> Write {
         Write {
             key: identity_key(&identity.name),
