@@ -109,13 +109,22 @@ impl Crowd {
 
     /// Rounds until every session was renewed so often.
     fn renew(&mut self, times: u16) {
-        let begun = Instant::now();
+        self.renew_watched(times, || ());
+    }
+
+    /// The same, with a look at something after each round; what was seen in the middle.
+    fn renew_watched<T: Ord + Copy>(&mut self, times: u16, mut look: impl FnMut() -> T) -> T {
+        let (begun, mut seen) = (Instant::now(), Vec::new());
         while self.parties.iter().any(|party| party.session.generation() < times) {
             assert!(begun.elapsed() < self.patience, "{} renewals", self.renewals());
             self.round();
+            seen.push(look());
         }
         // Once more, so that the last one is committed.
         self.round();
+        seen.push(look());
+        let middle = seen.len() / 2;
+        *seen.select_nth_unstable(middle).1
     }
 }
 
@@ -167,6 +176,10 @@ fn renewals_go_unseen_on_every_backend() {
 
 /// K-07, and more renewals than any session lives to see: sessions that renew every few milliseconds, for which drains are cut
 /// short (SPEC §11.3.8). `cargo nextest run --release -p mvt-server --test renewal --run-ignored only --no-capture`.
+///
+/// That not a byte is kept of a renewal shows `renewal_memory.rs`, which counts allocations. This looks at all of the process, as the
+/// kernel sees it: the allocator gives memory back late, and in huge pages, so that within one run it went up and down between
+/// 49 and 56 MiB, without a trend. Hence the middle of many looks, and a bound beyond which eight bytes are kept of each renewal.
 #[test]
 #[ignore = "takes minutes"]
 fn a_million_renewals_go_unseen() {
@@ -180,11 +193,11 @@ fn a_million_renewals_go_unseen() {
     crowd.batch = 4;
     crowd.patience = Duration::from_secs(600);
     // What a renewal needs is allocated by then, for all sessions at once.
-    crowd.renew(TIMES / 10);
-    let (begun, renewed) = (Instant::now(), crowd.renewals());
-    let (cpu_ns, before) = (server.cpu_ns(), server.resident_bytes());
-    crowd.renew(TIMES);
-    let after = server.resident_bytes();
+    crowd.renew(TIMES / 20);
+    let (begun, cpu_ns, renewed) = (Instant::now(), server.cpu_ns(), crowd.renewals());
+    let before = crowd.renew_watched(TIMES / 10, || server.resident_bytes());
+    crowd.renew(TIMES - TIMES / 20);
+    let after = crowd.renew_watched(TIMES, || server.resident_bytes());
     let (elapsed, cpu_ns) = (begun.elapsed(), server.cpu_ns() - cpu_ns);
     let (renewals, verified) = (crowd.renewals(), crowd.verified);
     assert!(renewals >= 1_000_000);
@@ -195,12 +208,11 @@ fn a_million_renewals_go_unseen() {
     for refused in ["no_slot", "bad_tag", "unknown_key", "replay", "ended", "control", "limit", "stale"] {
         assert_eq!(counted(&log, refused), 0, "{refused}");
     }
-    // It goes up and down by some megabytes with the renewals under way; 5 bytes kept of each would be beyond this.
-    assert!(after < before + 4 * 1024 * 1024, "{before} bytes became {after}");
+    assert!(after < before + 8 * renewals as usize * 9 / 10, "{before} bytes became {after}");
     eprintln!(
         "{renewals} renewals of {SESSIONS} sessions, {} with a Diffie-Hellman, {} drains cut short; {verified} requests verified, \
-         0 failed; the last {} renewals took {elapsed:.1?} and {:.1} us of server CPU each; resident {} KiB at a tenth, {} KiB \
-         at the end",
+         0 failed; the last {} renewals took {elapsed:.1?} and {:.1} us of server CPU each; resident {} KiB before the \
+         tenth, {} KiB at the end",
         counted(&log, "shares"),
         counted(&log, "drains_cut"),
         renewals - renewed,

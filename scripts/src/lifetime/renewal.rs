@@ -121,9 +121,11 @@ mod tests {
 
     #[test]
     fn a_control_that_is_off_makes_the_aim_void() {
-        for (controls, verdict) in
-            [(&[0.95, 1.0, 3.0][..], Verdict::Met), (&[1.2, 1.2, 1.0], Verdict::Void), (&[0.8], Verdict::Void)]
-        {
+        for (controls, verdict) in [
+            (&[0.95, 1.0, 3.0][..], Verdict::Met),
+            (&[1.2, 1.2, 1.0], Verdict::Void),
+            (&[0.8], Verdict::Void),
+        ] {
             let mut aim = Aim::new("a", "x", Side::AtMost, 1.2);
             aim.take(Ok(1.0));
             doubt(&mut aim, controls);
