@@ -89,6 +89,8 @@ pub const STALL_MS: u64 = 10_000;
 pub const SEND_MS_MAX: u64 = 30_000;
 /// How long a closed connection may take to hear of it, ms.
 pub const LINGER_MS: u64 = 1_000;
+/// How far behind what is recorded a wall clock may start and be made up for, ms: as long as a ticket lives at most.
+pub const CLOCK_BEHIND_MS_MAX: u64 = mvt_proto::constants::AUTHENTICATION_MS;
 /// Ephemeral key pairs made in advance for renewals.
 pub const EPHEMERAL_COUNT_MAX: usize = 64;
 /// After how long a silence a connection gives back what it keeps between two reads, ms.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mvt_proto::steering;
+use mvt_proto::{constants::FUTURE_BOUND_MS, steering};
 use mvt_sys::port_steering::PortHash;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -24,13 +24,13 @@ use crate::{
     fatal::Fatal,
     handshakes::HandshakePool,
     keys,
-    limits::SHARDS_MAX,
+    limits::{CLOCK_BEHIND_MS_MAX, SHARDS_MAX},
     mailbox::{Mail, Mailbox},
     node::Node,
     registry::{self, Registry},
     shard::{Parts, Shard},
     store::feed::FeedWriter,
-    tickets::TicketKeys,
+    tickets::{self, TicketKeys},
     transport::quic,
 };
 
@@ -41,6 +41,8 @@ pub struct Prepared {
     registry: Registry,
     feed: Option<FeedWriter>,
     shard_count: usize,
+    /// How far the wall clock is behind what was recorded, ms.
+    behind_ms: u64,
 }
 
 /// Reads the configuration at `path` (the defaults when there is none) and the files it names.
@@ -53,7 +55,7 @@ pub fn prepare(path: Option<&Path>) -> Result<Prepared, Fatal> {
         None => Config::default(),
     };
     let key_file = keys::read(&config.identity.key_file)?;
-    let registry = registry::open(&config)?;
+    let mut registry = registry::open(&config)?;
     let shard_count = match config.io.shards {
         0 if !config.io.cores.is_empty() => config.io.cores.len(),
         0 => mvt_sys::affinity::allowed_cores().len().min(SHARDS_MAX),
@@ -68,9 +70,12 @@ pub fn prepare(path: Option<&Path>) -> Result<Prepared, Fatal> {
     let mut node = Node::new(&config, key_file, registry.enrolment().clone(), shard_count)?;
     node.revocations.store(Arc::new(registry.revocations().clone()));
     node.unsealer = registry.unsealer();
+    let latest_ms = registry.latest_ms()?.max(tickets::latest_ms(&config.tickets));
+    let (clock, behind_ms) = ServerClock::start_after(latest_ms);
+    node.clock = clock;
     node.tickets = TicketKeys::open(&config.tickets, node.clock.now_ms())?;
     node.freshness.note(registry.as_of_ms());
-    Ok(Prepared { config, node, registry, feed, shard_count })
+    Ok(Prepared { config, node, registry, feed, shard_count, behind_ms })
 }
 
 impl Prepared {
@@ -93,6 +98,7 @@ impl Prepared {
     pub fn serve(self) -> Result<(), Fatal> {
         start_log(&self.config.log);
         abort_on_panic();
+        warn_of_clock(self.behind_ms);
         let mut signals = Signals::new([SIGTERM, SIGINT])
             .map_err(|source| Fatal::Os { what: "cannot wait for signals", source })?;
         let running = Running::start(self)?;
@@ -114,7 +120,7 @@ pub struct Running {
 
 impl Running {
     fn start(prepared: Prepared) -> Result<Self, Fatal> {
-        let Prepared { config, node, registry, feed, shard_count } = prepared;
+        let Prepared { config, node, registry, feed, shard_count, .. } = prepared;
         raise_open_files(config.limits.connections_max);
         let mechanism = Mechanism::choose(config.io.backend)?;
         let wanted = config.listen.tcp;
@@ -199,6 +205,22 @@ impl Running {
             tracing::info!(shard = index, events, rejects, "counted");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// A clock that is behind by what clocks may differ is none to speak of (SPEC §6.3).
+fn warn_of_clock(behind_ms: u64) {
+    if behind_ms > CLOCK_BEHIND_MS_MAX {
+        tracing::warn!(
+            behind_ms,
+            "the wall clock is more than a day behind the last change of the store or the ticket keys: one of them is wrong, and what \
+             was revoked by the later one stays out until then"
+        );
+    } else if behind_ms > FUTURE_BOUND_MS {
+        tracing::warn!(
+            behind_ms,
+            "the wall clock is behind the last change of the store or the ticket keys: server time begins there"
+        );
     }
 }
 

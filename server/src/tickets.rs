@@ -134,6 +134,13 @@ impl TicketKeys {
     }
 }
 
+/// A time at which the ring file was changed, server time, ms; 0 when there is none that can be read.
+#[must_use]
+pub fn latest_ms(table: &Tickets) -> u64 {
+    let ring = read(&table.ring_file).unwrap_or_default();
+    ring.keys().iter().map(|key| key.seal_from_ms.saturating_sub(table.distribute_ms)).max().unwrap_or(0)
+}
+
 /// The id of a ticket key as the log and commands print it.
 #[must_use]
 pub fn name_of(id: TicketKeyId) -> String {

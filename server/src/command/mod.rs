@@ -129,7 +129,7 @@ impl Desk {
             }
             opened => opened?,
         };
-        Ok(Self::Offline(Box::new(offline::Offline::new(registry, config))))
+        Ok(Self::Offline(Box::new(offline::Offline::new(registry, config)?)))
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer, Fatal> {

@@ -8,11 +8,13 @@ use crate::{
         execute::{Host, ServerKeys, Unconfirmed, execute},
         request::{Answer, Request},
     },
+    clock::ServerClock,
     config::Config,
     fatal::Fatal,
     keys,
     registry::Registry,
     revocations::Revocations,
+    store::StoreError,
     tickets::{self, Others},
 };
 
@@ -23,8 +25,12 @@ pub(super) struct Offline {
 }
 
 impl Offline {
-    pub(super) const fn new(registry: Registry, config: Config) -> Self {
-        Self { registry, nobody: Nobody { config } }
+    /// # Errors
+    /// The store's.
+    pub(super) fn new(mut registry: Registry, config: Config) -> Result<Self, StoreError> {
+        let latest_ms = registry.latest_ms()?.max(tickets::latest_ms(&config.tickets));
+        let (clock, _) = ServerClock::start_after(latest_ms);
+        Ok(Self { registry, nobody: Nobody { config, clock } })
     }
 
     pub(super) fn ask(&mut self, request: &Request) -> Result<Answer, Fatal> {
@@ -36,11 +42,12 @@ impl Offline {
 /// What there is of a node that does not run: nobody to publish to, and no session to erase.
 struct Nobody {
     config: Config,
+    clock: ServerClock,
 }
 
 impl Host for Nobody {
     fn now_ms(&self) -> u64 {
-        mvt_sys::clock::wall_ms()
+        self.clock.now_ms()
     }
 
     fn publish(&mut self, _: &Registry) {}

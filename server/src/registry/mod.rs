@@ -229,6 +229,14 @@ impl Registry {
         range.map(|(_, entry)| entry).take(count)
     }
 
+    /// The time of the last change, server time, ms; 0 when there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn latest_ms(&mut self) -> Result<u64, StoreError> {
+        Ok(self.audit(1)?.last().map_or(0, |(_, line)| line.at_ms))
+    }
+
     /// The last lines of the audit, oldest first.
     ///
     /// # Errors
