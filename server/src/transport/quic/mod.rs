@@ -321,6 +321,8 @@ impl Quic {
         {
             if event.is_drained() {
                 self.deadlines.replace(handle, link.deadline, None);
+                // Silence or a reset end it with no word in between; its handle is somebody else's next.
+                self.ended.extend(link.id.take());
                 self.links[handle.0] = None;
                 self.endpoint.handle_event(handle, event);
             } else if let Some(answer) = self.endpoint.handle_event(handle, event) {
