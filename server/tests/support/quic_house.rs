@@ -52,6 +52,13 @@ impl Client {
         packets
     }
 
+    /// Takes note that it is `now`.
+    pub fn pass(&mut self, now: Instant) {
+        if self.connection.poll_timeout().is_some_and(|then| then <= now) {
+            self.connection.handle_timeout(now);
+        }
+    }
+
     pub fn take(&mut self, packet: &[u8], now: Instant) {
         let mut response = Vec::new();
         let packet = BytesMut::from(packet);
