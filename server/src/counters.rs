@@ -51,7 +51,8 @@ events! {
     quic_opened, "QUIC connections whose handshake was completed.";
     quic_retries, "QUIC clients asked to prove their address first.";
     quic_refused, "QUIC clients refused at the limit of connections.";
-    quic_dropped, "QUIC clients dropped at the limit of handshakes.";
+    quic_dropped, "QUIC clients dropped at the limit of handshakes, and packets from where they may not come from.";
+    quic_unproved, "QUIC packets not sent because their address had proved nothing and had its share.";
     quic_forwarded, "QUIC packets handed to the shard that owns their connection.";
     quic_forward_dropped, "QUIC packets dropped because the owning shard's mailbox was full.";
     quic_unsent, "Transmissions of QUIC packets that the socket refused: as if they were lost on the way.";

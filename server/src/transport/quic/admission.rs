@@ -12,13 +12,13 @@ use crate::{
         HANDSHAKE_PACKETS_MAX, HANDSHAKE_PACKETS_PER_TURN_MAX, HANDSHAKE_STALL, HANDSHAKES_AT_ONCE_MAX,
         HANDSHAKES_PER_TURN_MAX, HANDSHAKES_UNPROVED_MAX,
     },
-    transport::quic::{Quic, link::Link, put},
+    transport::quic::{Quic, link::Link, proof::Unproved, put},
 };
 
 impl Quic {
     /// Judges a client that wants to begin: refused at the limit of connections, dropped at that of handshakes, asked to
     /// prove its address under load (a Retry, which keeps nothing here), else queued.
-    pub(super) fn consider(&mut self, incoming: Incoming) {
+    pub(super) fn consider(&mut self, incoming: Incoming, received_bytes: usize) {
         let under_way = self.handshaking.len() + self.waiting.len();
         if self.is_stopping || self.endpoint.open_connections() >= self.connections_max {
             self.counters.quic_refused.add(1);
@@ -33,7 +33,7 @@ impl Quic {
         let is_loaded =
             under_way >= HANDSHAKES_UNPROVED_MAX || self.handshakes.load(Kind::Hello) != Load::Low;
         if !is_loaded || incoming.remote_address_validated() {
-            return self.waiting.push_back(incoming);
+            return self.waiting.push_back((incoming, received_bytes));
         }
         let mut packet = Vec::new();
         match self.endpoint.retry(incoming, &mut packet) {
@@ -69,11 +69,13 @@ impl Quic {
     /// Begins as many handshakes as a turn may pay for, and ends those that take too long.
     pub(super) fn begin_handshakes(&mut self, now: Instant) {
         for _ in 0..HANDSHAKES_PER_TURN_MAX {
-            let Some(incoming) = self.waiting.pop_front() else { break };
+            let Some((incoming, received_bytes)) = self.waiting.pop_front() else { break };
+            let unproved = (!incoming.remote_address_validated())
+                .then(|| Unproved::new(*incoming.orig_dst_cid(), received_bytes));
             let mut packet = Vec::new();
             match self.endpoint.accept(incoming, now, &mut packet, None) {
                 Ok((handle, connection)) => {
-                    put(&mut self.links, handle.0, Box::new(Link::new(connection)));
+                    put(&mut self.links, handle.0, Box::new(Link::new(connection, unproved, now)));
                     self.handshaking.push_back((now, handle));
                     self.touch(handle);
                 }

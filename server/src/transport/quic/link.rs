@@ -1,15 +1,19 @@
 //! One QUIC connection: its streams and datagrams as lanes of a connection of the shard.
 
-use std::time::Instant;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use mvt_proto::constants::QUIC_EXPORTER;
-use quinn_proto::{Connection, Dir, Event, ReadError, Side, StreamEvent, StreamId, VarInt};
+use quinn_proto::{Connection, ConnectionEvent, Dir, Event, ReadError, Side, StreamEvent, StreamId, VarInt};
 
 use crate::{
     counters::Counters,
-    limits::{LANE_DATAGRAMS, READ_BYTES, STREAMS_PER_CONNECTION_MAX},
+    limits::{LANE_DATAGRAMS, QUIC_MOVES_PER_SECOND_MAX, READ_BYTES, STREAMS_PER_CONNECTION_MAX},
     shard::{ChannelBinding, ConnectionId, Shard},
+    transport::quic::proof::Unproved,
 };
 
 /// What reading a connection showed.
@@ -42,10 +46,14 @@ pub(super) struct Link {
     pub(super) is_last: bool,
     /// Streams whose end the peer has not acknowledged, once the last word is written.
     pub(super) unfinished_count: Option<u8>,
+    /// Until its address has proved that somebody is there.
+    pub(super) unproved: Option<Unproved>,
+    /// Changes of its address in the second that began then.
+    moves: (Instant, u32),
 }
 
 impl Link {
-    pub(super) fn new(quic: Connection) -> Self {
+    pub(super) fn new(quic: Connection, unproved: Option<Unproved>, now: Instant) -> Self {
         Self {
             quic,
             id: None,
@@ -56,7 +64,38 @@ impl Link {
             is_hung_up: false,
             is_last: false,
             unfinished_count: None,
+            unproved,
+            moves: (now, 0),
         }
+    }
+
+    /// Takes packets that came from `remote`; false when they are as if they were lost. A client may move (SPEC §17.2.8), and each
+    /// move has us send a probe of 1200 bytes to where it says it is: so it moves so often and not more.
+    pub(super) fn receive(&mut self, remote: SocketAddr, event: ConnectionEvent, now: Instant) -> bool {
+        let before = self.quic.remote_address();
+        if remote == before {
+            self.quic.handle_event(event);
+            return true;
+        }
+        if now.saturating_duration_since(self.moves.0) >= Duration::from_secs(1) {
+            self.moves = (now, 0);
+        }
+        if self.moves.1 >= QUIC_MOVES_PER_SECOND_MAX {
+            return false;
+        }
+        self.quic.handle_event(event);
+        self.moves.1 += u32::from(self.quic.remote_address() != before);
+        true
+    }
+
+    /// Takes note of packets that came from `remote` while the handshake is under way; false when they are to be dropped, for
+    /// nobody moves before it is done (RFC 9000 §9).
+    pub(super) fn note_handshake(&mut self, remote: SocketAddr, bytes: &[u8]) -> bool {
+        if remote != self.quic.remote_address() {
+            return false;
+        }
+        self.unproved.take_if(|unproved| unproved.note(bytes));
+        true
     }
 
     pub(super) fn is_handshaking(&self) -> bool {

@@ -11,6 +11,7 @@ mod deadlines;
 mod link;
 mod output;
 mod parameters;
+mod proof;
 mod route;
 mod start;
 
@@ -83,8 +84,8 @@ pub struct Quic {
     deadlines: Deadlines,
     /// Links with something to look at, each once.
     touched: VecDeque<ConnectionHandle>,
-    /// Clients that wait for their handshake to begin.
-    waiting: VecDeque<Incoming>,
+    /// Clients that wait for their handshake to begin, with the bytes of their first packet.
+    waiting: VecDeque<(Incoming, usize)>,
     /// Packets for links whose handshake is under way, in the order they came.
     delayed: VecDeque<(ConnectionHandle, ConnectionEvent)>,
     /// Links whose handshake is under way, oldest first, with when it began.
@@ -152,14 +153,17 @@ impl Quic {
         let mut response = Vec::new();
         match self.endpoint.handle(now, remote, local_ip, ecn, packet, &mut response) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => match self.link_mut(handle) {
-                Some(link) if link.is_handshaking() => self.delay(handle, event),
-                Some(link) => {
-                    link.quic.handle_event(event);
-                    self.touch(handle);
-                }
+                Some(link) if link.is_handshaking() => match link.note_handshake(remote, bytes) {
+                    true => self.delay(handle, event),
+                    false => self.counters.quic_dropped.add(1),
+                },
+                Some(link) => match link.receive(remote, event, now) {
+                    true => self.touch(handle),
+                    false => self.counters.quic_dropped.add(1),
+                },
                 None => {}
             },
-            Some(DatagramEvent::NewConnection(incoming)) => self.consider(incoming),
+            Some(DatagramEvent::NewConnection(incoming)) => self.consider(incoming, bytes.len()),
             Some(DatagramEvent::Response(transmit)) => self.respond(transmit, response),
             None => {}
         }
@@ -255,8 +259,14 @@ impl Quic {
                 self.touched.pop_front();
                 continue;
             };
+            let segments_max = if link.unproved.is_some() { 1 } else { segments_max };
             if let Some(transmit) = link.quic.poll_transmit(now, segments_max, buffer) {
-                return Some(transmit);
+                if link.unproved.as_mut().is_none_or(|unproved| unproved.take(transmit.size)) {
+                    return Some(transmit);
+                }
+                self.counters.quic_unproved.add(1);
+                buffer.clear();
+                continue;
             }
             if link.close_when_said(now) {
                 self.ended.extend(link.id.take());
@@ -321,6 +331,8 @@ impl Quic {
         {
             if event.is_drained() {
                 self.deadlines.replace(handle, link.deadline, None);
+                // Silence or a reset end it with no word in between; its handle is somebody else's next.
+                self.ended.extend(link.id.take());
                 self.links[handle.0] = None;
                 self.endpoint.handle_event(handle, event);
             } else if let Some(answer) = self.endpoint.handle_event(handle, event) {
@@ -350,7 +362,7 @@ impl Quic {
 
 impl Drop for Quic {
     fn drop(&mut self) {
-        for incoming in self.waiting.drain(..) {
+        for (incoming, _) in self.waiting.drain(..) {
             self.endpoint.ignore(incoming);
         }
     }

@@ -11,8 +11,8 @@ use crate::{
     transport::quic::Arrival,
 };
 
-/// Bytes of a connection id: the shard, then random.
-const ID_BYTES: usize = 8;
+/// Bytes of a connection id: the shard, then 64 random bits, so that who knows it has read a packet of ours (RFC 9000 §8.1).
+const ID_BYTES: usize = 9;
 /// First bit of a packet: a long header.
 const LONG_HEADER_BIT: u8 = 0x80;
 

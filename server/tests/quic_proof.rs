@@ -1,0 +1,70 @@
+//! What an address gets that has not proved that anybody is there (CASES ).
+
+#[path = "support/quic_house.rs"]
+mod quic_house;
+#[path = "support/rig.rs"]
+mod rig;
+mod support;
+
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+
+use mvt_server::limits::QUIC_MOVES_PER_SECOND_MAX;
+use quic_house::House;
+use quinn_proto::TransportConfig;
+use support::{initial::initial, quic::tls_config};
+
+/// initial_source_connection_id, empty as our packet's; then a parameter nobody knows, of so many bytes.
+fn parameters(byte_count: usize) -> Vec<u8> {
+    let mut parameters = vec![0x0f, 0x00, 0x40, 0x5b, 0x40 | (byte_count >> 8) as u8, byte_count as u8];
+    parameters.resize(parameters.len() + byte_count, 0);
+    parameters
+}
+
+/// First packets of many sizes, from clients that never say anything again, however long the server tries.
+#[test]
+fn an_unproved_address_gets_three_times_its_bytes_and_not_one_more() {
+    let mut house = House::new();
+    let stranger: SocketAddr = ([127, 0, 0, 9], 9).into();
+    let mut sizes = BTreeSet::new();
+    for (number, byte_count) in (800..1400).step_by(25).enumerate() {
+        let first = initial([number as u8; 8], &parameters(byte_count), tls_config(b"mvt1"));
+        let mut sent: Vec<_> = house.turn(&[(stranger, first.clone())]);
+        for _ in 0..120 {
+            house.now += Duration::from_millis(100);
+            sent.extend(house.turn(&[]));
+        }
+        let sent: usize = sent.iter().map(|(_, packet)| packet.len()).sum();
+        assert!(sent >= 1200, "the canary: a good packet");
+        assert!(sent <= 3 * first.len(), "{sent} bytes for {}", first.len());
+        sizes.insert(first.len());
+    }
+    assert!(sizes.len() > 8, "of many sizes: {sizes:?}");
+    assert!(house.counted("quic_unproved") > 0, "the canary: more would have been sent");
+}
+
+/// A client says with every packet that it is somewhere else now, and each time the server has to look whether it is.
+#[test]
+fn a_flood_of_moves_is_probed_a_few_times_a_second() {
+    let mut house = House::new();
+    let mut client = house.connected(1, TransportConfig::default());
+    let mut probed = 0;
+    for number in 0..300u16 {
+        client.connection.ping();
+        let address = ([127, 0, 9, (number % 250) as u8], 1000 + number).into();
+        let packets: Vec<_> = client.packets(house.now).into_iter().map(|packet| (address, packet)).collect();
+        assert!(!packets.is_empty(), "the canary: it says something");
+        let sent = house.turn(&packets);
+        probed += sent.iter().filter(|(to, packet)| *to == address && packet.len() >= 1200).count();
+        house.now += Duration::from_millis(10);
+    }
+    // Three seconds, and where they begin.
+    let probes_max = 4 * QUIC_MOVES_PER_SECOND_MAX as usize;
+    assert!((1..=probes_max).contains(&probed), "{probed} probes for 300 moves");
+    assert!(house.counted("quic_dropped") > 200);
+    // It goes on from where it is.
+    house.now += Duration::from_secs(1);
+    client.connection.ping();
+    house.settle(&mut client);
+    assert!(!client.connection.is_closed());
+    assert_eq!(house.rig.shard.connection_count(), 3);
+}
