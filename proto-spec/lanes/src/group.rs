@@ -8,7 +8,7 @@ use crate::{HmacKey, MAC_BYTES, job::Block, job::Job, kernel::Kernel};
 
 /// Full groups of short messages that take each step one after the other, so that the wait of one for its own last
 /// rounds, and for its blocks to come back from memory, is filled by the others.
-pub(crate) const RUN_GROUPS: usize = 8;
+pub(crate) const RUN_GROUPS: usize = 4;
 
 /// Runs `count <= L` jobs and hands `(lane, mac)` to `sink`. Lanes past `count` repeat the last job.
 #[inline(always)]
