@@ -1,6 +1,6 @@
-//! Which jobs share a group: equal block counts together, wide groups only where they pay.
+//! Which jobs share a group: short ones as they come, others by equal block counts; wide groups only where they pay.
 
-use crate::{HmacKey, MAC_BYTES, job::Job, rung::Ladder};
+use crate::{HmacKey, MAC_BYTES, job::Block, job::Job, rung::Ladder};
 
 /// Jobs sorted at a time when lengths are mixed; bounds the stack, not the batch.
 const WINDOW_JOBS: usize = 128;
@@ -14,33 +14,42 @@ pub(crate) fn mac<'a>(
     job_at: impl Fn(usize) -> Job<'a>,
     mut sink: impl FnMut(usize, &[u8; MAC_BYTES]),
 ) {
-    if count == 0 {
-        return;
-    }
-    let blocks = job_at(0).block_count();
-    if (1..count).all(|index| job_at(index).block_count() == blocks) {
-        let mut at = 0;
-        while at < count {
-            let (rung, take) = ladder.pick_equal(count - at);
-            rung.mac(take, |lane| job_at(at + lane), |lane, mac| sink(at + lane, mac));
-            at += take;
+    let mut at = 0;
+    while at < count {
+        let (rung, take) = ladder.pick_short(count - at);
+        if (at..at + take).any(|index| job_at(index).block_count() > 1) {
+            break;
         }
-        return;
+        let prepare = |lane, block: &mut Block| {
+            let job = job_at(at + lane);
+            job.write_only_block(block);
+            job.key
+        };
+        rung.mac_short(take, prepare, |lane, mac| sink(at + lane, mac));
+        at += take;
     }
-    let mut base = 0;
-    while base < count {
-        let length = (count - base).min(WINDOW_JOBS);
-        mac_window(ladder, length, |index| job_at(base + index), |index, mac| sink(base + index, mac));
-        base += length;
+    while at < count {
+        let length = (count - at).min(WINDOW_JOBS);
+        mac_window(ladder, length, |index| job_at(at + index), |index, mac| sink(at + index, mac));
+        at += length;
     }
 }
 
 /// Derives `out.len()` keys; all inputs are one block, so there is nothing to sort.
-pub(crate) fn derive<'a>(ladder: Ladder, job_at: impl Fn(usize) -> Job<'a>, out: &mut [HmacKey]) {
+pub(crate) fn derive<'a, const N: usize>(
+    ladder: Ladder,
+    input_at: impl Fn(usize) -> (&'a HmacKey, &'a [u8; N]),
+    out: &mut [HmacKey],
+) {
     let mut at = 0;
     while at < out.len() {
-        let (rung, take) = ladder.pick_equal(out.len() - at);
-        rung.derive(|lane| job_at(at + lane), &mut out[at..at + take]);
+        let (rung, take) = ladder.pick_short(out.len() - at);
+        let prepare = |lane, block: &mut Block| {
+            let (key, input) = input_at(at + lane);
+            block.write_short(input);
+            key
+        };
+        rung.derive(prepare, &mut out[at..at + take]);
         at += take;
     }
 }
