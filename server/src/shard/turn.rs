@@ -178,6 +178,11 @@ impl Shard {
                 continue;
             }
             let frame = batch.frame(first + at);
+            if let Origin::Here(id) = origin
+                && self.holds_behind(id, frame, now_ms)
+            {
+                continue;
+            }
             let judged = match (row, origin) {
                 (What::Request { header, number, held }, _) => {
                     verified_count += u64::from(self.request(origin, header, *number, *held, frame, now_ms));
@@ -188,7 +193,7 @@ impl Shard {
                     Ok(())
                 }
                 (What::Elsewhere { owner }, Origin::Here(id)) => {
-                    self.forward(*owner, id, frame);
+                    self.forward(*owner, id, frame, now_ms);
                     Ok(())
                 }
                 (What::Login(kind), Origin::Here(id)) => self.login(id, *kind, frame, now_ms),
