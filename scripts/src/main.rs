@@ -1,7 +1,7 @@
 //! `cargo x`: a table of subcommands.
 
 use clap::{Parser, Subcommand};
-use mvt_scripts::{accuracy, ci, compare, demo, lifetime, publish, test, tour, vectors};
+use mvt_scripts::{accuracy, ci, compare, demo, emulate, lifetime, publish, test, tour, vectors};
 
 /// Tools of the workspace.
 #[derive(Parser)]
@@ -29,6 +29,8 @@ enum Command {
     Publish(publish::run::Arguments),
     /// The aims for a key's life under load: renewal, login flood, revocation, refused tickets; a table with the spread of each.
     Lifetime(lifetime::arguments::Arguments),
+    /// Run the tests of the lanes on emulated CPUs that have AVX-512; minutes, and packages of Debian.
+    Emulate(emulate::Arguments),
     /// The load generator against theory, as a table.
     Accuracy(accuracy::Arguments),
     /// Write the vectors of `proto-spec/vectors` from the reference.
@@ -56,6 +58,7 @@ fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Emulate(arguments) => emulate::run(&arguments),
         Command::Accuracy(arguments) => accuracy::run(&arguments),
         Command::Vectors { check: true } => Ok(vectors::store::check(&vectors::store::folder())?),
         Command::Vectors { check: false } => Ok(vectors::store::write(&vectors::store::folder())?),

@@ -90,6 +90,14 @@ impl Process {
         Ok(String::from_utf8_lossy(&fs::read(&self.stdout)?).into_owned())
     }
 
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn status(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
     /// Waits until it ends, at most `patience`.
     ///
     /// # Errors

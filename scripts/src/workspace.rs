@@ -64,6 +64,8 @@ pub fn debug_binary(name: &str) -> PathBuf {
     target().join("debug").join(name)
 }
 
-fn target() -> PathBuf {
+/// The folder of what is built.
+#[must_use]
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder().join("target"), PathBuf::from)
 }

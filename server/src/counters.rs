@@ -47,7 +47,9 @@ events! {
     bad_tags_erased, "Sessions erased because of too many bad tags.";
     sessions_refused, "Logins refused because the session table was full.";
     forwarded, "Frames handed to the shard that owns their key.";
-    forward_dropped, "Frames dropped because the owning shard's mailbox was full.";
+    forward_paused, "Times a connection was not read because the shard that owns its next frame had no room for it.";
+    forward_dropped, "Frames dropped while they waited for such room: their connection ended, or too much waited.";
+    forward_unanswered, "Answers of recoveries dropped because the shard of their connection had no room for them.";
     quic_opened, "QUIC connections whose handshake was completed.";
     quic_retries, "QUIC clients asked to prove their address first.";
     quic_refused, "QUIC clients refused at the limit of connections.";

@@ -59,8 +59,14 @@ pub const QUIC_PACKET_BYTES_MAX: u16 = 1452;
 pub const QUIC_SEGMENTS_MAX: usize = 32;
 /// Transmissions in one turn; what is left then makes the next turn come at once.
 pub const QUIC_TRANSMITS_PER_TURN_MAX: usize = 256;
-/// Mail (login results, forwarded frames) waiting at one shard.
+/// Mail of other threads (login results, QUIC packets) waiting at one shard; as many forwarded frames of all shards together, and as
+/// many answers to such.
 pub const MAILBOX_COUNT_MAX: usize = 4096;
+/// Forwarded frames of one other shard that may wait at least, however many shards there are.
+pub const PASSAGE_COUNT_MIN: usize = 16;
+/// Bytes of frames that wait at one shard for room at the one that owns their keys. Their connections are not read, so this is
+/// what had been read of them; a connection that would take more is closed.
+pub const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Time between two sweeps over deadlines, ms.
 pub const SWEEP_INTERVAL_MS: u64 = 50;
 /// Connections looked at in one sweep.
@@ -85,7 +91,7 @@ pub const ADMIN_PEERS_MAX: usize = 16;
 pub const ADMIN_PEER_MS: u64 = 5_000;
 /// Clients in one answer to `list`, lines in one to `audit`.
 pub const ADMIN_LIST_COUNT_MAX: usize = 512;
-/// How long a started frame, or output that nobody reads, may stand still, ms.
+/// How long a started frame, output that nobody reads, or frames for a shard that stands still may wait, ms.
 pub const STALL_MS: u64 = 10_000;
 /// How long what was handed to the socket may take to be taken by it, ms: a peer that reads slower is cut off.
 pub const SEND_MS_MAX: u64 = 30_000;
@@ -106,6 +112,9 @@ pub const SHARDS_MAX: usize = 256;
 
 const _: () = assert!(BATCH_BYTES_MAX >= FRAME_BYTES_MAX + READ_BYTES);
 const _: () = assert!(READ_BYTES >= FRAME_BYTES_MAX);
+const _: () = assert!(PASSAGE_COUNT_MIN >= crate::mailbox::ANSWERS_PER_FRAME_MAX);
+// A connection is stopped after the turn that found no room; by then a batch and one read more of it may be here.
+const _: () = assert!(HELD_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
 const _: () = assert!(QUIC_STREAM_WINDOW_BYTES as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(HANDSHAKES_UNPROVED_MAX < HANDSHAKES_AT_ONCE_MAX);
 // A frame is answered with at most its own length, or by a service's bounded answer: one read past the mark stays small.

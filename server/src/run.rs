@@ -242,7 +242,7 @@ fn steer(listeners: &[std::net::TcpListener]) {
 }
 
 fn mailboxes(count: usize) -> Result<(Arc<[Mailbox]>, Vec<std::os::unix::net::UnixStream>), Fatal> {
-    let pairs: Result<Vec<_>, _> = (0..count).map(|_| Mailbox::new()).collect();
+    let pairs: Result<Vec<_>, _> = (0..count).map(|_| Mailbox::new(count)).collect();
     let pairs = pairs.map_err(|source| Fatal::Os { what: "cannot make a mailbox", source })?;
     let (mailboxes, waiters): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     Ok((mailboxes.into(), waiters))

@@ -11,7 +11,11 @@ use mvt_proto::{
     framer::{self, Cut},
     session::{Answer, ClientSession, Pending},
 };
-use mvt_server::{limits::LOGINS_PER_CONNECTION_MAX, mailbox::Mail, service::ServiceKind};
+use mvt_server::{
+    limits::LOGINS_PER_CONNECTION_MAX,
+    mailbox::{Answered, Forwarded},
+    service::ServiceKind,
+};
 use proptest::prelude::*;
 use rig::{ORIGIN_MS, Rig};
 
@@ -151,8 +155,8 @@ fn neighbours_share_an_answer_and_forwarded_requests_do_not() {
         rig.shard.ingest(id, &request(), now_ms);
     }
     for _ in 0..3 {
-        let mail = Mail::Forwarded { from_shard: 1, connection: id, frame: request().into() };
-        assert!(rig.mailboxes[0].post(mail).is_ok());
+        let letter = Forwarded { connection: id, frame: request().into() };
+        assert!(rig.mailboxes[0].forward(1, letter).is_ok());
     }
     rig.shard.turn(now_ms);
     rig.shard.read_mail(now_ms);
@@ -160,7 +164,7 @@ fn neighbours_share_an_answer_and_forwarded_requests_do_not() {
     let here: Vec<Kind> = cut(&rig.output(id, now_ms).0).iter().map(|frame| kind(frame)).collect();
     assert_eq!(here, [Kind::Verdicts]);
     for _ in 0..3 {
-        let Some(Mail::Answered { frame, .. }) = rig.mailboxes[1].take() else {
+        let Some(Answered { frames: frame, .. }) = rig.mailboxes[1].take_answered(0) else {
             panic!("an answer for each")
         };
         assert_eq!(kind(&frame), Kind::Resp);

@@ -5,6 +5,7 @@ mod house;
 mod support;
 
 use std::{
+    io::{ErrorKind, Write},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -14,8 +15,15 @@ use std::{
 };
 
 use house::House;
-use mvt_proto::session::{ClientSession, Pending};
-use mvt_server::{driver::Mechanism, limits::MAILBOX_COUNT_MAX, service::Service};
+use mvt_proto::{
+    constants::PAYLOAD_BYTES_MAX,
+    session::{ClientSession, Pending},
+};
+use mvt_server::{
+    driver::Mechanism,
+    limits::{HELD_BYTES_MAX, MAILBOX_COUNT_MAX},
+    service::Service,
+};
 use support::{PATIENCE, Wire, seal};
 
 /// The payload that makes a service stand still.
@@ -84,29 +92,124 @@ fn stall_one_of_two(mechanism: Mechanism) {
     // A connection of the lively shard with a session of the other: more frames for it than its mailbox holds.
     let (mut crossing_wire, mut own) = house.login_at(1);
     serves(&mut crossing_wire, &mut own, 1);
-    let crossing: Vec<(Pending, Vec<u8>)> =
-        (0..MAILBOX_COUNT_MAX + 2000).map(|_| seal(&mut still, b"")).collect();
-    for frames in crossing.chunks(64) {
-        let bytes: Vec<u8> = frames.iter().flat_map(|(_, frame)| frame.iter().copied()).collect();
-        crossing_wire.send(&bytes);
-    }
-    wait_for("all handed over or dropped", || {
-        house.counted("forwarded") + house.counted("forward_dropped") == crossing.len() as u64
+    let crossing = send_crossing(&mut crossing_wire, &mut still);
+    wait_for("as many handed over as there is room for", || {
+        house.counted("forwarded") == MAILBOX_COUNT_MAX as u64 && house.counted("forward_paused") == 1
     });
-    assert_eq!(house.counted("forwarded"), MAILBOX_COUNT_MAX as u64, "bounded by the mailbox");
 
     // With a full mailbox beside them the others serve, and let new clients in.
     serves(&mut lively_wire, &mut lively, 500);
     let (mut new_wire, mut new) = house.login_at(1);
     serves(&mut new_wire, &mut new, 100);
     assert!(is_stalled.load(SeqCst), "all of that while it stood still");
+    assert_eq!(house.counted("forwarded"), MAILBOX_COUNT_MAX as u64, "bounded by the mailbox");
 
     drop(let_go);
     assert_eq!(still_wire.answer(&mut still, &stalled), Ok(5), "it goes on where it was");
-    for (pending, _) in &crossing[..MAILBOX_COUNT_MAX] {
-        assert_eq!(crossing_wire.answer(&mut still, pending), Ok(5), "what was in the mailbox is answered");
-    }
+    answers_all(&mut crossing_wire, &mut still, &crossing);
+    assert_eq!(house.counted("forward_dropped"), 0);
     serves(&mut still_wire, &mut still, 10);
+    // It is read again.
+    serves(&mut crossing_wire, &mut still, 10);
+}
+
+/// More frames than a mailbox holds, for a session of another shard than the connection's.
+fn send_crossing(wire: &mut Wire, session: &mut ClientSession) -> Vec<Pending> {
+    let (pending, frames): (Vec<Pending>, Vec<Vec<u8>>) =
+        (0..MAILBOX_COUNT_MAX + 2000).map(|_| seal(session, b"")).unzip();
+    for frames in frames.chunks(64) {
+        wire.send(&frames.concat());
+    }
+    pending
+}
+
+fn answers_all(wire: &mut Wire, session: &mut ClientSession, crossing: &[Pending]) {
+    for pending in crossing {
+        assert_eq!(wire.answer(session, pending), Ok(5), "every one, in order");
+    }
+}
+
+/// What is not read stays with its sender: a server that read on would have to close the connection in the end.
+fn stop_reading(mechanism: Mechanism) {
+    let (is_stalled, is_let_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let house = House::start(mechanism, 2, |_| {
+        Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
+    });
+    let _let_go = LetGo(is_let_go);
+    let (mut still_wire, mut still) = house.login_at(0);
+    let (mut crossing_wire, _) = house.login_at(1);
+    let (_, frame) = seal(&mut still, STALL);
+    still_wire.send(&frame);
+    wait_for("standing still", || is_stalled.load(SeqCst));
+    send_crossing(&mut crossing_wire, &mut still);
+    wait_for("full", || house.counted("forward_paused") == 1);
+    let (_, frame) = seal(&mut still, &[0; PAYLOAD_BYTES_MAX]);
+    crossing_wire.stream.set_write_timeout(Some(Duration::from_millis(300))).expect("set");
+    let mut written = 0;
+    let error = loop {
+        match crossing_wire.stream.write(&frame) {
+            Ok(bytes) => written += bytes,
+            Err(error) => break error,
+        }
+        assert!(written < HELD_BYTES_MAX, "it is read on and on");
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock, "after {written} bytes");
+    assert_eq!(house.counted("forward_dropped"), 0);
+}
+
+#[test]
+fn a_connection_whose_frames_have_no_room_elsewhere_is_not_read_on_uring() {
+    stop_reading(Mechanism::Uring);
+}
+
+#[test]
+fn a_connection_whose_frames_have_no_room_elsewhere_is_not_read_on_epoll() {
+    stop_reading(Mechanism::Epoll);
+}
+
+/// Each has more for the other than its mailbox holds, and then both stood still.
+fn stall_both(mechanism: Mechanism) {
+    let flags: [[Arc<AtomicBool>; 2]; 2] = Default::default();
+    let house = House::start(mechanism, 2, |index| {
+        let [is_stalled, is_let_go] = flags[index].clone();
+        Box::new(Staller { is_stalled, is_let_go })
+    });
+    let let_go = [0, 1].map(|index: usize| Some(LetGo(flags[index][1].clone())));
+    let [(mut wire_0, mut session_0), (mut wire_1, mut session_1)] =
+        [0, 1].map(|index| house.login_at(index));
+    let [(mut crossing_0, _), (mut crossing_1, _)] = [0, 1].map(|index| house.login_at(index));
+
+    let (stalled_0, frame) = seal(&mut session_0, STALL);
+    wire_0.send(&frame);
+    wait_for("standing still", || flags[0][0].load(SeqCst));
+    let for_0 = send_crossing(&mut crossing_1, &mut session_0);
+    wait_for("full", || house.counted("forward_paused") == 1);
+    let (stalled_1, frame) = seal(&mut session_1, STALL);
+    wire_1.send(&frame);
+    wait_for("both standing still", || flags[1][0].load(SeqCst));
+    let for_1 = send_crossing(&mut crossing_0, &mut session_1);
+    let [go_0, go_1] = let_go;
+    drop(go_0);
+    wait_for("full of each other", || house.counted("forward_paused") == 2);
+    assert_eq!(wire_0.answer(&mut session_0, &stalled_0), Ok(5));
+    let (mut new_wire, mut new) = house.login_at(0);
+    serves(&mut new_wire, &mut new, 100);
+    assert!(flags[1][0].load(SeqCst), "all of that while the other stood still");
+    drop(go_1);
+    assert_eq!(wire_1.answer(&mut session_1, &stalled_1), Ok(5));
+    answers_all(&mut crossing_1, &mut session_0, &for_0);
+    answers_all(&mut crossing_0, &mut session_1, &for_1);
+    assert_eq!(house.counted("forward_dropped") + house.counted("forward_unanswered"), 0);
+}
+
+#[test]
+fn two_shards_full_of_each_other_go_on_on_uring() {
+    stall_both(Mechanism::Uring);
+}
+
+#[test]
+fn two_shards_full_of_each_other_go_on_on_epoll() {
+    stall_both(Mechanism::Epoll);
 }
 
 #[test]

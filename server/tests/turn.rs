@@ -15,7 +15,7 @@ use mvt_proto::{
 };
 use mvt_server::{
     limits::{LINGER_MS, SEND_MS_MAX},
-    mailbox::Mail,
+    mailbox::{Answered, Forwarded},
     service::ServiceKind,
 };
 use proptest::prelude::*;
@@ -206,8 +206,8 @@ proptest! {
             let mut sent = Vec::new();
             for plan in plans.iter().filter(|plan| !matches!(plan.twist, Twist::NeverARequest)) {
                 let frame = frame(plan, &mut clients, now_ms, &sent);
-                let mail = Mail::Forwarded { from_shard: 1, connection, frame: frame.clone().into() };
-                prop_assert!(rig.mailboxes[0].post(mail).is_ok());
+                let letter = Forwarded { connection, frame: frame.clone().into() };
+                prop_assert!(rig.mailboxes[0].forward(1, letter).is_ok());
                 sent.push((0, frame));
             }
             rig.shard.read_mail(now_ms);
@@ -216,14 +216,14 @@ proptest! {
                 reference.receive(&rig, 0, frame, now_ms);
                 // Connections are counted where they are.
                 reference.closed[0] = false;
-                let Some(Mail::Answered { connection: to, frame, verified }) = rig.mailboxes[1].take() else {
+                let Some(Answered { connection: to, frames, is_verified }) = rig.mailboxes[1].take_answered(0) else {
                     return Err(TestCaseError::fail("one answer for each frame"));
                 };
-                prop_assert_eq!(&frame[..], &reference.output[0][..]);
-                prop_assert_eq!((to, verified), (connection, reference.unverified[0] == unverified));
+                prop_assert_eq!(&frames[..], &reference.output[0][..]);
+                prop_assert_eq!((to, is_verified), (connection, reference.unverified[0] == unverified));
                 reference.output[0].clear();
             }
-            prop_assert!(rig.mailboxes[1].take().is_none());
+            prop_assert!(rig.mailboxes[1].take_answered(0).is_none());
         }
     }
 }

@@ -43,8 +43,8 @@
 //! SHA-NI stands above AVX2 because it was clearly faster where both were measured (Zen 3; bench `lanes`).
 //! A wide path gives groups that would leave most lanes idle to SHA-NI, or to the portable lane without it:
 //! six messages or fewer never ride sixteen lanes. AVX-512 stands first on figures from another machine;
-//! the build machine of this crate cannot run it, the tests say so when they skip it, and the check at
-//! start-up is what stands between a fault there and traffic.
+//! the build machine of this crate runs it under an emulator only (`cargo x emulate`), the tests say so when
+//! they skip it, and the check at start-up stands between a fault of a CPU and traffic.
 //!
 //! Messages of a batch may differ in length. Equal block counts share a group; a short message joins a
 //! longer group only where idle lanes cost less than a narrower group would.

@@ -172,6 +172,19 @@ impl Station {
         }
     }
 
+    /// Wakes the readers of connections that the shard held up and does not any more.
+    fn wake_resumed(&self) {
+        loop {
+            let Some(id) = self.shard.borrow_mut().next_resumed() else { return };
+            if let Some(wire) = self.wires.borrow().get(&id) {
+                wire.drained.set();
+            } else if let Some(quic) = &self.quic {
+                quic.borrow_mut().note_dirty(id);
+                self.turn.set();
+            }
+        }
+    }
+
     /// How long to wait for news before a turn is due anyway.
     fn patience(&self) -> Option<Duration> {
         self.quic.as_ref()?.borrow().patience(Instant::now())
@@ -335,6 +348,7 @@ async fn read_mail(station: Rc<Station>, mut waiter: UnixStream, stopping: Rc<Si
             stopping.set();
         }
         station.take_forwarded();
+        station.wake_resumed();
         station.wake_dirty();
     }
 }

@@ -1,9 +1,9 @@
-//! Requests whose key another shard owns, and mail from outside.
+//! Mail: of other threads, and frames whose key another shard than that of their connection owns.
 
 use mvt_proto::header::{node_slot_of, shard_of};
 
 use crate::{
-    mailbox::{Mail, Packet},
+    mailbox::{Answered, Forwarded, Mail, Mailbox, Packet},
     shard::{ConnectionId, Shard, batch::Origin, revocation::Scan},
 };
 
@@ -15,43 +15,115 @@ impl Shard {
         (exists && owner != self.index).then_some(owner)
     }
 
-    /// Hands a request to its owner. A full mailbox drops it: the client's timeout is then the answer.
-    pub(super) fn forward(&mut self, owner: usize, connection: ConnectionId, frame: &[u8]) {
-        let mail = Mail::Forwarded { from_shard: self.index, connection, frame: frame.into() };
-        match self.mailboxes[owner].post(mail) {
+    /// Hands a frame to its owner, or keeps it until that has room.
+    pub(super) fn forward(&mut self, owner: usize, connection: ConnectionId, frame: &[u8], now_ms: u64) {
+        let letter = Forwarded { connection, frame: frame.into() };
+        match self.mailboxes[owner].forward(self.index, letter) {
             Ok(()) => self.counters.forwarded.add(1),
-            Err(_) => self.counters.forward_dropped.add(1),
+            Err(letter) => self.hold(owner, connection, letter.frame, now_ms),
         }
     }
 
-    /// Takes every letter from our mailbox; true when one asks us to shut down.
+    /// Keeps a frame; its connection is not read until it has gone (see [`Shard::wants_read`]).
+    #[cold]
+    fn hold(&mut self, owner: usize, id: ConnectionId, frame: Box<[u8]>, now_ms: u64) {
+        if !self.held.holds(id) {
+            self.counters.forward_paused.add(1);
+            // The driver is to see that it is not to be read.
+            self.connections.mark_dirty(id);
+        }
+        if !self.held.push(id, owner, frame, now_ms) {
+            self.counters.forward_dropped.add(1);
+            self.end(id, now_ms);
+        }
+    }
+
+    /// Keeps a frame, whosever it is, behind one of its connection that waits; false when none does.
+    #[inline]
+    pub(super) fn holds_behind(&mut self, id: ConnectionId, frame: &[u8], now_ms: u64) -> bool {
+        let is_held = self.held.holds(id);
+        if is_held {
+            // Whose room the first waits for is known already.
+            self.hold(self.index, id, frame.into(), now_ms);
+        }
+        is_held
+    }
+
+    /// Goes on with connections whose frames have room now. None is tried in vain: whoever is left is woken.
+    fn go_on_with_held(&mut self, now_ms: u64) {
+        if self.held.is_empty() {
+            return;
+        }
+        // What came since belongs behind it.
+        self.turn(now_ms);
+        for _ in 0..self.held.len() {
+            let Some((id, mut waiting)) = self.held.take_next() else { return };
+            let owner = waiting.owner;
+            let room = self.mailboxes[owner].forward_room(self.index);
+            if room == 0 {
+                self.held.put_back(id, waiting);
+                continue;
+            }
+            let rest = waiting.frames.split_off(room.min(waiting.frames.len()));
+            for frame in waiting.frames {
+                self.put_into_batch(Origin::Here(id), &frame, now_ms);
+            }
+            self.turn(now_ms);
+            // Behind what has no room at another owner, if anything.
+            for frame in rest {
+                let is_kept = self.is_open(id) && self.held.push(id, owner, frame, now_ms);
+                debug_assert!(is_kept || !self.is_open(id), "it was kept before");
+            }
+            if !self.held.holds(id) {
+                self.resumed.push_back(id);
+            } else if self.mailboxes[owner].forward_room(self.index) > 0 {
+                self.mailboxes[self.index].wake();
+            }
+        }
+    }
+
+    /// The next connection that is to be read again, after [`Shard::read_mail`].
+    pub fn next_resumed(&mut self) -> Option<ConnectionId> {
+        self.resumed.pop_front()
+    }
+
+    /// Whether frames of `id` wait for another shard, so that it is not to be read.
+    #[must_use]
+    pub fn is_held(&self, id: ConnectionId) -> bool {
+        self.held.holds(id)
+    }
+
+    /// Ends connections whose frames have waited for too long; looks for room again, should a wake-up have been missed.
+    pub(super) fn sweep_held(&mut self, now_ms: u64) {
+        if self.held.is_empty() {
+            return;
+        }
+        for id in self.held.overdue(now_ms) {
+            self.counters.deadline_closed.add(1);
+            self.end(id, now_ms);
+        }
+        self.mailboxes[self.index].wake();
+    }
+
+    /// What waits of a connection that ends goes with it.
+    pub(super) fn forget_held(&mut self, id: ConnectionId) {
+        if !self.held.is_empty() {
+            self.counters.forward_dropped.add(self.held.forget(id) as u64);
+        }
+    }
+
+    /// Takes the letters from our mailbox, of each sender no more than can have been there: what came later wakes us again, and the
+    /// connections have their turn first. True when one asks us to shut down.
     pub fn read_mail(&mut self, now_ms: u64) -> bool {
         let mailboxes = self.mailboxes.clone();
-        let mailbox = &mailboxes[self.index];
+        let here = self.index;
+        let mailbox = &mailboxes[here];
         mailbox.rearm();
-        let (mut is_shutdown, mut has_forwarded) = (false, false);
-        // No more than can have been there: what came later wakes us again, and the connections have their turn first.
+        let mut is_shutdown = false;
         for mail in std::iter::from_fn(|| mailbox.take()).take(mailbox.capacity()) {
             match mail {
                 Mail::Admitted { connection, newcomer } => self.admit(connection, newcomer, now_ms),
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
-                Mail::Forwarded { from_shard, connection, frame } => {
-                    let origin = Origin::Forwarded { from_shard: from_shard as u16, connection };
-                    // Judged with whatever else is there, after the last letter at the latest.
-                    if !self.batch.push(origin, &frame) {
-                        self.turn(now_ms);
-                        let has_room = self.batch.push(origin, &frame);
-                        debug_assert!(has_room, "an empty batch takes any frame");
-                    }
-                    has_forwarded = true;
-                }
-                Mail::Answered { connection, frame, verified } => {
-                    if let Some(place) = self.connections.get_mut(connection) {
-                        self.spares.lend(&mut place.lane_mut(connection).output).extend_from_slice(&frame);
-                        self.note_answer(connection, verified, now_ms);
-                        self.connections.mark_dirty(connection);
-                    }
-                }
                 Mail::Packet(packet) => self.packets.push_back(packet),
                 Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
                 Mail::Recorded { key_id, authenticated_ms } => {
@@ -61,11 +133,54 @@ impl Shard {
                 Mail::Shutdown => is_shutdown = true,
             }
         }
-        if has_forwarded {
-            self.turn(now_ms);
+        for from in (0..mailboxes.len()).filter(|from| *from != here) {
+            self.take_answers(mailbox, from, now_ms);
+            self.take_forwarded(mailbox, &mailboxes[from], from, now_ms);
+            if mailbox.is_awaited_by(from) {
+                mailboxes[from].wake();
+            }
         }
+        self.go_on_with_held(now_ms);
         self.go_on_revoking(now_ms);
         is_shutdown
+    }
+
+    /// Answers to frames we forwarded go to their connections. They wait for nothing, whatever else does.
+    fn take_answers(&mut self, mailbox: &Mailbox, from: usize, now_ms: u64) {
+        let answers = std::iter::from_fn(|| mailbox.take_answered(from)).take(mailbox.capacity());
+        for Answered { connection, frames, is_verified } in answers {
+            if let Some(place) = self.connections.get_mut(connection) {
+                self.spares.lend(&mut place.lane_mut(connection).output).extend_from_slice(&frames);
+                self.note_answer(connection, is_verified, now_ms);
+                self.connections.mark_dirty(connection);
+            }
+        }
+    }
+
+    /// Judges frames that shard `from` forwarded, as many as it has room for the answers of.
+    fn take_forwarded(&mut self, mailbox: &Mailbox, sender: &Mailbox, from: usize, now_ms: u64) {
+        if !mailbox.has_forwarded(from) {
+            return;
+        }
+        let room = sender.answer_room(self.index);
+        for Forwarded { connection, frame } in std::iter::from_fn(|| mailbox.take_forwarded(from)).take(room)
+        {
+            self.put_into_batch(Origin::Forwarded { from_shard: from as u16, connection }, &frame, now_ms);
+        }
+        // Their answers take their room now.
+        self.turn(now_ms);
+        if mailbox.has_forwarded(from) && sender.answer_room(self.index) > 0 {
+            mailbox.wake();
+        }
+    }
+
+    /// Puts a frame into the batch of this turn, after a turn if that is full.
+    fn put_into_batch(&mut self, origin: Origin, frame: &[u8], now_ms: u64) {
+        if !self.batch.push(origin, frame) {
+            self.turn(now_ms);
+            let has_room = self.batch.push(origin, frame);
+            debug_assert!(has_room, "an empty batch takes any frame");
+        }
     }
 
     /// The next packet of ours that came by mail, after [`Shard::read_mail`].
@@ -73,11 +188,12 @@ impl Shard {
         self.packets.pop_front()
     }
 
-    /// The answer to a forwarded request goes back to the shard it arrived at.
-    pub(super) fn send_back(&self, shard: u16, connection: ConnectionId, answer: &[u8], verified: bool) {
-        let mail = Mail::Answered { connection, frame: answer.into(), verified };
-        if self.mailboxes[usize::from(shard)].post(mail).is_err() {
-            self.counters.forward_dropped.add(1);
+    /// The answer to a forwarded frame goes back to the shard it arrived at, which has room for it: see
+    /// [`Shard::take_forwarded`]. Only what is said later, of a recovery that was recorded, may find none.
+    pub(super) fn send_back(&self, shard: u16, connection: ConnectionId, answer: &[u8], is_verified: bool) {
+        let letter = Answered { connection, frames: answer.into(), is_verified };
+        if self.mailboxes[usize::from(shard)].answer(self.index, letter).is_err() {
+            self.counters.forward_unanswered.add(1);
         }
     }
 }

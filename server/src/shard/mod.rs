@@ -9,6 +9,7 @@ mod batch;
 mod connection;
 mod connections;
 mod forward;
+mod held;
 mod index;
 mod intake;
 mod lane;
@@ -45,6 +46,7 @@ use answers::Answers;
 use batch::Batch;
 use connection::Connection;
 use connections::Connections;
+use held::Held;
 use index::Place;
 use intake::Intake;
 use recovering::Recovering;
@@ -93,6 +95,9 @@ pub struct Shard {
     answer: Vec<u8>,
     /// Packets for the shard's QUIC that came by mail: as many as a mailbox holds, until the driver takes them.
     packets: VecDeque<Packet>,
+    /// Frames that wait for room at the shards that own their keys, and connections that are to be read again.
+    held: Held,
+    resumed: VecDeque<ConnectionId>,
     /// When the stack is scrubbed next, ms.
     scrub_ms: u64,
     /// Revocations whose sessions are not all erased yet, the one under way first.
@@ -130,6 +135,8 @@ impl Shard {
             answers: Answers::default(),
             answer: Vec::new(),
             packets: VecDeque::new(),
+            held: Held::default(),
+            resumed: VecDeque::new(),
             scrub_ms: 0,
             revoking: VecDeque::new(),
             recovering: Recovering::default(),
@@ -165,6 +172,7 @@ impl Shard {
 
     /// Forgets a connection. Results of work under way for it are dropped when they come.
     pub fn close(&mut self, id: ConnectionId) {
+        self.forget_held(id);
         if self.connections.remove(id) {
             self.counters.connections_closed.add(1);
         }
@@ -214,6 +222,7 @@ impl Shard {
 
     /// Ends a connection from our side once its output is written.
     fn end(&mut self, id: ConnectionId, now_ms: u64) {
+        self.forget_held(id);
         if let Some(connection) = self.connections.get_mut(id) {
             connection.close(now_ms);
             self.connections.mark_dirty(id);
@@ -256,14 +265,14 @@ impl Shard {
         &self.counters
     }
 
-    /// Whether `id` may be read: not at the watermark, not closing.
+    /// Whether `id` may be read: not at the watermark, not held up by another shard, not closing.
     pub fn wants_read(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         let wanted = connection.output_bytes(id) < OUTPUT_BYTES_HIGH;
         if !wanted {
             self.counters.reads_paused.add(1);
         }
-        wanted
+        wanted && !self.held.holds(id)
     }
 
     /// Whether the connection is still there and not closing.

@@ -171,14 +171,14 @@ impl Shard {
     #[inline(never)]
     fn judge(&mut self, batch: &Batch, first: usize, rows: &[What], now_ms: u64) {
         let mut verified_count = 0;
-        // A connection that is open and noted as one that verifies: nothing but an executed request came since.
+        // A connection that is open, not held up, and noted as one that verifies: nothing but an executed request came since.
         let mut proven = None;
         for (at, row) in rows.iter().enumerate() {
             let origin = batch.origin(first + at);
             let is_proven = matches!(origin, Origin::Here(id) if proven == Some(id));
             if let Origin::Here(id) = origin
                 && !is_proven
-                && !self.is_open(*id)
+                && (!self.is_open(*id) || self.holds_behind(*id, batch.frame(first + at), now_ms))
             {
                 continue;
             }
@@ -209,7 +209,7 @@ impl Shard {
                 Ok(())
             }
             (What::Elsewhere { owner }, Origin::Here(id)) => {
-                self.forward(*owner, id, frame);
+                self.forward(*owner, id, frame, now_ms);
                 Ok(())
             }
             (What::Login(kind), Origin::Here(id)) => self.login(id, *kind, frame, now_ms),

@@ -72,7 +72,7 @@ impl House {
         steer_by_port(&listeners, hash).expect("steered");
         let address = listeners[0].local_addr().expect("bound");
         let (mailboxes, waiters): (Vec<_>, Vec<_>) =
-            (0..shard_count).map(|_| Mailbox::new().expect("a socket pair")).unzip();
+            (0..shard_count).map(|_| Mailbox::new(shard_count).expect("a socket pair")).unzip();
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
         let handshakes = Arc::new(HandshakePool::new(256, node.clock.now_ms()).expect("randomness"));
         handshakes.start(1, &node, &mailboxes).expect("threads");

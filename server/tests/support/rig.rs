@@ -41,8 +41,8 @@ pub struct Rig {
     hello: [u8; 512],
     admitting: ConnectionId,
     spare: Vec<u8>,
-    // A mailbox wakes through its socket as long as the other end is there.
-    _waiters: Vec<std::os::unix::net::UnixStream>,
+    /// The ends on which drivers wait; a mailbox wakes through its socket as long as the other end is there.
+    pub waiters: Vec<std::os::unix::net::UnixStream>,
 }
 
 /// A secret that is not random.
@@ -101,7 +101,7 @@ impl Rig {
             Arc::new(Node::new(&config, keys, Enrolment::default(), shard_count).expect("a good node"));
         let handshakes = Arc::new(HandshakePool::new(2 * sessions_max + 8, ORIGIN_MS).expect("randomness"));
         let (mailboxes, waiters): (Vec<_>, Vec<_>) =
-            (0..shard_count).map(|_| Mailbox::new().expect("a socket pair")).unzip();
+            (0..shard_count).map(|_| Mailbox::new(shard_count).expect("a socket pair")).unzip();
         let mailboxes: Arc<[Mailbox]> = mailboxes.into();
         let counters = Arc::<Counters>::default();
         let parts = Parts {
@@ -123,7 +123,20 @@ impl Rig {
         let (_, hello) = Initiator::start(&Identity::new(secret(3)), &offer, secret(4)).expect("a good key");
         let admitting = shard.open(([127, 0, 0, 1], 1).into(), ORIGIN_MS).expect("room");
         let spare = Vec::new();
-        Self { shard, node, counters, mailboxes, handshakes, hello, admitting, spare, _waiters: waiters }
+        Self { shard, node, counters, mailboxes, handshakes, hello, admitting, spare, waiters }
+    }
+
+    /// Shard `index` of the same node, with mailboxes in common.
+    pub fn neighbour(&self, index: usize, service: ServiceKind) -> Shard {
+        Shard::new(Parts {
+            index,
+            node: self.node.clone(),
+            service: service.build(),
+            counters: Arc::default(),
+            handshakes: self.handshakes.clone(),
+            mailboxes: self.mailboxes.clone(),
+        })
+        .expect("randomness")
     }
 
     /// A HELLO whose mac1 holds.

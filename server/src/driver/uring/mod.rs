@@ -182,6 +182,7 @@ impl Station {
                 if self.shard.read_mail(self.now_ms) && self.stop_at_ms.is_none() {
                     self.stop();
                 }
+                self.touch_resumed();
                 while let Some(packet) = self.shard.next_packet() {
                     self.quic.iter_mut().for_each(|quic| quic.take_forwarded(&packet, self.now));
                 }

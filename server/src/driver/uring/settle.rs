@@ -19,6 +19,17 @@ impl Station {
         self.touched = touched;
     }
 
+    /// Settles what the shard held up and does not any more.
+    pub(super) fn touch_resumed(&mut self) {
+        while let Some(id) = self.shard.next_resumed() {
+            match (self.wires.line_of(id), &mut self.quic) {
+                (Some(line), _) => self.touched.push(line),
+                (None, Some(quic)) => quic.note_dirty(id),
+                (None, None) => {}
+            }
+        }
+    }
+
     /// Stops what is under way on a connection that had its time to close.
     pub(super) fn cut_off(&mut self, id: ConnectionId) {
         let Some(line) = self.wires.line_of(id) else {
@@ -60,7 +71,7 @@ impl Station {
         wire.is_mute = is_last;
     }
 
-    /// A peer that does not read is not read; a closing connection is read on, and what comes is dropped, so that the peer
+    /// A peer that does not read is not read, nor one whose next frame another shard has no room for; a closing connection is read on, and what comes is dropped, so that the peer
     /// sees our last bytes and not a reset.
     fn settle_input(&mut self, line: LineId) {
         let Some(wire) = self.wires.get_mut(line) else { return };
@@ -71,7 +82,7 @@ impl Station {
         if wire.is_cut_off {
             wire.is_deaf = self.ring.may_receive(line);
             self.ring.stop_receiving(line);
-        } else if is_armed && wire.awaits_send {
+        } else if is_armed && (wire.awaits_send || self.shard.is_held(wire.id)) {
             if !self.shard.wants_read(wire.id) && self.shard.is_open(wire.id) {
                 self.ring.stop_receiving(line);
             }
@@ -79,7 +90,8 @@ impl Station {
             if self.shard.wants_read(wire.id) || !self.shard.is_open(wire.id) {
                 self.ring.receive(line);
             } else {
-                // At the watermark: there is a send under way, and its end asks again.
+                // At the watermark: there is a send under way, and its end asks again. Held up: the shard names it when it
+                // is not any more.
                 wire.awaits_send = true;
             }
         }

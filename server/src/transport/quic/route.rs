@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_packet_is_of_the_shard_its_connection_id_names() {
-        let (mailboxes, _ends): (Vec<_>, Vec<_>) = (0..3).map(|_| Mailbox::new().expect("sockets")).unzip();
+        let (mailboxes, _ends): (Vec<_>, Vec<_>) = (0..3).map(|_| Mailbox::new(3).expect("sockets")).unzip();
         let router = Router::new(1, mailboxes.into());
         let id = ShardIds { shard: 2 }.generate_cid();
         let short = [&[0x41][..], &id[..], &[0; 20]].concat();

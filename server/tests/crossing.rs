@@ -1,0 +1,219 @@
+//! Frames that arrive at one shard and are another's (SPEC §17.1.2): none is lost, whatever is full, and nobody waits for ever.
+
+#[path = "support/rig.rs"]
+mod rig;
+
+use std::{collections::VecDeque, io::Read, os::unix::net::UnixStream};
+
+use mvt_proto::{
+    ClientId, Header, Limits, Role, Suite,
+    framer::{self, Cut},
+    login::Admitted,
+    session::{Answer, ClientSession, Pending},
+};
+use mvt_server::{
+    limits::{HELD_BYTES_MAX, STALL_MS},
+    mailbox::{Entrance, Mail, Newcomer},
+    owner::Owner,
+    service::ServiceKind,
+    shard::{ConnectionId, Shard, SweepHand},
+};
+use rig::{ORIGIN_MS, Rig, halves};
+
+/// So many that a passage between two of them is short.
+const SHARDS: usize = 33;
+const OP: u16 = 9;
+const NOW_MS: u64 = ORIGIN_MS + 5;
+
+/// A shard as a driver sees it, and a client whose connection it has and whose session another shard has.
+struct Side {
+    index: usize,
+    shard: Shard,
+    waiter: UnixStream,
+    connection: ConnectionId,
+    session: ClientSession,
+    sent: VecDeque<Pending>,
+    output: Vec<u8>,
+}
+
+/// Shards 0 and 1, each with a client whose session is the other's.
+fn sides(service: ServiceKind) -> (Rig, [Side; 2]) {
+    let mut rig = Rig::new(service, Limits::DEFAULT, 8, SHARDS);
+    let mut sessions = [0u8, 1].map(|owner| Some(halves(owner, owner.into(), Suite::Hs256, Limits::DEFAULT)));
+    rig.waiters.truncate(2);
+    let [second, first] = [rig.waiters.pop(), rig.waiters.pop()].map(|waiter| waiter.expect("two"));
+    let mut shards = [(0, first), (1, second)].map(|(index, waiter)| {
+        let mut shard = rig.neighbour(index, service);
+        let connection = shard.open(([127, 0, 0, 1], 9).into(), ORIGIN_MS).expect("room");
+        let (client, server) = sessions[index].take().expect("once");
+        shard.ingest(connection, rig.hello(), ORIGIN_MS);
+        shard.turn(ORIGIN_MS);
+        let newcomer = Newcomer {
+            admitted: Admitted { answer: Vec::new(), session: server },
+            owner: Owner { client: ClientId::of_name("tester"), authenticated_ms: ORIGIN_MS },
+            psk_alone: false,
+            entrance: Entrance::Login,
+        };
+        let mail = Mail::Admitted { connection, newcomer: Box::new(newcomer) };
+        assert!(rig.mailboxes[index].post(mail).is_ok());
+        shard.read_mail(ORIGIN_MS);
+        Side { index, shard, waiter, connection, session: client, sent: VecDeque::new(), output: Vec::new() }
+    });
+    let [zero, one] = &mut shards;
+    std::mem::swap(&mut zero.session, &mut one.session);
+    for side in &mut shards {
+        side.take_output();
+        side.output.clear();
+    }
+    (rig, shards)
+}
+
+impl Side {
+    fn frame(&mut self, payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        let pending = self.session.seal_request(OP, payload, NOW_MS, &mut frame).expect("sealable");
+        self.sent.push_back(pending);
+        frame
+    }
+
+    /// As a driver: the connection is read only where the shard wants it.
+    fn feed(&mut self, count: usize) -> bool {
+        if !self.shard.wants_read(self.connection) {
+            return false;
+        }
+        for _ in 0..count {
+            let frame = self.frame(b"");
+            self.shard.ingest(self.connection, &frame, NOW_MS);
+        }
+        self.shard.turn(NOW_MS);
+        self.take_output();
+        true
+    }
+
+    /// As a driver: mail is looked for when the mailbox woke us, and only then.
+    fn read_mail_if_woken(&mut self) -> bool {
+        if !matches!(self.waiter.read(&mut [0; 64]), Ok(1..)) {
+            return false;
+        }
+        self.shard.read_mail(NOW_MS);
+        while let Some(id) = self.shard.next_resumed() {
+            assert!(self.shard.wants_read(id));
+        }
+        self.take_output();
+        true
+    }
+
+    fn take_output(&mut self) {
+        while let Some(id) = self.shard.next_dirty() {
+            let mut output = Vec::new();
+            self.shard.take_output(id, &mut output, NOW_MS);
+            self.output.extend_from_slice(&output);
+            self.shard.sent(id, output);
+        }
+    }
+
+    /// Opens the answers that came: each to the oldest request that has none.
+    fn check_answers(&mut self) {
+        let mut bytes = std::mem::take(&mut self.output);
+        let mut at = 0;
+        while let Ok(Cut::Frame(length)) = framer::cut(&bytes[at..], Role::Client) {
+            let frame = &mut bytes[at..at + length];
+            let header = Header::parse(frame, Role::Client).expect("well formed");
+            let pending = self.sent.pop_front().expect("one answer for each");
+            let answer =
+                self.session.open_answer(&pending, &header, frame, NOW_MS).expect("in order, authentic");
+            assert!(matches!(answer, Answer::Response { .. }), "{answer:?}");
+            at += length;
+        }
+        assert_eq!(at, bytes.len());
+    }
+
+    fn counted(&self, name: &str) -> u64 {
+        self.shard.counters().events().find(|(row, _)| *row == name).expect("a counter").1
+    }
+}
+
+/// M-02: no tick and no timer helps here, so a wake-up that is not given is seen as a world asleep.
+#[test]
+fn frames_of_two_shards_that_are_full_of_each_other_are_all_answered_in_order() {
+    for seed in 1..=6u64 {
+        let (_rig, mut sides) = sides(ServiceKind::Verdict);
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut below = |bound: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % bound
+        };
+        // Both are fed until neither can be: full of each other's requests.
+        while sides.iter_mut().any(|side| side.feed(37)) {}
+        assert!(sides.iter().all(|side| side.counted("forward_paused") == 1), "seed {seed}");
+        let mut left = [25, 25];
+        while left.iter().any(|left| *left > 0) || sides.iter().any(|side| !side.sent.is_empty()) {
+            let first = below(2) as usize;
+            let mut moved = false;
+            for at in [first, 1 - first] {
+                if left[at] > 0 && below(3) > 0 && sides[at].feed(1 + below(300) as usize) {
+                    left[at] -= 1;
+                    moved = true;
+                }
+                moved |= below(3) > 0 && sides[at].read_mail_if_woken();
+                sides[at].check_answers();
+            }
+            // What chance left out before the world is called asleep.
+            if !moved {
+                let is_asleep = !sides.iter_mut().any(Side::read_mail_if_woken);
+                let may_feed =
+                    (0..2).any(|at| left[at] > 0 && sides[at].shard.wants_read(sides[at].connection));
+                sides.iter_mut().for_each(Side::check_answers);
+                let is_done = sides.iter().all(|side| side.sent.is_empty());
+                assert!(!is_asleep || may_feed || is_done, "seed {seed}: somebody waits and nobody wakes");
+            }
+        }
+        for side in &sides {
+            assert!(side.counted("forward_paused") > 1, "seed {seed}: it was full now and then");
+            assert_eq!(
+                side.counted("forward_dropped") + side.counted("forward_unanswered"),
+                0,
+                "seed {seed}"
+            );
+            assert_eq!(side.counted("verified"), sides[1 - side.index].counted("forwarded"), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_held_up_for_too_long_is_closed_and_no_other() {
+    let (_rig, [mut side, mut still]) = sides(ServiceKind::Verdict);
+    // A connection that has shown nothing has a deadline of its own.
+    assert!(side.feed(1) && still.read_mail_if_woken() && side.read_mail_if_woken());
+    side.check_answers();
+    let other = side.shard.open(([127, 0, 0, 1], 10).into(), NOW_MS).expect("room");
+    while side.feed(50) {}
+    let mut hand = SweepHand::default();
+    let mut sweep = |side: &mut Side, now_ms| side.shard.sweep(&mut hand, now_ms, |_| {});
+    sweep(&mut side, NOW_MS + STALL_MS);
+    assert!(side.shard.is_open(side.connection) && side.shard.is_open(other));
+    let held = 1 + side.sent.len() as u64 - side.counted("forwarded");
+    assert!(held > 0 && side.shard.is_held(side.connection));
+    sweep(&mut side, NOW_MS + STALL_MS + 1);
+    assert!(!side.shard.is_open(side.connection) && side.counted("forward_dropped") == held);
+    assert!(!side.shard.is_held(side.connection), "and what waited is gone");
+}
+
+#[test]
+fn what_waits_is_bounded_whatever_the_driver_reads() {
+    let (_rig, [mut side, _still]) = sides(ServiceKind::Verdict);
+    let payload = vec![7; 16_384];
+    let frame_bytes = side.frame(&payload).len();
+    let mut most = side.counted("forwarded") as usize;
+    while side.shard.is_open(side.connection) {
+        let frame = side.frame(&payload);
+        side.shard.ingest(side.connection, &frame, NOW_MS);
+        side.shard.turn(NOW_MS);
+        most += 1;
+        assert!(most * frame_bytes < 2 * HELD_BYTES_MAX, "it has to end");
+    }
+    let dropped = side.counted("forward_dropped") as usize;
+    assert_eq!(dropped, HELD_BYTES_MAX / frame_bytes + 1, "all that waited, and the one too many");
+}
