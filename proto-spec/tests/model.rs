@@ -11,7 +11,10 @@ mod model {
 mod support;
 
 use model::{
-    servers::{COMMITS_ON_OFFER, ENDS_ON_LAST, Loose, NOTHING, OFFERS_TWICE, REBUILDS_THE_WINDOW, Real},
+    servers::{
+        COMMITS_ON_OFFER, ENDS_ON_LAST, Loose, NOTHING, OFFERS_TWICE, REBUILDS_THE_WINDOW,
+        RESUMES_WITHOUT_NEW_KEYS, Real, Server,
+    },
     world::{Action, Explored, explore, explore_after},
 };
 
@@ -47,6 +50,40 @@ fn no_schedule_breaks_the_end_of_a_generation() {
     eprintln!("{states} states");
     assert_eq!(counterexample, None);
     assert!(states > 1_000, "{states} states only");
+}
+
+/// A RESUME at each point of the beginning of a renewal, and every schedule of so many steps after it.
+fn explore_resumes<S: Server>() -> Explored {
+    const STEPS: usize = 4;
+    let mut states = 0;
+    for at in 0..=BEGUN.len() {
+        let mut begun = BEGUN[..at].to_vec();
+        begun.extend([Action::Resume, Action::Seal]);
+        let found = explore_after::<S>(0, &begun, begun.len() + STEPS);
+        states += found.states;
+        if found.counterexample.is_some() {
+            return Explored { states, ..found };
+        }
+    }
+    Explored { states, counterexample: None }
+}
+
+/// §12.1.6, with both servers alive: whatever either gets, and in whichever order.
+#[test]
+fn no_schedule_breaks_a_resume_in_the_midst_of_a_renewal() {
+    let Explored { states, counterexample } = explore_resumes::<Real>();
+    eprintln!("{states} states");
+    assert_eq!(counterexample, None);
+    assert!(states > 2_000, "{states} states only");
+}
+
+#[test]
+fn a_resume_without_new_keys_is_caught() {
+    assert_eq!(explore_resumes::<Loose<NOTHING>>().counterexample, None);
+    let found = explore_resumes::<Loose<RESUMES_WITHOUT_NEW_KEYS>>();
+    let (why, schedule) = found.counterexample.expect("caught");
+    assert_eq!(why, "a request was executed twice");
+    eprintln!("{why}: {schedule:?}");
 }
 
 /// The loose parts are sound before they are spoilt: what is caught below is caught for its mistake.

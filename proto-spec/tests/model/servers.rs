@@ -23,6 +23,8 @@ pub struct Judged {
 
 /// A server of one session, as the network sees it.
 pub trait Server {
+    /// A mistake: a session is rebuilt on another server as it was, with an empty window.
+    const RESUMES_UNDER_THE_SAME_KEYS: bool = false;
     /// A session with generation secret `gs`, beginning in generation `number`.
     fn begin(gs: [u8; 32], number: u16, now_ms: u64) -> Self;
     /// Judges a request or a CTL; a recorded request may make it offer, with randomness that follows from `random`.
@@ -118,6 +120,7 @@ pub const COMMITS_ON_OFFER: u8 = 1;
 pub const OFFERS_TWICE: u8 = 2;
 pub const REBUILDS_THE_WINDOW: u8 = 3;
 pub const ENDS_ON_LAST: u8 = 4;
+pub const RESUMES_WITHOUT_NEW_KEYS: u8 = 5;
 
 /// A server of loose parts: sessions of one generation each, with the rules of renewal written around them, form 0 only.
 pub struct Loose<const WRONG: u8> {
@@ -187,6 +190,8 @@ impl<const WRONG: u8> Loose<WRONG> {
 }
 
 impl<const WRONG: u8> Server for Loose<WRONG> {
+    const RESUMES_UNDER_THE_SAME_KEYS: bool = WRONG == RESUMES_WITHOUT_NEW_KEYS;
+
     fn begin(gs: [u8; 32], number: u16, now_ms: u64) -> Self {
         Self { current: Part::new(gs, number, now_ms), next: None, old: None }
     }

@@ -33,6 +33,10 @@ pub enum Action {
     Wait,
     /// The server forgets everything. The client will be told LOST and log in anew.
     Restart,
+    /// The client resumes at another server, and the one it had lives on (§12.1.6). Once, and only at the beginning of a schedule.
+    Resume,
+    /// The server that was left gets a frame of the client's, of whichever session.
+    ToLeft(usize),
 }
 
 /// Requests a client seals in one schedule, at most.
@@ -46,6 +50,8 @@ const TICKS_MAX: u64 = 2;
 pub struct World<S> {
     /// Absent after a restart, until the client logs in.
     server: Option<S>,
+    /// The server before a RESUME, with the number of its session.
+    left: Option<(S, u8)>,
     client: ClientSession,
     outstanding: Outstanding<()>,
     /// Logins so far.
@@ -82,6 +88,7 @@ impl<S: Server> World<S> {
         let (client, server) = halves(0, first_generation, ORIGIN_MS);
         Self {
             server: Some(server),
+            left: None,
             client,
             outstanding: Outstanding::default(),
             epoch: 0,
@@ -112,6 +119,9 @@ impl<S: Server> World<S> {
         }
         actions.extend((0..self.to_server.len()).map(Action::ToServer));
         actions.extend((0..self.to_client.len()).map(Action::ToClient));
+        if self.left.is_some() {
+            actions.extend((0..self.to_server.len()).map(Action::ToLeft));
+        }
         if self.ticked < TICKS_MAX {
             actions.push(Action::Tick);
         }
@@ -145,6 +155,35 @@ impl<S: Server> World<S> {
                 self.has_restarted = true;
                 self.server = None;
             }
+            Action::Resume => self.resume(),
+            Action::ToLeft(at) => self.serve_at_left(at),
+        }
+    }
+
+    /// The keys of a resumed session follow from nonces of its own, so they are others, like those of a login.
+    fn resume(&mut self) {
+        let Some(server) = self.server.take() else { return };
+        self.left = Some((server, self.epoch));
+        if S::RESUMES_UNDER_THE_SAME_KEYS {
+            self.server = Some(halves(self.epoch, self.first_generation, ORIGIN_MS).1);
+        } else {
+            self.log_in();
+        }
+    }
+
+    /// Its answers may reach the client, too.
+    fn serve_at_left(&mut self, at: usize) {
+        let (frame, epoch) = self.to_server[at].clone();
+        let Some((server, own)) = &mut self.left else { return };
+        let (own, is_request) = (*own, frame[2] & 0xf == Kind::Req as u8);
+        self.randomness += 1;
+        let judged = server.judge(&frame, self.randomness, self.now_ms);
+        self.to_client.extend(judged.says);
+        match judged.verdict {
+            Ok(()) if !is_request => {}
+            Ok(()) if !self.executed.insert(at) => self.blame("a request was executed twice"),
+            Ok(()) if epoch != own => self.blame("a request of another session was executed"),
+            _ => {}
         }
     }
 
@@ -260,6 +299,7 @@ impl<S: Server> World<S> {
     pub fn print(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.server.as_ref().map(Server::print).hash(&mut hasher);
+        self.left.as_ref().map(|(server, _)| server.print()).hash(&mut hasher);
         format!("{:?}{:?}", self.client, self.outstanding).hash(&mut hasher);
         (&self.to_server, &self.to_client, &self.executed).hash(&mut hasher);
         (self.epoch, self.now_ms, self.randomness, self.sealed, self.has_restarted).hash(&mut hasher);

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::compare::ratio::median;
 
-/// Sessions of the load: enough that a renewal is under way at every moment.
-const SESSIONS: u32 = 128;
-/// Soft limit of the node that renews: with the usual rate a session reaches it every 1.6 s, so that it drains always.
+/// Sessions of the load: so few that each is renewed often enough in one run for a Diffie-Hellman, which every eighth renewal has.
+const SESSIONS: u32 = 16;
+/// Soft limit of the node that renews: with the usual rate a session reaches it every 0.2 s, so that it drains always, until the next
+/// offer cuts the drain short.
 const RENEW_AFTER: u32 = 256;
 /// How far the median of the control may be off.
 const CONTROL_MAX: f64 = 1.1;
@@ -79,6 +80,9 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
     }
     doubt(&mut aim, &controls);
     let log = renewing.1.stop(&renewing.0, bench)?;
+    if counted(&log, "shares") == 0 {
+        aim.doubts.push("no renewal had a Diffie-Hellman: more --seconds, or a greater --rate".into());
+    }
     aim.notes.push(format!(
         "{renewals} renewals of {SESSIONS} sessions at {} requests/s; at the server {} were committed, {} of them with a \
          Diffie-Hellman, {} offers were put off",

@@ -41,7 +41,10 @@ pub(super) fn text(aims: &[Aim]) -> String {
     for aim in aims {
         let _ = writeln!(out, "\n{}", aim.name);
         let doubts = aim.doubts.iter().map(|why| format!("VOID: {why}"));
-        let voids = aim.voids.iter().map(|why| format!("a sample is void: {why}"));
+        // The reasons are much alike: one of them will do.
+        let (count, tried) = (aim.voids.len(), aim.voids.len() + aim.samples.len());
+        let voids =
+            aim.voids.first().map(|why| format!("{count} of {tried} samples void, one because {why}"));
         for line in doubts.chain(voids).chain(aim.notes.iter().cloned()) {
             let _ = writeln!(out, "  {line}");
         }
@@ -81,6 +84,9 @@ mod tests {
         assert!(line("one").ends_with(" met") && line("one").contains("1.000 to 1.100"));
         assert!(line("two").ends_with("MISSED") && line("three").ends_with("MISSED"));
         assert!(line("four").ends_with("VOID"));
-        assert!(text.contains("VOID: the machine is busy") && text.contains("void: the generator was late"));
+        assert!(
+            text.contains("VOID: the machine is busy")
+                && text.contains("1 of 2 samples void, one because the generator was late")
+        );
     }
 }
