@@ -1,6 +1,6 @@
 //! The machine a number was measured on. Without it a number means nothing.
 
-use std::{collections::BTreeMap, fs, process::Command, thread};
+use std::{collections::BTreeMap, fs, path::Path, process::Command, thread};
 
 use rustix::system::uname;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ const SYSCTLS: [&str; 9] = [
     "net.ipv4.tcp_rmem",
     "net.ipv4.tcp_wmem",
 ];
+
+/// The argument whose value is a credential.
+const TOKEN: &str = "--token";
 
 /// What is recorded beside every result; what cannot be read is null.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,7 +102,7 @@ impl Environment {
             clock_source: line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
             sysctls: sysctls(),
             labels: plan.labels.clone(),
-            command: command(),
+            command: command(std::env::args().skip(1)),
             pinned_to: plan.pins.clone(),
             loopback,
             co_located: loopback || server == outcome.local_ip || plan.server_pid.is_some(),
@@ -122,15 +125,36 @@ fn line_of(path: &str) -> Option<String> {
     Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// The arguments as a shell takes them; the program by its name only.
-fn command() -> String {
-    let quoted = |argument: String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
-        let is_plain = !argument.is_empty() && argument.chars().all(plain);
-        if is_plain { argument } else { format!("'{}'", argument.replace('\'', "'\\''")) }
+/// The arguments as a shell takes them; the program, and files by an absolute path, by their names only: folders of this
+/// machine say nothing on another one. A bearer token is left out.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let mut words = vec!["mvt-loadgen".to_owned()];
+    let mut is_secret = false;
+    for argument in arguments {
+        let shown = if is_secret { "[redacted]".to_owned() } else { without_folder(&argument) };
+        words.push(quoted(shown));
+        is_secret = argument == TOKEN;
+    }
+    words.join(" ")
+}
+
+fn quoted(argument: String) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%[]".contains(c);
+    let is_plain = !argument.is_empty() && argument.chars().all(plain);
+    if is_plain { argument } else { format!("'{}'", argument.replace('\'', "'\\''")) }
+}
+
+/// `--key=/a/b` as `--key=b`, `/a/b` as `b`; anything else as it is.
+fn without_folder(argument: &str) -> String {
+    let (name, value) = match argument.split_once('=') {
+        Some((name, value)) if name.starts_with("--") => (format!("{name}="), value),
+        _ => (String::new(), argument),
     };
-    let arguments = std::env::args().skip(1).map(quoted);
-    std::iter::once("mvt-loadgen".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+    let path = Path::new(value);
+    match path.file_name().filter(|_| path.is_absolute()) {
+        Some(file) => format!("{name}{}", file.to_string_lossy()),
+        None => argument.to_owned(),
+    }
 }
 
 fn load_average() -> Option<String> {
@@ -166,6 +190,15 @@ mod tests {
         assert_eq!(field(CPUINFO, "model name"), Some("A CPU"));
         assert_eq!(flags(CPUINFO), ["sha_ni", "aes", "avx2"]);
         assert!(flags("").is_empty());
+    }
+
+    #[test]
+    fn a_command_names_no_folder_of_this_machine_and_no_credential() {
+        let words = "run --key /a/client.key --out=/b/run-1 --json out/r.json --assert p99<1ms --token secret --pin 1";
+        assert_eq!(
+            command(words.split(' ').map(str::to_owned)),
+            "mvt-loadgen run --key client.key --out=run-1 --json out/r.json --assert 'p99<1ms' --token [redacted] --pin 1"
+        );
     }
 
     #[test]

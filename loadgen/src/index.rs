@@ -100,7 +100,7 @@ fn render(entries: &[Entry], comparison: Option<&Value>, accuracy: Option<&str>)
             "Accuracy of the generator",
             "The generator's own scheduling and recording code, in virtual time, against servers whose latency theory \
              knows.",
-            &markdown_table(accuracy),
+            &format!("{}<p><a href=\"{ACCURACY}\">{ACCURACY}</a></p>", markdown_table(accuracy)),
         );
     }
     body.push_str("<footer>Made by mvt-loadgen index. Percentiles are of whole histograms and never averaged.</footer>\n");
@@ -174,7 +174,8 @@ fn describe(report: &Report) -> String {
     };
     let extras: String = work.extras().iter().map(|extra| format!(", {extra}")).collect();
     let why = report.void.as_ref().map_or_else(String::new, |why| format!(". Void: {why}"));
-    format!("{rhythm}, {}{extras}, {:.0} s{why}", work.unit(), report.duration_s)
+    let decimals = usize::from(report.duration_s < 10.0);
+    format!("{rhythm}, {}{extras}, {:.decimals$} s{why}", work.unit(), report.duration_s)
 }
 
 fn curves_of(body: &mut String, title: &str, sentence: &str, entries: &[&Entry]) {
@@ -210,7 +211,8 @@ fn costs(body: &mut String, comparison: &Value) {
         .map(|row| {
             vec![
                 format!(
-                    "{}, {} answers, against {}",
+                    "{}, {}, {} answers, against {}",
+                    row["transport"].as_str().unwrap_or("tcp"),
                     text(row, "suite"),
                     text(row, "answers"),
                     text(row, "peer")
@@ -229,7 +231,10 @@ fn costs(body: &mut String, comparison: &Value) {
         "Server CPU time per request",
         "Interleaved rounds; the ratio is the peer's over ours within a round, the median of the rounds with the least and \
          the greatest. Above 1 ours costs less. Every cell is in compare.json.",
-        &crate::report::html::page::table(&head, &rows),
+        &format!(
+            "{}<p><a href=\"{COMPARISON}\">{COMPARISON}</a></p>",
+            crate::report::html::page::table(&head, &rows)
+        ),
     );
 }
 

@@ -113,6 +113,64 @@ proptest! {
     }
 }
 
+/// Keys sealed in a batch are kept with their schedules where an answer of their own is to come, those sealed alone without:
+/// in any order, also while the ring grows and places in it are vacant, each opens its answer.
+#[test]
+fn requests_sealed_alone_and_together_wait_side_by_side() {
+    for suite in SUITES {
+        for takes_verdicts in [false, true] {
+            let mut pair = Pair::unequal(suite, Limits::DEFAULT, Limits::DEFAULT);
+            pair.confirm();
+            let mut sealer = Sealer::new(Engine::detect());
+            let mut outstanding = Outstanding::default();
+            let mut frames = Vec::new();
+            let now_ms = CLIENT_ORIGIN_MS + 5;
+            for number in 0..40 {
+                if number == 20 && takes_verdicts {
+                    pair.client.take_verdicts();
+                }
+                if number % 3 == 0 {
+                    let (pending, frame) = pair.request(b"alone", 5);
+                    outstanding.push(&pending, number);
+                    frames.push((pending.counter(), frame));
+                } else {
+                    let mut frame = Vec::new();
+                    let request = [Request { op: 7, payload: b"together" }];
+                    let mut one = |sealer: &mut Sealer| {
+                        sealer.write(&mut pair.client, request[0], now_ms, &mut frame).expect("room");
+                        let mut counter = 0;
+                        sealer.seal(&mut frame, |_, waiting| {
+                            counter = waiting.counter();
+                            outstanding.push(waiting, number);
+                        });
+                        counter
+                    };
+                    let counter = one(&mut sealer);
+                    frames.push((counter, frame));
+                }
+                // One in the middle is answered early.
+                if number % 5 == 4 {
+                    let (counter, frame) = frames.remove(frames.len() / 2);
+                    open(&mut pair, &mut outstanding, counter, &frame);
+                }
+            }
+            for (counter, frame) in frames {
+                open(&mut pair, &mut outstanding, counter, &frame);
+            }
+            assert!(outstanding.is_empty());
+        }
+    }
+}
+
+fn open(pair: &mut Pair, outstanding: &mut Outstanding<usize>, counter: u64, frame: &[u8]) {
+    let mut answer = pair.reply(frame, 6);
+    let header = Header::parse(&answer, Role::Client).expect("well formed");
+    let (pending, _) = outstanding.get(0, counter).expect("waits");
+    let opened = pair.client.open_answer(pending, &header, &mut answer, CLIENT_ORIGIN_MS + 9);
+    assert!(matches!(opened, Ok(Answer::Response { .. })), "{opened:?}");
+    assert!(outstanding.remove(0, counter).is_some() && outstanding.get(0, counter).is_none());
+}
+
 /// §11.3.1: the last request of one generation and the first of the next in one batch.
 #[test]
 fn a_batch_goes_through_a_renewal_as_one_by_one() {

@@ -13,7 +13,7 @@ use crate::{
     secret::Secret,
     session::{Answer, ClientSession, SealError, Waiting},
     slot::{REQUEST_KEY_INPUT_BYTES, request_key_input},
-    suite::{KeyRef, Tag, gcm256, tag_of},
+    suite::{KeyRef, Scheduled, Tag, tag_of},
 };
 
 /// Requests sealed, and answers whose tags are checked, together.
@@ -62,6 +62,8 @@ struct Written {
     counter: u64,
     generation: u16,
     suite: Suite,
+    /// It may be answered with others (§7.4).
+    is_joint: bool,
     slot_key: usize,
     /// Where the frame is.
     start: usize,
@@ -137,8 +139,18 @@ impl Sealer {
         out.extend_from_slice(request.payload);
         out.extend_from_slice(&[0; TAG_BYTES]);
         let Header { key_id, timestamp, counter, generation, .. } = header;
-        let (suite, end) = (session.suite(), out.len());
-        self.written.push(Written { key_id, timestamp, counter, generation, suite, slot_key, start, end });
+        let (suite, is_joint, end) = (session.suite(), header.flags.joint(), out.len());
+        self.written.push(Written {
+            key_id,
+            timestamp,
+            counter,
+            generation,
+            suite,
+            is_joint,
+            slot_key,
+            start,
+            end,
+        });
         Ok(())
     }
 
@@ -206,10 +218,13 @@ impl Sealer {
         engine.derive_bytes(&slot_keys[..written.len()], &inputs[..written.len()], macs);
         for (lane, (written, mac)) in written.iter().zip(&*macs).enumerate() {
             let key = Secret::new(*mac);
+            let scheduled = Scheduled::new(&key);
             let frame = &mut out[written.start..written.end];
-            gcm256::seal(&key, frame, &[]);
+            scheduled.seal(frame, &[]);
             let (sealed, tag) = frame.split_at(frame.len() - TAG_BYTES);
-            sink(some.start + lane, waiting(KeyRef::Gcm256(&key), sealed, tag));
+            // Of requests answered together one key of many is asked for; of one answered alone its own, for certain.
+            let kept = if written.is_joint { KeyRef::Gcm256(&key) } else { KeyRef::Scheduled(&scheduled) };
+            sink(some.start + lane, waiting(kept, sealed, tag));
         }
     }
 }

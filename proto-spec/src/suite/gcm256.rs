@@ -26,11 +26,44 @@ type Cipher = AesGcm<Aes256Enc, U12>;
 const SOME: usize = 16;
 
 pub(crate) fn seal(key: &Secret, frame: &mut [u8], bound_to: &[u8]) {
-    seal_with(&Cipher::new(key.expose().into()), frame, bound_to);
+    Scheduled::new(key).seal(frame, bound_to);
 }
 
 pub(crate) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
-    open_with(&Cipher::new(key.expose().into()), frame, bound_to)
+    Scheduled::new(key).open(frame, bound_to)
+}
+
+/// A request key with its schedule, made once for the request and its answer: for those who can spare the memory. Wiped on
+/// drop.
+#[derive(Clone)]
+pub(crate) struct Scheduled(Cipher);
+
+const _: () = assert!(size_of::<Scheduled>() <= 384, "kept for every request under way");
+
+impl Scheduled {
+    pub(crate) fn new(key: &Secret) -> Self {
+        Self(Cipher::new(key.expose().into()))
+    }
+
+    pub(crate) fn seal(&self, frame: &mut [u8], bound_to: &[u8]) {
+        seal_with(&self.0, frame, bound_to);
+    }
+
+    pub(crate) fn open(&self, frame: &mut [u8], bound_to: &[u8]) -> bool {
+        open_with(&self.0, frame, bound_to)
+    }
+
+    pub(super) fn open_joint(&self, frame: &[u8], request_tags: &[u8]) -> bool {
+        let (signed, tag) = frame.split_at(frame.len() - TAG_BYTES);
+        let made = joint_tag(&self.0, signed, request_tags);
+        made.as_slice().ct_eq(tag).into()
+    }
+}
+
+impl core::fmt::Debug for Scheduled {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 fn seal_with(cipher: &Cipher, frame: &mut [u8], bound_to: &[u8]) {
@@ -47,13 +80,6 @@ fn open_with(cipher: &Cipher, frame: &mut [u8], bound_to: &[u8]) -> bool {
     let (associated, length) = associated(header, bound_to);
     let tag = Tag::<Cipher>::try_from(&*tag).expect("16 bytes");
     cipher.decrypt_inout_detached(&nonce(header), &associated[..length], payload.into(), &tag).is_ok()
-}
-
-pub(super) fn open_joint(key: &Secret, frame: &[u8], request_tags: &[u8]) -> bool {
-    let cipher = Cipher::new(key.expose().into());
-    let (signed, tag) = frame.split_at(frame.len() - TAG_BYTES);
-    let made = joint_tag(&cipher, signed, request_tags);
-    made.as_slice().ct_eq(tag).into()
 }
 
 /// The tag of a VERDICTS, which encrypts nothing (§7.4).

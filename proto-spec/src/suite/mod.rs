@@ -5,6 +5,8 @@ pub(crate) mod hs256;
 
 use mvt_lanes::HmacKey;
 
+pub(crate) use self::gcm256::Scheduled;
+
 use crate::{
     Reject,
     constants::{HEADER_BYTES, TAG_BYTES},
@@ -130,16 +132,18 @@ impl RequestKey {
 pub(crate) enum KeyRef<'k> {
     Hs256(&'k HmacKey),
     Gcm256(&'k Secret),
+    Scheduled(&'k Scheduled),
 }
 
 impl KeyRef<'_> {
     /// As [`RequestKey::open`].
     #[inline]
     pub(crate) fn open(self, frame: &mut [u8], bound_to: &[u8]) -> Result<(), Reject> {
-        let flag_fits = Flags(frame[3]).sealed() == matches!(self, Self::Gcm256(_));
+        let flag_fits = Flags(frame[3]).sealed() == !matches!(self, Self::Hs256(_));
         let tag_holds = match self {
             Self::Hs256(key) => hs256::open(key, frame, bound_to),
             Self::Gcm256(key) => gcm256::open(key, frame, bound_to),
+            Self::Scheduled(key) => key.open(frame, bound_to),
         };
         if flag_fits & tag_holds { Ok(()) } else { Err(Reject::BadTag) }
     }
@@ -148,7 +152,8 @@ impl KeyRef<'_> {
     pub(crate) fn open_joint(self, frame: &[u8], request_tags: &[u8]) -> Result<(), Reject> {
         let tag_holds = match self {
             Self::Hs256(key) => hs256::open(key, frame, request_tags),
-            Self::Gcm256(key) => gcm256::open_joint(key, frame, request_tags),
+            Self::Gcm256(key) => Scheduled::new(key).open_joint(frame, request_tags),
+            Self::Scheduled(key) => key.open_joint(frame, request_tags),
         };
         if tag_holds { Ok(()) } else { Err(Reject::BadTag) }
     }

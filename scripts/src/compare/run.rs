@@ -32,11 +32,19 @@ struct Admitted {
     version: Option<String>,
 }
 
-/// Runs the comparison.
+/// Builds ours and runs the comparison.
 ///
 /// # Errors
-/// When ours cannot be built or started, no peer can, a cell fails, the user stops it, or the file cannot be written.
+/// When ours cannot be built, and as [`run_with`].
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    run_with(arguments, &Artifacts::build()?)
+}
+
+/// Runs the comparison with programs that are built already.
+///
+/// # Errors
+/// When ours cannot be started, no peer can, a cell fails, the user stops it, or the file cannot be written.
+pub fn run_with(arguments: Arguments, artifacts: &Artifacts) -> anyhow::Result<()> {
     let arguments = arguments.without_repetitions();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     ensure!(
@@ -45,11 +53,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     );
     let json_path = arguments.json.as_deref().map(resolve).transpose()?;
     let stop = Stop::listen().context("cannot listen to signals")?;
-    let artifacts = Artifacts::build()?;
-    stop.check()?;
     let folder = tempfile::tempdir()?;
 
-    let (admitted, skipped) = admit(&arguments, &artifacts, folder.path(), &stop)?;
+    let (admitted, skipped) = admit(&arguments, artifacts, folder.path(), &stop)?;
     let asked = arguments.ours();
     ensure!(!asked.is_empty(), "nothing of ours is asked for: QUIC is compared with HS256");
     ensure!(!admitted.is_empty(), "no peer could be started, so there is nothing to compare with");
@@ -57,13 +63,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     eprintln!("compare: ours serves on {} by {}", ours.address, ours.backend);
 
     let bench = Bench {
-        artifacts: &artifacts,
+        artifacts,
         folder: folder.path(),
         connections: arguments.connections,
         interval: Duration::from_secs_f64(arguments.seconds_per_cell),
         stop: &stop,
     };
-    let described: Vec<Value> = admitted.iter().map(describe).collect();
+    let described: Vec<Value> = admitted.iter().map(|peer| describe(peer, folder.path())).collect();
     let peers = admitted.into_iter().map(|it| (it.kind, it.running)).collect();
     let field = Field { ours, asked, peers };
     let busy_before = load_average();
@@ -127,8 +133,10 @@ fn admit(
     Ok((admitted, skipped))
 }
 
-fn describe(peer: &Admitted) -> Value {
-    json!({"peer": peer.kind.text, "version": peer.version, "configuration": peer.running.configuration})
+/// Its files were in a folder that is gone.
+fn describe(peer: &Admitted, folder: &Path) -> Value {
+    let configuration = peer.running.configuration.replace(&*folder.to_string_lossy(), ".");
+    json!({"peer": peer.kind.text, "version": peer.version, "configuration": configuration})
 }
 
 /// What the client program saw of the machine, and how this run measured.
@@ -162,8 +170,15 @@ fn load_average() -> Option<String> {
     Some(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// The command line as it would be typed again.
+/// The command line as it would be typed again; files by an absolute path by their names only.
 fn command() -> String {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    let shown = |argument: String| {
+        match Path::new(&argument) {
+            path if path.is_absolute() => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            _ => None,
+        }
+        .unwrap_or(argument)
+    };
+    let arguments: Vec<String> = env::args().skip(1).map(shown).collect();
     format!("cargo x {}", arguments.join(" "))
 }

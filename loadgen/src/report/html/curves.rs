@@ -140,7 +140,7 @@ fn values_axis(lines: &[Line]) -> Axis {
 
 fn rates_axis(lines: &[Line]) -> Axis {
     let high = lines.iter().flat_map(|line| line.points.iter().map(|(_, y)| *y)).fold(0.0, f64::max);
-    Axis::linear(high * 1.12, VALUE_TICKS, |rate| units::grouped(rate.round() as u64))
+    Axis::linear(high * 1.12, VALUE_TICKS, |rate| format!("{}/s", units::grouped(rate.round() as u64)))
 }
 
 fn log_ns(ns: u64) -> f64 {

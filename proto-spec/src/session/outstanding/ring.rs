@@ -11,7 +11,7 @@ use super::Waiting;
 use crate::{
     constants::HEADER_BYTES,
     secret::Secret,
-    suite::{KeyRef, Tag},
+    suite::{KeyRef, Scheduled, Tag},
 };
 
 /// Places of a ring that is used for the first time.
@@ -20,7 +20,7 @@ const PLACES_MIN: usize = 4;
 /// Places `first..first + count`, modulo their number, are in use; some of them may be vacant.
 ///
 /// Invariants: the number of places is 0 or a power of two, and there is a key for each; the key of a vacant or unused
-/// place is all zeros.
+/// place is all zeros, or none.
 #[derive(Debug)]
 pub(super) struct Ring<T> {
     places: Box<[Place<T>]>,
@@ -38,11 +38,13 @@ struct Place<T> {
     beside: Option<T>,
 }
 
-/// The keys of a ring, apart from the places: most answers need only one of them (§7.4).
+/// The keys of a ring, apart from the places: most answers need only one of them (§7.4). Where one scheduled key came, all are
+/// kept so.
 #[derive(Debug)]
 enum Keys {
     Hs256(Box<[HmacKey]>),
     Gcm256(Box<[Secret]>),
+    Scheduled(Box<[Option<Scheduled>]>),
 }
 
 impl<T> Default for Ring<T> {
@@ -127,13 +129,21 @@ impl<T> Ring<T> {
         places.into_iter().filter_map(|place| place.beside)
     }
 
-    /// Twice the places, with keys like `key`.
+    /// Room for `key`: twice the places if all are in use, and keys of its kind.
     #[cold]
     fn make_room(&mut self, key: KeyRef<'_>) {
-        assert!(self.is_empty() || self.keys.take(key), "the requests of a session are of one suite");
-        let count = (2 * self.count).max(PLACES_MIN);
-        let mut keys = Keys::blank(key, count);
-        (0..self.count).for_each(|place| keys.put(place, self.keys.get(self.at(place))));
+        let count = if self.count < self.places.len() { self.places.len() } else { 2 * self.count };
+        let count = count.max(PLACES_MIN);
+        let is_scheduled = !self.is_empty() && matches!(self.keys, Keys::Scheduled(_));
+        let mut keys = match key {
+            KeyRef::Gcm256(_) if is_scheduled => Keys::scheduled(count),
+            key => Keys::blank(key, count),
+        };
+        for place in 0..self.count {
+            if self.places[self.at(place)].beside.is_some() {
+                keys.put(place, self.keys.get(self.at(place)));
+            }
+        }
         let mut places = core::mem::take(&mut self.places).into_vec();
         places.rotate_left(self.first);
         places.truncate(self.count);
@@ -154,13 +164,23 @@ impl Keys {
         match key {
             KeyRef::Hs256(_) => Self::Hs256(iter::repeat_with(HmacKey::blank).take(count).collect()),
             KeyRef::Gcm256(_) => Self::Gcm256(iter::repeat_with(Secret::blank).take(count).collect()),
+            KeyRef::Scheduled(_) => Self::scheduled(count),
         }
     }
 
-    /// Whether these are for keys of the same suite as `key`.
+    fn scheduled(count: usize) -> Self {
+        Self::Scheduled(iter::repeat_with(|| None).take(count).collect())
+    }
+
+    /// Whether `key` can be kept here.
     #[inline]
     const fn take(&self, key: KeyRef<'_>) -> bool {
-        matches!((self, key), (Self::Hs256(_), KeyRef::Hs256(_)) | (Self::Gcm256(_), KeyRef::Gcm256(_)))
+        matches!(
+            (self, key),
+            (Self::Hs256(_), KeyRef::Hs256(_))
+                | (Self::Gcm256(_), KeyRef::Gcm256(_))
+                | (Self::Scheduled(_), KeyRef::Gcm256(_) | KeyRef::Scheduled(_))
+        )
     }
 
     #[inline]
@@ -168,7 +188,9 @@ impl Keys {
         match (self, key) {
             (Self::Hs256(keys), KeyRef::Hs256(key)) => keys[at].copy_from(key),
             (Self::Gcm256(keys), KeyRef::Gcm256(key)) => *keys[at].expose_mut() = *key.expose(),
-            _ => unreachable!("there was room for such a key"),
+            (Self::Scheduled(keys), KeyRef::Scheduled(key)) => keys[at] = Some(key.clone()),
+            (Self::Scheduled(keys), KeyRef::Gcm256(key)) => keys[at] = Some(Scheduled::new(key)),
+            _ => unreachable!("the requests of a session are of one suite"),
         }
     }
 
@@ -177,6 +199,7 @@ impl Keys {
         match self {
             Self::Hs256(keys) => KeyRef::Hs256(&keys[at]),
             Self::Gcm256(keys) => KeyRef::Gcm256(&keys[at]),
+            Self::Scheduled(keys) => KeyRef::Scheduled(keys[at].as_ref().expect("kept until its answer")),
         }
     }
 
@@ -185,6 +208,7 @@ impl Keys {
         match self {
             Self::Hs256(keys) => keys[at].zeroize(),
             Self::Gcm256(keys) => keys[at].zeroize(),
+            Self::Scheduled(keys) => keys[at] = None,
         }
     }
 }
