@@ -26,7 +26,6 @@ pub(crate) enum Way<'a> {
     /// A ticket. What is kept stays with the caller until a request was answered (SPEC 12.4.2).
     Resume(&'a Kept),
     /// Its recovery secret; the identity of the configuration is the new one.
-    #[cfg_attr(not(feature = "blocking"), expect(dead_code, reason = "the blocking client recovers"))]
     Recover(&'a RecoveryKit),
 }
 

@@ -23,7 +23,7 @@
 //! A client that lost its key and has its recovery kit calls `Client::recover` with a new one.
 //!
 //! Modules: [`config`] what a client is told; [`identity`] its secrets; [`error`] what can go wrong; `blocking` the client;
-//! `pipeline` requests on their way, `bond` the session with its `ticket`, `establish`, `entrance` and `recover` the ways to one,
+//! `pipeline` requests on their way, `bond` the session with its `ticket`, `establish`, `entrance`, `recover` and `record` the ways to one,
 //! `connection` and `clock` what they stand on. With the feature `quic`: [`quic`] an asynchronous client, and
 //! [`Config::quic`] for the blocking one.
 
@@ -50,6 +50,8 @@ mod entrance;
 mod establish;
 #[cfg(feature = "blocking")]
 mod pipeline;
+#[cfg(any(feature = "blocking", feature = "quic"))]
+mod record;
 #[cfg(feature = "blocking")]
 mod recover;
 

@@ -1,25 +1,19 @@
 //! Recovery end to end: RECOVER, a request that proves the new key, and the server's word that it is recorded (SPEC 13).
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Instant};
 
-use mvt_proto::{
-    recovery::RecoveryKit,
-    reject::ErrReason,
-    session::{Answer, Pending},
-};
+use mvt_proto::{recovery::RecoveryKit, session::Pending};
 
 use crate::{
-    Config, Error, LoginError, Unknown, bond::Bond, clock, connection::Connection, entrance::Way,
-    establish::enter, pipeline::PENDING_PAUSE,
+    Config, Error, LoginError, Unknown,
+    bond::Bond,
+    clock,
+    connection::Connection,
+    entrance::Way,
+    establish::enter,
+    pipeline::PENDING_PAUSE,
+    record::{STRAY_COUNT_MAX, TICKET_PATIENCE, Word, word},
 };
-
-/// Frames that say nothing of the recovery, at most.
-const STRAY_COUNT_MAX: u32 = 64;
-/// How long the ticket that follows a recorded recovery is waited for, before a login asks.
-const TICKET_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Recovers with the identity of `config` as the new one; gives a session whose recovery is recorded.
 pub(crate) fn recover(config: &Config, kit: &RecoveryKit) -> Result<(Connection, Bond), Error> {
@@ -70,7 +64,7 @@ enum Heard {
     Nothing(Unknown),
 }
 
-/// Waits until the server says that the recovery is recorded: by the ticket, which it does not send before.
+/// Waits until the server says that the recovery is recorded.
 fn wait(
     connection: &mut Connection,
     bond: &mut Bond,
@@ -83,19 +77,11 @@ fn wait(
             Ok(received) => received,
             Err(ended) => return Err(Heard::Nothing(ended.into())),
         };
-        let is_control = bond.control(&header, frame, &mut Vec::new()).map_err(Heard::Nothing)?;
-        if is_control && bond.ticket().is_some() {
-            return Ok(());
-        }
-        match bond.session.open_answer(proof, &header, frame, clock::now_ms()) {
-            // From now on the server is at it.
-            Ok(Answer::Refused(ErrReason::Pending | ErrReason::Stale)) => {
-                by = deadline.min(Instant::now() + TICKET_PATIENCE);
-            }
-            Ok(Answer::Lost) => return Err(Heard::Refused),
-            // Executed: then it was recorded before.
-            Ok(Answer::Response { .. }) => return Ok(()),
-            _ => {}
+        match word(bond, proof, &header, frame).map_err(Heard::Nothing)? {
+            Word::Recorded => return Ok(()),
+            Word::UnderWay => by = deadline.min(Instant::now() + TICKET_PATIENCE),
+            Word::Refused => return Err(Heard::Refused),
+            Word::Stray => {}
         }
     }
     Err(Heard::Nothing(Unknown::TimedOut))

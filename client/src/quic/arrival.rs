@@ -29,6 +29,8 @@ impl Engine {
                     Ok(Control::Offer) => self.offer = Some(frame),
                     _ => self.control(&header, &mut frame),
                 }
+            } else if header.kind == Kind::Verdicts {
+                self.take_verdicts(&header, &frame);
             } else if self.take_answer(&header, &mut frame) {
                 self.is_proven = false;
                 return self.lose(Unknown::KeyLost);
@@ -69,6 +71,22 @@ impl Engine {
             let _ = wanted.answer.send(result);
         }
         false
+    }
+
+    /// Takes one answer to several requests (SPEC §7.4), as a whole or not at all.
+    fn take_verdicts(&mut self, header: &Header, frame: &[u8]) {
+        let opened = {
+            let find = |counter| self.flight.get(header.generation, counter);
+            self.bond.session.open_verdicts(header, frame, find)
+        };
+        let Ok(verdicts) = opened else { return };
+        self.bond.note_answer();
+        self.is_proven = true;
+        for (counter, status) in verdicts {
+            if let Some(wanted) = self.flight.take((header.generation, counter)) {
+                let _ = wanted.answer.send(Ok(Response { status, payload: Vec::new() }));
+            }
+        }
     }
 
     /// Takes the OFFER, if there is one and nothing is on its way. What it asks for goes out with the next request (SPEC §11.2.6).

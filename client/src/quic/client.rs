@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use crate::{
-    Config, Error, Response,
+    Config, Error, RecoveryKit, Response,
     quic::{Migration, Standing, engine::Engine, order::Order},
 };
 
@@ -35,10 +35,24 @@ impl Client {
     /// # Errors
     /// [`Error::Connect`] or [`Error::Login`].
     pub async fn connect(config: Config, way: Way) -> Result<Self, Error> {
-        let engine = Engine::start(config, way).await?;
+        Ok(Self::of(Engine::start(config, way).await?))
+    }
+
+    /// Replaces a lost static key: proves the recovery secret of `kit`, makes the identity of `config` the client's, and waits
+    /// until the server has recorded that; everything authenticated with the lost key has ended then (SPEC §13). The new key must
+    /// be kept safe before this is called: when the outcome is unknown, it may be the one that counts.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] and [`Error::Login`]: nothing was changed. [`Error::OutcomeUnknown`]: the new key may be recorded; a
+    /// login with it tells.
+    pub async fn recover(config: Config, kit: &RecoveryKit, way: Way) -> Result<Self, Error> {
+        Ok(Self::of(Engine::recover(config, kit, way).await?))
+    }
+
+    fn of(engine: Engine) -> Self {
         let (orders, received) = mpsc::channel(ORDERS_MAX);
         tokio::spawn(engine.run(received));
-        Ok(Self { orders })
+        Self { orders }
     }
 
     /// Sends one request and waits for its response. Any number may be under way at once; the service may execute them in
@@ -64,6 +78,7 @@ impl Client {
         self.orders.send(Order::Migrate { socket, answer }).await.map_err(|_| gone)?;
         answered.await.unwrap_or(Err(gone))
     }
+
     /// The present session, and how the client came to it; `None` when its runtime has ended.
     pub async fn standing(&self) -> Option<Standing> {
         let (answer, answered) = oneshot::channel();

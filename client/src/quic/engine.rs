@@ -3,7 +3,7 @@
 use std::{io, net::UdpSocket, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use mvt_proto::constants::PAYLOAD_BYTES_MAX;
+use mvt_proto::{constants::PAYLOAD_BYTES_MAX, recovery::RecoveryKit};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout},
@@ -20,6 +20,7 @@ use crate::{
         flight::{Flight, Wanted},
         link::Link,
         order::Order,
+        recover::recover,
     },
     ticket::Ticket,
 };
@@ -59,10 +60,22 @@ impl Engine {
         let ticket = config.ticket.take();
         let established = establish(&config, ticket.as_ref()).await?;
         let ticket = ticket.filter(|_| established.is_resumed);
-        let mut engine = Self {
+        let bond = Bond::new(established.session, ticket, config.is_quic());
+        let mut engine = Self::new(config, way, established.link, bond);
+        engine.count(established.is_resumed);
+        Ok(engine)
+    }
+
+    pub(super) async fn recover(config: Config, kit: &RecoveryKit, way: Way) -> Result<Self, Error> {
+        let (link, bond) = recover(&config, kit).await?;
+        Ok(Self::new(config, way, link, bond))
+    }
+
+    fn new(config: Config, way: Way, link: Link, bond: Bond) -> Self {
+        Self {
             way,
-            link: Some(established.link),
-            bond: Bond::new(established.session, ticket, config.is_quic()),
+            link: Some(link),
+            bond,
             config,
             flight: Flight::default(),
             offer: None,
@@ -71,9 +84,7 @@ impl Engine {
             heard_at: Instant::now(),
             login_count: 0,
             resume_count: 0,
-        };
-        engine.count(established.is_resumed);
-        Ok(engine)
+        }
     }
 
     fn count(&mut self, is_resumed: bool) {

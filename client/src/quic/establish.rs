@@ -93,7 +93,11 @@ pub(super) async fn enter(
     loop {
         let heard = timeout_at(deadline, ask(link, &mut entrance)).await;
         match heard.map_err(|_| LoginError::TimedOut)?? {
-            Heard::Granted(session) => return Ok(*session),
+            Heard::Granted(mut session) => {
+                // What is asked together is answered together where the server can.
+                session.take_verdicts();
+                return Ok(*session);
+            }
             Heard::AskAgain(wait) if Instant::now() + wait < deadline => sleep(wait).await,
             Heard::AskAgain(_) | Heard::Nothing => return Err(LoginError::Busy),
         }

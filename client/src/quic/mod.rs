@@ -17,7 +17,7 @@
 //! resumes with the ticket, on another server if there is one, or logs in where no ticket is taken.
 //!
 //! Modules: `client` the face; `engine` the task behind it, what is said to it (`order`) and what `arrival`s mean, with its
-//! `flight` of unanswered requests and its `link` to the server; `establish` the ways to a session; `dial` and `certificate`
+//! `flight` of unanswered requests and its `link` to the server; `establish` and `recover` the ways to a session; `dial` and `certificate`
 //! what makes a connection; `stream` the blocking client's way.
 
 mod arrival;
@@ -29,6 +29,7 @@ mod establish;
 mod flight;
 mod link;
 mod order;
+mod recover;
 #[cfg(feature = "blocking")]
 mod stream;
 
