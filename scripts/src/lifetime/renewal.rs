@@ -99,7 +99,7 @@ fn doubt(aim: &mut Aim, controls: &[f64]) {
     let Some(middle) = median(controls) else { return };
     let each: Vec<_> = controls.iter().map(|control| format!("{control:.3}")).collect();
     let said = format!("control, without renewals against itself: {middle:.3}x ({})", each.join(", "));
-    if middle > CONTROL_MAX || middle < 1.0 / CONTROL_MAX {
+    if !(1.0 / CONTROL_MAX..=CONTROL_MAX).contains(&middle) {
         aim.doubts.push(format!("the machine alone makes more than a tenth of difference; {said}"));
     } else {
         aim.notes.push(said);
