@@ -53,8 +53,10 @@ impl Revocations {
 
     /// Voids what `client` authenticated up to `not_before_ms`; a later time stays.
     pub fn revoke(&mut self, client: &ClientId, not_before_ms: u64) {
-        let known = self.by_client.get(client.as_bytes()).copied().unwrap_or(0);
-        self.by_client.insert(*client.as_bytes(), known.max(not_before_ms));
+        // What is known is not written again: a write copies what readers hold.
+        if self.by_client.get(client.as_bytes()).is_none_or(|known| *known < not_before_ms) {
+            self.by_client.insert(*client.as_bytes(), not_before_ms);
+        }
     }
 
     /// Forgets the revocation of `client`: nothing it could refuse is left, or the floor refuses it.

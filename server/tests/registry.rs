@@ -69,6 +69,8 @@ fn a_full_list_gives_way_to_a_floor_and_nobody_revoked_gets_in() {
         assert!(!registry.revocations().refuses(&stranger, 1099), "and not higher than it must be");
     };
     judge(&registry_now);
+    let audit = registry_now.audit(10).unwrap();
+    assert!(audit.iter().any(|(_, line)| line.what.ends_with("a floor for all")), "{audit:?}");
     drop(registry_now);
     judge(&registry(&medium, 32));
 }

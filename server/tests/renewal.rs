@@ -109,7 +109,7 @@ impl Crowd {
 
     /// Rounds until every session was renewed so often.
     fn renew(&mut self, times: u16) {
-        self.renew_watched(times, || ());
+        self.renew_watched(times, || 0);
     }
 
     /// The same, with a look at something after each round; what was seen in the middle.

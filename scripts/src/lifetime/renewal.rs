@@ -11,11 +11,9 @@ use super::{
 };
 use crate::compare::ratio::median;
 
-/// Sessions of the load: so few that each is renewed often enough in one run for a Diffie-Hellman, which every eighth renewal has.
-const SESSIONS: u32 = 16;
-/// Soft limit of the node that renews: with the usual rate a session reaches it every 0.2 s, so that it drains always, until the next
-/// offer cuts the drain short.
-const RENEW_AFTER: u32 = 256;
+/// Sessions of the load, one for each connection: so few that each reaches its soft limit every 0.4 s at the usual rate. So it drains
+/// always, until the next offer cuts the drain short, and comes to the Diffie-Hellman that every eighth renewal has.
+const SESSIONS: u32 = 8;
 /// How far the median of the control may be off.
 const CONTROL_MAX: f64 = 1.1;
 /// Rounds tried for each that is wanted, where the generator spoils some.
@@ -59,7 +57,8 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
     let mut aim = Aim::new("p99 while sessions renew, against without", "x", Side::AtMost, 1.2);
     let mut failed = Aim::new("requests that fail while sessions renew", "", Side::AtMost, 0.0);
     failed.quantile = 1.0;
-    let mut renewing = start(bench, "renewing", &format!("limits.renew_after_requests = {RENEW_AFTER}\n"))?;
+    let limit = format!("limits.renew_after_requests = {}\n", bench.arguments.renew_after);
+    let mut renewing = start(bench, "renewing", &limit)?;
     let steady = start(bench, "steady", "")?;
     let wanted = bench.arguments.rounds;
     let (mut renewals, mut controls) = (0, Vec::new());
@@ -84,8 +83,9 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
         aim.doubts.push("no renewal had a Diffie-Hellman: more --seconds, or a greater --rate".into());
     }
     aim.notes.push(format!(
-        "{renewals} renewals of {SESSIONS} sessions at {} requests/s; at the server {} were committed, {} of them with a \
+        "{renewals} renewals of {SESSIONS} sessions, one for {} requests, at {} requests/s; at the server {} were committed, {} of them with a \
          Diffie-Hellman, {} offers were put off",
+        bench.arguments.renew_after,
         bench.arguments.rate,
         counted(&log, "renewals"),
         counted(&log, "shares"),
@@ -99,7 +99,7 @@ fn doubt(aim: &mut Aim, controls: &[f64]) {
     let Some(middle) = median(controls) else { return };
     let each: Vec<_> = controls.iter().map(|control| format!("{control:.3}")).collect();
     let said = format!("control, without renewals against itself: {middle:.3}x ({})", each.join(", "));
-    if middle > CONTROL_MAX || middle < 1.0 / CONTROL_MAX {
+    if !(1.0 / CONTROL_MAX..=CONTROL_MAX).contains(&middle) {
         aim.doubts.push(format!("the machine alone makes more than a tenth of difference; {said}"));
     } else {
         aim.notes.push(said);

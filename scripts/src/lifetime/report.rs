@@ -59,6 +59,7 @@ pub(super) fn json(aims: &[Aim], arguments: &Arguments, load_average: [Option<St
         "command": std::env::args().skip(1).collect::<Vec<_>>().join(" "),
         "aims": aims.iter().map(Aim::to_json).collect::<Vec<_>>(),
         "rate_per_s": arguments.rate,
+        "renew_after": arguments.renew_after,
         "seconds": arguments.seconds,
         "rounds": arguments.rounds,
         "load_average": { "before": before, "after": after },

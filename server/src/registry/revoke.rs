@@ -15,6 +15,8 @@ use crate::{
 
 /// A full list of revocations makes room for this part of it at once.
 const EVICTED_PART: usize = 16;
+/// But not for more than so many: the command that finds it full waits for that.
+const EVICTED_COUNT_MAX: usize = 4096;
 /// Revocations taken away in one change, once they have run out.
 const PRUNED_COUNT_MAX: usize = 4096;
 
@@ -55,8 +57,13 @@ impl Registry {
             writes.push(self.identity_write(&identity));
             writes.push(self.revocation_write(actor, &ClientId::of_name(name)));
         }
-        writes.extend(self.make_room(names));
-        self.put(actor, writes, said("revoke", names.iter().map(String::as_str)), Urgency::MustFit)?;
+        let mut what = said("revoke", names.iter().map(String::as_str));
+        let room = self.make_room(names);
+        if !room.is_empty() {
+            what += "; the list is full: a floor for all";
+        }
+        writes.extend(room);
+        self.put(actor, writes, what, Urgency::MustFit)?;
         for name in names {
             self.held.remove(&ClientId::of_name(name));
         }
@@ -97,9 +104,11 @@ impl Registry {
         let mut oldest: Vec<_> = self.voids.values().collect();
         // Those being written now are not among those that go.
         oldest.retain(|(revocation, _)| !added.contains(&revocation.client));
-        oldest.sort_unstable_by_key(|(revocation, _)| revocation.not_before_ms);
-        let count = added.len() + self.bounds.revocations_max / EVICTED_PART;
-        oldest.truncate(count);
+        let count = added.len() + (self.bounds.revocations_max / EVICTED_PART).min(EVICTED_COUNT_MAX);
+        if count < oldest.len() {
+            oldest.select_nth_unstable_by_key(count, |(revocation, _)| revocation.not_before_ms);
+            oldest.truncate(count);
+        }
         let (mut floor, expected) = self.floor;
         let mut writes = Vec::new();
         for (revocation, revision) in oldest {
