@@ -99,7 +99,7 @@ fn render(entries: &[Entry], comparison: Option<&Value>, accuracy: Option<&str>)
             &mut body,
             "Accuracy of the generator",
             "The generator's own scheduling and recording code, in virtual time, against servers whose latency theory \
-             knows.",
+             knows. Times in ns.",
             &format!("{}<p><a href=\"{ACCURACY}\">{ACCURACY}</a></p>", markdown_table(accuracy)),
         );
     }

@@ -90,6 +90,7 @@ fn run_once(plan: Result<Plan, PlanError>, output: &Output, slo: &[Assertion]) -
         let status = if matches!(error, PlanError::Resolve { .. }) { NO_SERVER } else { USAGE };
         (status, error.to_string())
     })?;
+    check_output(output)?;
     let stop = stop_on_signals().map_err(|error| (UNCLEAN, format!("cannot listen to signals: {error}")))?;
     let failed = |error: StartError| (status_of(&error), error.to_string());
     let (mut report, outcome) = if slo.is_empty() {
@@ -112,6 +113,18 @@ fn run_once(plan: Result<Plan, PlanError>, output: &Output, slo: &[Assertion]) -
     }
     write_report(&report, output.json.as_deref(), output.quiet).map_err(|message| (UNCLEAN, message))?;
     judge(&report, &outcome)
+}
+
+/// A result that could not be written is known before the run, which may be long.
+fn check_output(output: &Output) -> Result<(), Fault> {
+    if let Some(folder) = &output.out {
+        run_directory::prepare(folder).map_err(|error| (USAGE, format!("--out {error}")))?;
+    }
+    match output.json.as_deref().filter(|path| *path != Path::new("-")) {
+        Some(path) => run_directory::can_write(path)
+            .map_err(|error| (USAGE, format!("--json {}: {error}", path.display()))),
+        None => Ok(()),
+    }
 }
 
 fn show(arguments: &ReportArguments) -> Result<(), Fault> {

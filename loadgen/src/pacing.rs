@@ -3,6 +3,10 @@
 
 use crate::{arrivals::Arrivals, phase::Phases, schedule::Schedule};
 
+/// Arrivals that are given up one by one; beyond them what the rate makes of the time counts, for nobody waits a minute for
+/// the exact number of requests that no generator could have sent.
+const DRAWN_MAX: u32 = 1 << 20;
+
 /// What tells when a connection sends.
 #[derive(Debug)]
 pub enum Pacing {
@@ -92,6 +96,13 @@ impl Pacing {
         }
     }
 
+    /// Whether requests have instants at which they are meant to be sent.
+    #[must_use]
+    #[inline]
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_))
+    }
+
     /// Whether `waiting` fill the window.
     #[must_use]
     pub const fn is_full(&self, waiting: usize) -> bool {
@@ -109,9 +120,20 @@ impl Pacing {
     pub fn give_up(&mut self, phases: &Phases) -> u64 {
         let Self::Open(open) = self else { return 0 };
         let mut measured = 0;
-        while open.next_ns() < open.until_ns {
+        for _ in 0..DRAWN_MAX {
+            if open.next_ns() == u64::MAX {
+                return measured;
+            }
             measured += u64::from(phases.measures(open.arrivals.take()));
         }
+        let from_ns = phases.measure_from_ns.min(open.until_ns);
+        if open.next_ns() < from_ns {
+            open.arrivals.leap(from_ns);
+        }
+        if open.next_ns() < open.until_ns {
+            measured += open.arrivals.leap(open.until_ns);
+        }
+        open.until_ns = 0;
         measured
     }
 }
@@ -165,5 +187,24 @@ mod tests {
         let mut pacing = constant(1);
         assert_eq!(pacing.give_up(&PHASES), 8);
         assert_eq!((pacing.next_ns(), pacing.give_up(&PHASES)), (None, 0));
+    }
+
+    #[test]
+    fn a_backlog_of_any_length_is_given_up_at_once() {
+        let hours = 3_600_000_000_000;
+        let phases = Phases {
+            begin_ns: 0,
+            measure_from_ns: hours,
+            measure_until_ns: 3 * hours,
+            drain_until_ns: 4 * hours,
+        };
+        for (process, ramp_ns) in [(Process::Constant, 0), (Process::Poisson, 0), (Process::Constant, hours)]
+        {
+            let arrivals = OpenLoop { rate_per_s: 1e9, process, ramp_ns, seed: 7 };
+            let mut pacing = Pacing::new(&Schedule::Open { arrivals, in_flight: 1 }, 0, 1, &phases);
+            let given_up = pacing.give_up(&phases) as f64;
+            assert!((given_up / (2.0 * hours as f64) - 1.0).abs() < 1e-6, "{process:?}: {given_up}");
+            assert_eq!((pacing.next_ns(), pacing.give_up(&phases)), (None, 0));
+        }
     }
 }

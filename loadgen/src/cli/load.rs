@@ -35,10 +35,10 @@ pub struct LoadArguments {
     #[arg(long, value_name = "PER_S", help_heading = "When", value_parser = rate,
           help = "Open loop: requests per second over all connections, like 500, 50k, 1.5M")]
     pub rate: Option<f64>,
-    #[arg(long, default_value = "poisson", requires = "rate", help_heading = "When", value_parser = process,
+    #[arg(long, default_value = "poisson", requires = "rate", conflicts_with = "closed", help_heading = "When", value_parser = process,
           help = "constant or poisson")]
     pub arrivals: Process,
-    #[arg(long, default_value = "0", requires = "rate", help_heading = "When", value_parser = warmup,
+    #[arg(long, default_value = "0", requires = "rate", conflicts_with = "closed", help_heading = "When", value_parser = warmup,
           help = "The rate grows to --rate in this time, before the warm-up")]
     pub ramp: Duration,
     #[arg(
@@ -51,6 +51,7 @@ pub struct LoadArguments {
     #[arg(
         long,
         requires = "rate",
+        conflicts_with = "closed",
         help_heading = "When",
         help = "Never sleep; else only when a request is due in less than 2 ms"
     )]

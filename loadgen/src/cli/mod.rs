@@ -40,7 +40,7 @@ const AFTER: &str = "\
 Exit status:
   0  clean: every answer verified, no errors, every bound held
   1  not clean (errors, failed verifications, an accepted bad frame), or the report could not be written
-  2  usage: an argument, a profile, a key file or a run directory is wrong
+  2  usage: an argument, a profile, a key file or a run directory is wrong, or a result could not be written there
   3  an --assert did not hold, or --find-max found no rate that holds its --slo
   4  VOID: the generator, not the server, was the bottleneck; its figures say nothing about the server
   5  the server could not be reached, or refused the login

@@ -3,7 +3,7 @@
 //! Latency of a request runs until the read that brings its answer returns, read once for each read; on a ring, until
 //! the wait that brings it returns. It begins in an open loop at the instant the request was meant to be sent, in a closed
 //! loop just before the write that carries it, read once for each write. An answer that came while the worker was busy
-//! is seen when it is read. Over QUIC a read ends when its packets are opened, and a write is what QUIC is given: what its
+//! is seen when it is read. In an open loop requests that are due go before answers that wait to be opened. Over QUIC a read ends when its packets are opened, and a write is what QUIC is given: what its
 //! congestion control holds back is part of the latency, as of TCP's. In datagrams nothing more is sealed meanwhile, and a
 //! request that comes again keeps the beginning of its first copy.
 
@@ -30,7 +30,7 @@ use mvt_proto::Reject;
 use self::{login::ChannelBinding, outgoing::Outgoing, speech::Speech};
 use crate::{
     clock::{self, Clock},
-    io::{Filled, Happening, Io, Socket},
+    io::{Filled, Happening, Io, Socket, WRITE_BYTES_MAX},
     pacing::Pacing,
     phase::{Phase, Phases},
     tally::Tally,
@@ -44,6 +44,10 @@ pub const SILENCE_NS_MAX: u64 = 5_000_000_000;
 /// From this size on a write is handed to the kernel at once, and not with those of the other connections: the server
 /// works on it while they are sealed, which is worth more than a system call.
 const PRESSING_BYTES: usize = 4 * 1024;
+/// An open loop seals no more before it writes: the first of many that are due would wait for the last.
+const OPEN_WRITE_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of answers that an open loop reads before it looks whether a request is due: sixteen small ones.
+const SLICE_BYTES: usize = 1024;
 
 /// What a turn needs from its worker.
 #[derive(Debug)]
@@ -74,6 +78,14 @@ struct Arrival {
     phase: Phase,
 }
 
+/// Answers that were brought and not opened yet, because requests came due meanwhile.
+#[derive(Debug, Clone, Copy)]
+struct Unread {
+    bytes: usize,
+    /// When they arrived.
+    at_ns: u64,
+}
+
 /// A connection to the server.
 #[derive(Debug)]
 pub struct Connection {
@@ -81,6 +93,8 @@ pub struct Connection {
     speech: Speech,
     pacing: Pacing,
     heard_at_ns: u64,
+    /// Of an open loop: bytes at the front of the inbox that are still to be read.
+    unread: Option<Unread>,
     /// More is due than the last write took.
     more_is_due: bool,
     /// Requests are sealed whose write the kernel has not seen.
@@ -108,6 +122,7 @@ impl Connection {
             speech: Speech::new(target, workload, of_all),
             pacing: Pacing::Idle,
             heard_at_ns: 0,
+            unread: None,
             more_is_due: false,
             is_unstamped: false,
             sent_count: 0,
@@ -153,7 +168,19 @@ impl Connection {
     #[must_use]
     #[inline]
     pub fn next_ns(&self) -> Option<u64> {
-        let request_ns = self.pacing.next_ns().filter(|_| self.can_send());
+        self.next_unless(self.socket.is_blocked())
+    }
+
+    /// The same for one who is about to wait, which lets the kernel write: a request that is due after the write that is queued
+    /// must not wait for its answer.
+    #[must_use]
+    pub fn next_after_write_ns(&self) -> Option<u64> {
+        self.next_unless(self.socket.is_blocked_by_peer())
+    }
+
+    fn next_unless(&self, is_blocked: bool) -> Option<u64> {
+        let can_send = !is_blocked && !self.pacing.is_full(self.waiting()) && self.speech.can_seal();
+        let request_ns = self.pacing.next_ns().filter(|_| can_send);
         let repeat_ns = self.speech.repeat_ns().filter(|_| !self.socket.is_blocked());
         [request_ns, repeat_ns, self.socket.deadline_ns()].into_iter().flatten().min()
     }
@@ -172,7 +199,12 @@ impl Connection {
         if !self.can_send() {
             self.pacing.hold(turn.clock.now_ns());
         }
-        if self.socket.is_readable() {
+        // Answers lose nothing by waiting, for the time of their arrival is known; a request that is due is late.
+        if self.pacing.is_open() && self.has_unread() && self.is_due(turn) {
+            self.more_is_due = self.send(turn)?;
+            turn.io.submit().map_err(|_| Trouble::Io)?;
+        }
+        if self.has_unread() {
             self.receive(turn)?;
         }
         if self.wants_another(turn.workload) {
@@ -182,7 +214,17 @@ impl Connection {
         self.repeat(turn);
         self.more_is_due = self.send(turn)?;
         let can_write = !self.socket.is_blocked();
-        Ok(self.socket.is_readable() || can_write && (self.more_is_due || has_logins))
+        Ok(self.has_unread() || can_write && (self.more_is_due || has_logins))
+    }
+
+    /// Whether there may be something to read.
+    fn has_unread(&self) -> bool {
+        self.unread.is_some() || self.socket.is_readable()
+    }
+
+    /// Whether a request is due now and can be sent.
+    fn is_due(&self, turn: &Turn<'_>) -> bool {
+        self.can_send() && self.pacing.is_due(turn.clock.now_ns(), self.waiting(), turn.phase.sends())
     }
 
     /// Starts logins that are due, once there is a connection; whether there are more.
@@ -245,23 +287,47 @@ impl Connection {
         let Target { address, carrier, .. } = turn.target;
         self.socket.reconnect(*address, carrier, turn.io, self.place).map_err(|_| Trouble::Io)?;
         turn.tally.reconnects += 1;
+        self.unread = None;
         self.sent_count = 0;
         self.speech.begin_anew();
         Ok(())
     }
 
+    /// One read. In an open loop as much of it is opened as there is time for before the next request is due, at least a slice;
+    /// the rest is left for the next turn.
     fn receive(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
-        match self.socket.fill(turn.io).map_err(|error| self.speech.meaning_of(&error))? {
-            Filled::Bytes => {}
-            Filled::Nothing => return Ok(()),
-            Filled::Closed => return Err(self.speech.meaning_of_close()),
+        let mut unread = match self.unread.take() {
+            Some(unread) => unread,
+            None => match self.socket.fill(turn.io).map_err(|error| self.speech.meaning_of(&error))? {
+                Filled::Bytes => {
+                    let at_ns = turn.io.arrived_ns().unwrap_or_else(|| turn.clock.now_ns());
+                    Unread { bytes: self.socket.inbox.bytes().len(), at_ns }
+                }
+                Filled::Nothing => return Ok(()),
+                Filled::Closed => return Err(self.speech.meaning_of_close()),
+            },
+        };
+        self.heard_at_ns = unread.at_ns;
+        let arrival = Arrival { at_ns: unread.at_ns, boot_ms: clock::boot_ms(), phase: turn.phase };
+        let is_open = self.pacing.is_open();
+        let mut slice = if is_open { SLICE_BYTES } else { unread.bytes };
+        while unread.bytes > 0 {
+            let Socket { inbox, outbox, .. } = &mut self.socket;
+            let front = slice.min(unread.bytes);
+            let consumed = self.speech.read(&mut inbox.bytes()[..front], arrival, turn, outbox)?;
+            inbox.consume(consumed);
+            unread.bytes -= consumed;
+            if consumed == 0 {
+                // A frame longer than a slice; or the beginning of one whose rest is still to come.
+                if front == unread.bytes {
+                    break;
+                }
+                slice = 2 * front;
+            } else if is_open && unread.bytes > 0 && self.is_due(turn) {
+                self.unread = Some(unread);
+                break;
+            }
         }
-        let at_ns = turn.io.arrived_ns().unwrap_or_else(|| turn.clock.now_ns());
-        self.heard_at_ns = at_ns;
-        let arrival = Arrival { at_ns, boot_ms: clock::boot_ms(), phase: turn.phase };
-        let Socket { inbox, outbox, .. } = &mut self.socket;
-        let consumed = self.speech.read(inbox.bytes(), arrival, turn, outbox)?;
-        inbox.consume(consumed);
         Ok(())
     }
 
@@ -297,8 +363,10 @@ impl Connection {
         if !self.pacing.is_due(now_ns, waiting, turn.phase.sends()) {
             return false;
         }
+        let bytes_max = if self.pacing.is_open() { OPEN_WRITE_BYTES_MAX } else { WRITE_BYTES_MAX };
         let mut outgoing = Outgoing {
             pacing: &mut self.pacing,
+            bytes_max,
             waiting,
             now_ns,
             boot_ms: clock::boot_ms(),

@@ -79,6 +79,8 @@ pub(super) fn stamp<'a>(sents: impl Iterator<Item = &'a Sent>, now_ns: u64, tall
 #[derive(Debug)]
 pub(super) struct Outgoing<'a> {
     pub(super) pacing: &'a mut Pacing,
+    /// Nothing is begun when there are so many bytes.
+    pub(super) bytes_max: usize,
     /// Requests that wait on the connection.
     pub(super) waiting: usize,
     pub(super) now_ns: u64,

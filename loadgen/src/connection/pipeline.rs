@@ -7,7 +7,6 @@ use super::{
     outgoing::{self, Outgoing, Sent},
 };
 use crate::{
-    io::WRITE_BYTES_MAX,
     peer::exchange::{Cut, Exchange},
     tally::Tally,
     trouble::Trouble,
@@ -42,7 +41,7 @@ impl Pipeline {
         out: &mut Vec<u8>,
     ) -> usize {
         let mut count = 0;
-        while out.len() < WRITE_BYTES_MAX
+        while out.len() < outgoing.bytes_max
             && let Some(sent) = outgoing.next()
         {
             out.extend_from_slice(exchange.request());

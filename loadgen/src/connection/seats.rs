@@ -21,7 +21,6 @@ use super::{
 };
 use crate::{
     clock,
-    io::WRITE_BYTES_MAX,
     phase::Phase,
     tally::Tally,
     target::Parties,
@@ -335,7 +334,7 @@ impl Seats {
     pub(super) fn seal(&mut self, outgoing: &mut Outgoing<'_>, out: &mut Vec<u8>) -> usize {
         let mut count = 0;
         let mut start = out.len();
-        while out.len() < WRITE_BYTES_MAX
+        while out.len() < outgoing.bytes_max
             && let Some(index) = self.next_seat()
         {
             let Some(session) = &mut self.seats[index].current else { break };

@@ -2,10 +2,14 @@
 
 use super::READ_BYTES_MAX;
 
-/// Bytes `..filled` were read. Its memory is reused for the whole run; what was not a whole frame moves to the front.
+/// Bytes `begin..filled` were read. Its memory is reused for the whole run; what was not a whole frame moves to the front when
+/// more comes.
+///
+/// Invariant: `begin ≤ filled ≤ bytes.len()`.
 #[derive(Debug)]
 pub struct Inbox {
     bytes: Vec<u8>,
+    begin: usize,
     filled: usize,
 }
 
@@ -13,11 +17,12 @@ impl Inbox {
     /// Room for one read and a rest of `rest_bytes_max`.
     #[must_use]
     pub fn new(rest_bytes_max: usize) -> Self {
-        Self { bytes: vec![0; READ_BYTES_MAX + rest_bytes_max], filled: 0 }
+        Self { bytes: vec![0; READ_BYTES_MAX + rest_bytes_max], begin: 0, filled: 0 }
     }
 
     /// Where the next read goes.
     pub(super) fn room(&mut self) -> &mut [u8] {
+        self.settle();
         &mut self.bytes[self.filled..self.filled + READ_BYTES_MAX]
     }
 
@@ -28,6 +33,9 @@ impl Inbox {
 
     /// Copies what a ring received, so that its buffer goes back at once; all of its buffers at most between two turns.
     pub(super) fn take(&mut self, received: &[u8]) {
+        if self.filled + received.len() > self.bytes.len() {
+            self.settle();
+        }
         let end = self.filled + received.len();
         if end > self.bytes.len() {
             self.bytes.resize(end, 0);
@@ -38,19 +46,28 @@ impl Inbox {
 
     /// What was read.
     pub fn bytes(&mut self) -> &mut [u8] {
-        &mut self.bytes[..self.filled]
+        &mut self.bytes[self.begin..self.filled]
     }
 
     /// Forgets everything.
     pub(super) const fn clear(&mut self) {
-        self.filled = 0;
+        (self.begin, self.filled) = (0, 0);
     }
 
     /// Forgets the first `count` bytes.
-    pub fn consume(&mut self, count: usize) {
-        if count > 0 {
-            self.bytes.copy_within(count..self.filled, 0);
-            self.filled -= count;
+    pub const fn consume(&mut self, count: usize) {
+        self.begin += count;
+        if self.begin == self.filled {
+            self.clear();
+        }
+    }
+
+    /// Moves what is left to the front.
+    fn settle(&mut self) {
+        if self.begin > 0 {
+            self.bytes.copy_within(self.begin..self.filled, 0);
+            self.filled -= self.begin;
+            self.begin = 0;
         }
     }
 }

@@ -241,6 +241,12 @@ impl Socket {
         self.blocked
     }
 
+    /// The same where it takes an event of the peer's to change that: what a ring has been given now is written by the next wait.
+    #[must_use]
+    pub const fn is_blocked_by_peer(&self) -> bool {
+        self.blocked && !matches!(self.link, Some(Link::Line(_)))
+    }
+
     /// One write of what is in the outbox: tried at once by epoll, queued on a ring.
     ///
     /// # Errors

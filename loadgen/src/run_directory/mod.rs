@@ -76,6 +76,26 @@ struct Setting<'a> {
     workload: &'a WorkloadReport,
 }
 
+/// Makes `folder` if it is not there, and sees that files can be written there: to be known before a run, not after it.
+///
+/// # Errors
+/// [`DirectoryError::Os`].
+pub fn prepare(folder: &Path) -> Result<(), DirectoryError> {
+    fs::create_dir_all(folder).map_err(|source| DirectoryError::Os { path: folder.to_owned(), source })?;
+    let path = folder.join(REPORT);
+    can_write(&path).map_err(|source| DirectoryError::Os { path, source })
+}
+
+/// Whether a file can be written at `path`; what is there stays.
+///
+/// # Errors
+/// The OS's.
+pub fn can_write(path: &Path) -> io::Result<()> {
+    let was_there = path.exists();
+    fs::OpenOptions::new().append(true).create(true).open(path)?;
+    if was_there { Ok(()) } else { fs::remove_file(path) }
+}
+
 /// Writes every file of a run into `folder`, which is made when it is not there.
 ///
 /// # Errors

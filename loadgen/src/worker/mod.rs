@@ -170,7 +170,7 @@ impl<'a> Worker<'a> {
         if self.orders.spin {
             return 0;
         }
-        let next_ns = self.connections.iter().flatten().filter_map(Connection::next_ns).min();
+        let next_ns = self.connections.iter().flatten().filter_map(Connection::next_after_write_ns).min();
         let until_next_ns = next_ns.map_or(u64::MAX, |next_ns| next_ns.saturating_sub(now_ns));
         if until_next_ns < SPIN_NS { 0 } else { most_ns.min(until_next_ns - SPIN_NS / 2) }
     }

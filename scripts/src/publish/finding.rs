@@ -18,6 +18,8 @@ pub struct Finding {
     pub duration_s: f64,
     /// Nothing went wrong, void or not.
     pub is_clean: bool,
+    /// It says nothing about its server.
+    pub is_void: bool,
     /// Its figures in a line.
     pub text: String,
 }
@@ -46,6 +48,7 @@ impl Finding {
         Some(Self {
             commit: report["environment"]["commit"].as_str().unwrap_or_default().to_owned(),
             duration_s: report["workload"]["duration_s"].as_f64()?,
+            is_void: !report["void"].is_null(),
             is_clean: verified > 0 && !failed && errors == 0,
             text: format!(
                 "{:.0} verified/s, p50 {}, p99 {}{void}",
@@ -56,11 +59,15 @@ impl Finding {
         })
     }
 
-    /// Whether a run of `seconds` at `commit` would do nothing else.
+    /// Whether a run of `seconds` at `commit`, void if `wants_void`, is there. One that is void and was not to be is tried again.
     #[must_use]
-    pub fn serves(&self, commit: &str, seconds: f64) -> bool {
+    pub fn serves(&self, commit: &str, seconds: f64, wants_void: bool) -> bool {
         let is_known = !commit.is_empty() && !commit.ends_with(CHANGED);
-        is_known && self.commit == commit && (self.duration_s - seconds).abs() < 0.001 && self.is_clean
+        is_known
+            && self.is_void == wants_void
+            && self.commit == commit
+            && (self.duration_s - seconds).abs() < 0.001
+            && self.is_clean
     }
 }
 
@@ -79,18 +86,19 @@ mod tests {
     fn a_clean_run_of_this_commit_and_length_need_not_be_repeated() {
         let found = Finding::parse(&report(7, "{}")).expect("a report");
         assert_eq!(found.text, "1000 verified/s, p50 1.5 µs, p99 not known");
-        assert!(found.serves("abc", 20.0));
-        assert!(!found.serves("abd", 20.0) && !found.serves("abc", 60.0));
+        assert!(found.serves("abc", 20.0, false));
+        assert!(!found.serves("abd", 20.0, false) && !found.serves("abc", 60.0, false));
+        assert!(!found.serves("abc", 20.0, true), "it is not void");
     }
 
     #[test]
     fn any_other_run_is_repeated() {
         for (verified, errors) in [(0, "{}"), (7, r#"{"closed":1}"#)] {
-            assert!(!Finding::parse(&report(verified, errors)).expect("a report").serves("abc", 20.0));
+            assert!(!Finding::parse(&report(verified, errors)).expect("a report").serves("abc", 20.0, false));
         }
         let changed =
             Finding { commit: "abc-dirty".into(), ..Finding::parse(&report(7, "{}")).expect("a report") };
-        assert!(!changed.serves("abc-dirty", 20.0), "what was changed since is not known");
+        assert!(!changed.serves("abc-dirty", 20.0, false), "what was changed since is not known");
         assert_eq!(Finding::parse("{}"), None);
         assert_eq!(Finding::read(Path::new("no such folder")), None);
     }

@@ -24,7 +24,7 @@ const DESCRIBE: [&str; 5] = ["describe", "--always", "--dirty", "--abbrev=12", "
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Measured seconds of the longest run; the others are parts of it. A run that is in the folder already, of this
-    /// commit, this long and clean, is not repeated.
+    /// commit, this long, clean and not void by accident, is not repeated.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// Write here instead of results/<date>-<commit>.

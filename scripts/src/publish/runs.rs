@@ -200,10 +200,10 @@ impl<'a> Runs<'a> {
     /// Counts a run; whether it was finished before.
     fn is_there(&mut self, workload: &Workload, name: &str) -> bool {
         self.done += 1;
-        let seconds = self.seconds_of(workload);
+        let (seconds, wants_void) = (self.seconds_of(workload), workload.ending == Ending::Void);
         let place = format!("publish: [{:>2}/{}] {name:<24}", self.done, self.count);
         let found = Finding::read(&self.folder.join(name));
-        if let Some(found) = found.filter(|found| found.serves(&self.commit, seconds)) {
+        if let Some(found) = found.filter(|found| found.serves(&self.commit, seconds, wants_void)) {
             eprintln!("{place} is there: {}", found.text);
             return true;
         }

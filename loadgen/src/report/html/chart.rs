@@ -95,11 +95,15 @@ impl Axis {
         Self { from: 0.0, until, ticks, label }
     }
 
-    /// An axis of logarithms of ten: ticks at 1, 2, 5 of each decade, or at decades when there are many.
+    /// An axis of logarithms of ten: ticks at 1, 2, 5 of each decade, more of them within one, and at decades when there are many.
     #[must_use]
     pub fn logarithmic(low: f64, high: f64, label: fn(f64) -> String) -> Self {
         let (from, until) = (low.max(1.0).log10(), high.max(2.0).log10());
-        let steps: &[f64] = if until - from > 3.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let steps: &[f64] = match until - from {
+            ..1.0 => &[1.0, 2.0, 3.0, 5.0, 7.0],
+            ..3.0 => &[1.0, 2.0, 5.0],
+            _ => &[1.0],
+        };
         let decades = from.floor() as i32..=until.ceil() as i32;
         let all = decades.flat_map(|decade| steps.iter().map(move |step| f64::from(decade) + step.log10()));
         let ticks = all.filter(|tick| (from..=until).contains(tick)).collect();
