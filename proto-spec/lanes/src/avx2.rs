@@ -25,11 +25,11 @@ impl Avx2 {
 impl Kernel<8> for Avx2 {
     type States = Lanes<8>;
 
-    fn load(self, keys: &[&HmacKey; 8]) -> Lanes<8> {
-        let mut lanes = Lanes::ZERO;
+    const BLANK: Lanes<8> = Lanes::ZERO;
+
+    fn load(self, states: &mut Lanes<8>, keys: &[&HmacKey; 8]) {
         // SAFETY: a value of this type exists only where AVX2 was detected.
-        unsafe { load(keys, &mut lanes) };
-        lanes
+        unsafe { load(keys, states) }
     }
 
     fn absorb(self, states: &mut Lanes<8>, blocks: &[Block; 8]) {
@@ -41,14 +41,19 @@ impl Kernel<8> for Avx2 {
         states.restore(earlier, lane);
     }
 
-    fn finish(self, states: &mut Lanes<8>, out: &mut [[u8; MAC_BYTES]; 8]) {
+    fn finish(self, states: &mut Lanes<8>) {
         // SAFETY: a value of this type exists only where AVX2 was detected.
-        unsafe { finish(states, out) }
+        unsafe { finish(states) }
     }
 
-    fn finish_key(self, states: &mut Lanes<8>, out: &mut [HmacKey; 8]) {
+    fn write_macs(self, states: &Lanes<8>, out: &mut [[u8; MAC_BYTES]; 8]) {
         // SAFETY: a value of this type exists only where AVX2 was detected.
-        unsafe { finish_key(states, out) }
+        unsafe { write_macs(read_all(&states.inner), out) }
+    }
+
+    fn write_keys(self, states: &Lanes<8>, out: &mut [HmacKey; 8]) {
+        // SAFETY: a value of this type exists only where AVX2 was detected.
+        unsafe { write_keys(states, out) }
     }
 }
 
@@ -69,16 +74,15 @@ fn absorb(lanes: &mut Lanes<8>, blocks: &[Block; 8]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn finish(lanes: &Lanes<8>, out: &mut [[u8; MAC_BYTES]; 8]) {
+fn finish(lanes: &mut Lanes<8>) {
     // SAFETY: this function enables the instructions of the word type.
-    let words = unsafe { wide::finish::<8, __m256i>(lanes) };
-    write_macs(words, out);
+    unsafe { wide::finish::<8, __m256i>(lanes) }
 }
 
 #[target_feature(enable = "avx2")]
-fn finish_key(lanes: &Lanes<8>, out: &mut [HmacKey; 8]) {
+fn write_keys(lanes: &Lanes<8>, out: &mut [HmacKey; 8]) {
     // SAFETY: this function enables the instructions of the word type.
-    let [inner, outer] = unsafe { wide::key_midstates(wide::finish::<8, __m256i>(lanes), &SHA256_IV) };
+    let [inner, outer] = unsafe { wide::key_midstates::<8, __m256i>(lanes, &SHA256_IV) };
     let rows = transpose(inner).into_iter().zip(transpose(outer));
     for (key, (inner, outer)) in out.iter_mut().zip(rows) {
         write(&mut key.inner, inner);
@@ -161,6 +165,12 @@ pub(crate) fn read(from: &[u32; 8]) -> __m256i {
 pub(crate) fn write(to: &mut [u32; 8], words: __m256i) {
     // SAFETY: `to` is 32 bytes; no alignment is needed.
     unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), words) }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn read_all(from: &[[u32; 8]; 8]) -> [__m256i; 8] {
+    from.each_ref().map(|word| read(word))
 }
 
 #[target_feature(enable = "avx2")]

@@ -25,11 +25,11 @@ impl Avx512 {
 impl Kernel<16> for Avx512 {
     type States = Lanes<16>;
 
-    fn load(self, keys: &[&HmacKey; 16]) -> Lanes<16> {
-        let mut lanes = Lanes::ZERO;
+    const BLANK: Lanes<16> = Lanes::ZERO;
+
+    fn load(self, states: &mut Lanes<16>, keys: &[&HmacKey; 16]) {
         // SAFETY: a value of this type exists only where AVX-512F and AVX2 were detected.
-        unsafe { load(keys, &mut lanes) };
-        lanes
+        unsafe { load(keys, states) }
     }
 
     fn absorb(self, states: &mut Lanes<16>, blocks: &[Block; 16]) {
@@ -41,14 +41,19 @@ impl Kernel<16> for Avx512 {
         states.restore(earlier, lane);
     }
 
-    fn finish(self, states: &mut Lanes<16>, out: &mut [[u8; MAC_BYTES]; 16]) {
+    fn finish(self, states: &mut Lanes<16>) {
         // SAFETY: a value of this type exists only where AVX-512F and AVX2 were detected.
-        unsafe { finish(states, out) }
+        unsafe { finish(states) }
     }
 
-    fn finish_key(self, states: &mut Lanes<16>, out: &mut [HmacKey; 16]) {
+    fn write_macs(self, states: &Lanes<16>, out: &mut [[u8; MAC_BYTES]; 16]) {
         // SAFETY: a value of this type exists only where AVX-512F and AVX2 were detected.
-        unsafe { finish_key(states, out) }
+        unsafe { write_macs(states, out) }
+    }
+
+    fn write_keys(self, states: &Lanes<16>, out: &mut [HmacKey; 16]) {
+        // SAFETY: a value of this type exists only where AVX-512F and AVX2 were detected.
+        unsafe { write_keys(states, out) }
     }
 }
 
@@ -76,18 +81,23 @@ fn absorb(lanes: &mut Lanes<16>, blocks: &[Block; 16]) {
 }
 
 #[target_feature(enable = "avx512f,avx2")]
-fn finish(lanes: &Lanes<16>, out: &mut [[u8; MAC_BYTES]; 16]) {
+fn finish(lanes: &mut Lanes<16>) {
     // SAFETY: this function enables the instructions of the word type.
-    let (low, high) = split(unsafe { wide::finish::<16, __m512i>(lanes) });
-    let (first, second) = halves_mut(out);
-    avx2::write_macs(low, first);
-    avx2::write_macs(high, second);
+    unsafe { wide::finish::<16, __m512i>(lanes) }
 }
 
 #[target_feature(enable = "avx512f,avx2")]
-fn finish_key(lanes: &Lanes<16>, out: &mut [HmacKey; 16]) {
+fn write_macs(lanes: &Lanes<16>, out: &mut [[u8; MAC_BYTES]; 16]) {
+    let (first, second) = halves_mut(out);
+    let rows = lanes.inner.each_ref().map(|word| halves(word));
+    avx2::write_macs(rows.map(|(low, _)| avx2::read(low)), first);
+    avx2::write_macs(rows.map(|(_, high)| avx2::read(high)), second);
+}
+
+#[target_feature(enable = "avx512f,avx2")]
+fn write_keys(lanes: &Lanes<16>, out: &mut [HmacKey; 16]) {
     // SAFETY: this function enables the instructions of the word type.
-    let [inner, outer] = unsafe { wide::key_midstates(wide::finish::<16, __m512i>(lanes), &SHA256_IV) };
+    let [inner, outer] = unsafe { wide::key_midstates::<16, __m512i>(lanes, &SHA256_IV) };
     let (inner, outer) = (split(inner), split(outer));
     let (first, second) = halves_mut(out);
     for (keys, inner, outer) in [(first, inner.0, outer.0), (second, inner.1, outer.1)] {

@@ -77,7 +77,7 @@ impl Engine {
     pub fn derive<const N: usize>(self, keys: &[&HmacKey], inputs: &[[u8; N]], out: &mut [HmacKey]) {
         const { assert!(N <= DERIVE_INPUT_BYTES_MAX, "the input of a derivation is one block") };
         assert_eq!((keys.len(), inputs.len()), (out.len(), out.len()), "one key and input for each output");
-        plan::derive(self.ladder, |index| Job::new(keys[index], &inputs[index]), out);
+        plan::derive(self.ladder, |index| (keys[index], &inputs[index]), out);
     }
 
     /// Checks a 128-bit truncated tag of every job: `out[i]` says whether `tags[i]` holds for `jobs[i]`.

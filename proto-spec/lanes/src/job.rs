@@ -9,6 +9,22 @@ pub(crate) struct Block(pub(crate) [u8; BLOCK_BYTES]);
 
 impl Block {
     pub(crate) const ZERO: Self = Self([0; BLOCK_BYTES]);
+
+    /// A message that fits with its padding, into zeros.
+    #[inline(always)]
+    pub(crate) fn write_short<const N: usize>(&mut self, message: &[u8; N]) {
+        const { assert!(N < BLOCK_BYTES - 8) };
+        self.0[..N].copy_from_slice(message);
+        self.pad(N);
+    }
+
+    /// Padding after `length` bytes of message that fit with it (FIPS 180-4, 5.1.1), for a total that includes the pad block.
+    #[inline(always)]
+    fn pad(&mut self, length: usize) {
+        self.0[length] = 0x80;
+        let bits = (BLOCK_BYTES + length) as u64 * 8;
+        self.0[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
+    }
 }
 
 /// A message to authenticate: the concatenation of `parts` under `key`.
@@ -55,16 +71,16 @@ impl<'a> Job<'a> {
     #[inline(always)]
     pub(crate) fn write_block(&self, index: usize, block: &mut Block) {
         if self.block_count() == 1 && index == 0 {
+            *block = Block::ZERO;
             self.write_only_block(block);
         } else {
             self.write_any_block(index, block);
         }
     }
 
-    /// The hot case: the whole message and its padding fit one block.
+    /// The hot case: the whole message and its padding fit one block, which is zeros so far.
     #[inline(always)]
-    fn write_only_block(&self, block: &mut Block) {
-        block.0 = [0; BLOCK_BYTES];
+    pub(crate) fn write_only_block(&self, block: &mut Block) {
         let mut at = 0;
         for part in &self.parts {
             if !part.is_empty() {
@@ -72,9 +88,7 @@ impl<'a> Job<'a> {
                 at += part.len();
             }
         }
-        block.0[at] = 0x80;
-        let bits = (BLOCK_BYTES + at) as u64 * 8;
-        block.0[BLOCK_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
+        block.pad(at);
     }
 
     fn write_any_block(&self, index: usize, block: &mut Block) {

@@ -11,8 +11,11 @@ pub(crate) trait Kernel<const L: usize>: Copy {
     /// Running inner states and waiting outer states of `L` lanes.
     type States: Clone + Zeroize;
 
+    /// States of no lane, a place to [`Kernel::load`] into.
+    const BLANK: Self::States;
+
     /// Starts every lane at the midstates of its key.
-    fn load(self, keys: &[&HmacKey; L]) -> Self::States;
+    fn load(self, states: &mut Self::States, keys: &[&HmacKey; L]);
 
     /// Absorbs one block of message in every lane.
     fn absorb(self, states: &mut Self::States, blocks: &[Block; L]);
@@ -20,9 +23,12 @@ pub(crate) trait Kernel<const L: usize>: Copy {
     /// Takes back `lane` as it was in `earlier`; its message had already ended.
     fn restore(states: &mut Self::States, earlier: &Self::States, lane: usize);
 
-    /// Ends the inner hash and runs the outer one: one compression.
-    fn finish(self, states: &mut Self::States, out: &mut [[u8; MAC_BYTES]; L]);
+    /// Ends the inner hash and runs the outer one, whose result takes the place of the running states: one compression.
+    fn finish(self, states: &mut Self::States);
 
-    /// As `finish`, then makes each 32-byte output the key of a new HMAC: three compressions.
-    fn finish_key(self, states: &mut Self::States, out: &mut [HmacKey; L]);
+    /// Writes what `finish` left.
+    fn write_macs(self, states: &Self::States, out: &mut [[u8; MAC_BYTES]; L]);
+
+    /// Makes what `finish` left the key of a new HMAC: two compressions.
+    fn write_keys(self, states: &Self::States, out: &mut [HmacKey; L]);
 }

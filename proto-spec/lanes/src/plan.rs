@@ -1,6 +1,6 @@
 //! Which jobs share a group: equal block counts together, wide groups only where they pay.
 
-use crate::{HmacKey, MAC_BYTES, job::Job, rung::Ladder};
+use crate::{HmacKey, MAC_BYTES, job::Block, job::Job, rung::Ladder};
 
 /// Jobs sorted at a time when lengths are mixed; bounds the stack, not the batch.
 const WINDOW_JOBS: usize = 128;
@@ -22,8 +22,20 @@ pub(crate) fn mac<'a>(
         let mut at = 0;
         while at < count {
             let (rung, take) = ladder.pick_equal(count - at);
-            rung.mac(take, |lane| job_at(at + lane), |lane, mac| sink(at + lane, mac));
-            at += take;
+            let run = rung.run_lanes();
+            let sink = |lane, mac: &[u8; MAC_BYTES]| sink(at + lane, mac);
+            if blocks == 1 && count - at >= run {
+                let prepare = |lane, block: &mut Block| {
+                    let job = job_at(at + lane);
+                    job.write_only_block(block);
+                    job.key
+                };
+                rung.mac_run(prepare, sink);
+                at += run;
+            } else {
+                rung.mac(take, |lane| job_at(at + lane), sink);
+                at += take;
+            }
         }
         return;
     }
@@ -36,12 +48,31 @@ pub(crate) fn mac<'a>(
 }
 
 /// Derives `out.len()` keys; all inputs are one block, so there is nothing to sort.
-pub(crate) fn derive<'a>(ladder: Ladder, job_at: impl Fn(usize) -> Job<'a>, out: &mut [HmacKey]) {
+pub(crate) fn derive<'a, const N: usize>(
+    ladder: Ladder,
+    input_at: impl Fn(usize) -> (&'a HmacKey, &'a [u8; N]),
+    out: &mut [HmacKey],
+) {
     let mut at = 0;
     while at < out.len() {
         let (rung, take) = ladder.pick_equal(out.len() - at);
-        rung.derive(|lane| job_at(at + lane), &mut out[at..at + take]);
-        at += take;
+        let run = rung.run_lanes();
+        if out.len() - at >= run {
+            let prepare = |lane, block: &mut Block| {
+                let (key, input) = input_at(at + lane);
+                block.write_short(input);
+                key
+            };
+            rung.derive_run(prepare, &mut out[at..at + run]);
+            at += run;
+        } else {
+            let job_of = |lane| {
+                let (key, input) = input_at(at + lane);
+                Job::new(key, input)
+            };
+            rung.derive(job_of, &mut out[at..at + take]);
+            at += take;
+        }
     }
 }
 

@@ -28,8 +28,10 @@ impl Zeroize for States {
 impl Kernel<1> for Portable {
     type States = States;
 
-    fn load(self, [key]: &[&HmacKey; 1]) -> States {
-        States { inner: key.inner, outer: key.outer }
+    const BLANK: States = States { inner: [0; 8], outer: [0; 8] };
+
+    fn load(self, states: &mut States, [key]: &[&HmacKey; 1]) {
+        (states.inner, states.outer) = (key.inner, key.outer);
     }
 
     fn absorb(self, states: &mut States, [block]: &[Block; 1]) {
@@ -40,20 +42,24 @@ impl Kernel<1> for Portable {
         states.inner = earlier.inner;
     }
 
-    fn finish(self, states: &mut States, [out]: &mut [[u8; MAC_BYTES]; 1]) {
+    fn finish(self, states: &mut States) {
         let mut block = [0; BLOCK_BYTES];
         write_words(&states.inner, &mut block);
         block[MAC_BYTES] = 0x80;
         block[BLOCK_BYTES - 8..].copy_from_slice(&((BLOCK_BYTES + MAC_BYTES) as u64 * 8).to_be_bytes());
-        compress(&mut states.outer, &block);
-        write_words(&states.outer, out);
+        states.inner = states.outer;
+        compress(&mut states.inner, &block);
         block.as_mut_slice().zeroize();
     }
 
-    fn finish_key(self, states: &mut States, [out]: &mut [HmacKey; 1]) {
-        let mut key = [[0; MAC_BYTES]];
-        self.finish(states, &mut key);
-        *out = HmacKey::new(&key[0]);
-        key.as_flattened_mut().zeroize();
+    fn write_macs(self, states: &States, [out]: &mut [[u8; MAC_BYTES]; 1]) {
+        write_words(&states.inner, out);
+    }
+
+    fn write_keys(self, states: &States, [out]: &mut [HmacKey; 1]) {
+        let mut key = [0; MAC_BYTES];
+        write_words(&states.inner, &mut key);
+        *out = HmacKey::new(&key);
+        key.as_mut_slice().zeroize();
     }
 }

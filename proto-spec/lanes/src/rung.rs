@@ -1,6 +1,6 @@
 //! Group widths of an engine, widest first, with the rule for choosing one.
 
-use crate::{HmacKey, MAC_BYTES, group, job::Job, portable::Portable};
+use crate::{HmacKey, MAC_BYTES, group, group::RUN_GROUPS, job::Block, job::Job, portable::Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2::Avx2, avx512::Avx512, shani::ShaNi};
 
@@ -51,6 +51,51 @@ impl Rung {
             Self::Avx2(kernel) => group::mac::<8, _>(kernel, count, job_of, sink),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(kernel) => group::mac::<16, _>(kernel, count, job_of, sink),
+        }
+    }
+
+    /// Jobs of a run.
+    pub(crate) const fn run_lanes(self) -> usize {
+        self.lanes() * RUN_GROUPS
+    }
+
+    /// HMAC of `run_lanes()` jobs of one block.
+    #[inline]
+    pub(crate) fn mac_run<'a>(
+        self,
+        prepare: impl Fn(usize, &mut Block) -> &'a HmacKey,
+        sink: impl FnMut(usize, &[u8; MAC_BYTES]),
+    ) {
+        match self {
+            Self::Portable(kernel) => group::mac_run::<1, RUN_GROUPS, _>(kernel, prepare, sink),
+            #[cfg(target_arch = "x86_64")]
+            Self::ShaNi1(kernel) => group::mac_run::<1, RUN_GROUPS, _>(kernel, prepare, sink),
+            #[cfg(target_arch = "x86_64")]
+            Self::ShaNi2(kernel) => group::mac_run::<2, RUN_GROUPS, _>(kernel, prepare, sink),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(kernel) => group::mac_run::<8, RUN_GROUPS, _>(kernel, prepare, sink),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(kernel) => group::mac_run::<16, RUN_GROUPS, _>(kernel, prepare, sink),
+        }
+    }
+
+    /// Keys of `run_lanes()` jobs of one block.
+    #[inline]
+    pub(crate) fn derive_run<'a>(
+        self,
+        prepare: impl Fn(usize, &mut Block) -> &'a HmacKey,
+        out: &mut [HmacKey],
+    ) {
+        match self {
+            Self::Portable(kernel) => group::derive_run::<1, RUN_GROUPS, _>(kernel, prepare, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::ShaNi1(kernel) => group::derive_run::<1, RUN_GROUPS, _>(kernel, prepare, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::ShaNi2(kernel) => group::derive_run::<2, RUN_GROUPS, _>(kernel, prepare, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(kernel) => group::derive_run::<8, RUN_GROUPS, _>(kernel, prepare, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(kernel) => group::derive_run::<16, RUN_GROUPS, _>(kernel, prepare, out),
         }
     }
 

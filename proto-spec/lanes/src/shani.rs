@@ -42,11 +42,11 @@ impl<const N: usize> Zeroize for Streams<N> {
 impl<const N: usize> Kernel<N> for ShaNi {
     type States = Streams<N>;
 
-    fn load(self, keys: &[&HmacKey; N]) -> Streams<N> {
-        let mut streams = Streams { inner: [[[0; 4]; 2]; N], outer: [[[0; 4]; 2]; N] };
+    const BLANK: Streams<N> = Streams { inner: [[[0; 4]; 2]; N], outer: [[[0; 4]; 2]; N] };
+
+    fn load(self, states: &mut Streams<N>, keys: &[&HmacKey; N]) {
         // SAFETY: a value of this type exists only where the SHA extensions were detected.
-        unsafe { load(keys, &mut streams) };
-        streams
+        unsafe { load(keys, states) }
     }
 
     fn absorb(self, states: &mut Streams<N>, blocks: &[Block; N]) {
@@ -58,14 +58,19 @@ impl<const N: usize> Kernel<N> for ShaNi {
         states.inner[lane] = earlier.inner[lane];
     }
 
-    fn finish(self, states: &mut Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) {
+    fn finish(self, states: &mut Streams<N>) {
         // SAFETY: a value of this type exists only where the SHA extensions were detected.
-        unsafe { finish(states, out) }
+        unsafe { finish(states) }
     }
 
-    fn finish_key(self, states: &mut Streams<N>, out: &mut [HmacKey; N]) {
+    fn write_macs(self, states: &Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) {
         // SAFETY: a value of this type exists only where the SHA extensions were detected.
-        unsafe { finish_key(states, out) }
+        unsafe { write_macs(states, out) }
+    }
+
+    fn write_keys(self, states: &Streams<N>, out: &mut [HmacKey; N]) {
+        // SAFETY: a value of this type exists only where the SHA extensions were detected.
+        unsafe { write_keys(states, out) }
     }
 }
 
@@ -93,10 +98,22 @@ fn absorb<const N: usize>(chains: &mut [Chain; N], blocks: &[Block; N]) {
     write_all(chains, compress(read_all(chains), words));
 }
 
+/// The outer hash of every stream, in the place of the inner one.
 #[target_feature(enable = "sha,sse4.1,ssse3")]
-fn finish<const N: usize>(streams: &Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) {
-    for (state, out) in finish_words(streams).into_iter().zip(out) {
-        for (words, bytes) in state.into_iter().zip(out.as_chunks_mut::<16>().0) {
+fn finish<const N: usize>(streams: &mut Streams<N>) {
+    // 0x80 after 32 bytes of message, then a length of 96 bytes in bits (FIPS 180-4, 5.1.1).
+    let (end, length) = (_mm_set_epi32(0, 0, 0, i32::MIN), _mm_set_epi32(768, 0, 0, 0));
+    let words = read_all(&streams.inner).map(|state| {
+        let [low, high] = in_order(state);
+        [low, high, end, length]
+    });
+    write_all(&mut streams.inner, compress(read_all(&streams.outer), words));
+}
+
+#[target_feature(enable = "sse4.1,ssse3")]
+fn write_macs<const N: usize>(streams: &Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) {
+    for (state, out) in read_all(&streams.inner).into_iter().zip(out) {
+        for (words, bytes) in in_order(state).into_iter().zip(out.as_chunks_mut::<16>().0) {
             // SAFETY: `bytes` is 16 bytes; no alignment is needed.
             unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), swap_bytes(words)) };
         }
@@ -104,8 +121,8 @@ fn finish<const N: usize>(streams: &Streams<N>, out: &mut [[u8; MAC_BYTES]; N]) 
 }
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
-fn finish_key<const N: usize>(streams: &Streams<N>, out: &mut [HmacKey; N]) {
-    let keys = finish_words(streams);
+fn write_keys<const N: usize>(streams: &Streams<N>, out: &mut [HmacKey; N]) {
+    let keys = read_all(&streams.inner).map(|state| in_order(state));
     let start = read_words(&SHA256_IV);
     let midstates = [0x3636_3636, 0x5c5c_5c5c].map(|pad| {
         let pad = _mm_set1_epi32(pad);
@@ -116,19 +133,6 @@ fn finish_key<const N: usize>(streams: &Streams<N>, out: &mut [HmacKey; N]) {
         write_words(&mut key.inner, midstates[0][lane]);
         write_words(&mut key.outer, midstates[1][lane]);
     }
-}
-
-/// The outer hash of every stream, as words a to d and e to h.
-#[target_feature(enable = "sha,sse4.1,ssse3")]
-#[inline]
-fn finish_words<const N: usize>(streams: &Streams<N>) -> [State; N] {
-    // 0x80 after 32 bytes of message, then a length of 96 bytes in bits (FIPS 180-4, 5.1.1).
-    let (end, length) = (_mm_set_epi32(0, 0, 0, i32::MIN), _mm_set_epi32(768, 0, 0, 0));
-    let words = read_all(&streams.inner).map(|state| {
-        let [low, high] = in_order(state);
-        [low, high, end, length]
-    });
-    compress(read_all(&streams.outer), words).map(|state| in_order(state))
 }
 
 /// The compression function of SHA-256 in every stream.

@@ -71,18 +71,16 @@ pub(crate) unsafe fn absorb<const L: usize, W: Word<L>>(chain: &mut [[u32; L]; 8
     unsafe {
         let before = read_all::<L, W>(chain);
         let after = compress(before, &mut words);
-        for (to, word) in chain.iter_mut().zip(after) {
-            word.write(to);
-        }
+        write_all(chain, after);
     }
 }
 
-/// Ends HMAC: the inner result is the one block of the outer hash. Returns the outer result.
+/// Ends HMAC: the inner result is the one block of the outer hash, whose result takes its place.
 ///
 /// # Safety
 /// The CPU must have the instructions of `W`.
 #[inline(always)]
-pub(crate) unsafe fn finish<const L: usize, W: Word<L>>(lanes: &Lanes<L>) -> [W; 8] {
+pub(crate) unsafe fn finish<const L: usize, W: Word<L>>(lanes: &mut Lanes<L>) {
     // SAFETY: the caller's promise covers every use of `W`.
     unsafe {
         let [a, b, c, d, e, f, g, h] = read_all::<L, W>(&lanes.inner);
@@ -90,18 +88,20 @@ pub(crate) unsafe fn finish<const L: usize, W: Word<L>>(lanes: &Lanes<L>) -> [W;
         // 32 bytes of message after 64 bytes of pad: 768 bits (FIPS 180-4, 5.1.1).
         let mut words =
             [a, b, c, d, e, f, g, h, W::splat(1 << 31), zero, zero, zero, zero, zero, zero, W::splat(768)];
-        compress(read_all(&lanes.outer), &mut words)
+        let after = compress(read_all(&lanes.outer), &mut words);
+        write_all(&mut lanes.inner, after);
     }
 }
 
-/// The midstates of an HMAC keyed by `key` (RFC 2104): inner words, then outer words.
+/// The midstates of an HMAC keyed by what [`finish`] left (RFC 2104): inner words, then outer words.
 ///
 /// # Safety
 /// The CPU must have the instructions of `W`.
 #[inline(always)]
-pub(crate) unsafe fn key_midstates<const L: usize, W: Word<L>>(key: [W; 8], iv: &[u32; 8]) -> [[W; 8]; 2] {
+pub(crate) unsafe fn key_midstates<const L: usize, W: Word<L>>(lanes: &Lanes<L>, iv: &[u32; 8]) -> [[W; 8]; 2] {
     // SAFETY: the caller's promise covers every use of `W`.
     unsafe {
+        let key: [W; 8] = read_all(&lanes.inner);
         let mut start = [W::splat(0); 8];
         for (to, &word) in start.iter_mut().zip(iv) {
             *to = W::splat(word);
@@ -124,6 +124,14 @@ unsafe fn read_all<const L: usize, W: Word<L>>(words: &[[u32; L]; 8]) -> [W; 8] 
     // SAFETY: the caller's promise covers every use of `W`.
     unsafe {
         [W::read(a), W::read(b), W::read(c), W::read(d), W::read(e), W::read(f), W::read(g), W::read(h)]
+    }
+}
+
+#[inline(always)]
+unsafe fn write_all<const L: usize, W: Word<L>>(to: &mut [[u32; L]; 8], words: [W; 8]) {
+    for (to, word) in to.iter_mut().zip(words) {
+        // SAFETY: the caller's promise covers every use of `W`.
+        unsafe { word.write(to) };
     }
 }
 
