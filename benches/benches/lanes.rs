@@ -8,7 +8,7 @@ use std::{hint::black_box, time::Duration, time::Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use hmac::{Hmac, KeyInit, Mac};
-use mvt_lanes::{Engine, HmacKey, Job, Path, mac, mac_parts};
+use mvt_lanes::{Claim, Engine, HmacKey, Job, Path, mac, mac_parts};
 
 const BATCHES: [usize; 7] = [1, 4, 6, 8, 16, 64, 1024];
 const MESSAGE_BYTES: usize = 48;
@@ -143,14 +143,20 @@ fn exchange_rows(exchange: &Exchange) -> Vec<Row<'_>> {
 fn lanes_exchange(engine: Engine, exchange: &Exchange, fused: bool) -> Row<'_> {
     let count = exchange.count();
     let base: Vec<&HmacKey> = exchange.base.iter().collect();
-    let messages: Vec<[&[u8]; 1]> = exchange.messages.iter().map(|message| [&message[..]]).collect();
+    let claim = |lane: usize| Claim {
+        base_key: &exchange.base[lane],
+        input: exchange.inputs[lane],
+        message: &exchange.messages[lane],
+        tag: &exchange.tags[lane],
+    };
+    let claims: Vec<Claim<'_, 9>> = (0..count).map(claim).collect();
     let mut keys: Vec<HmacKey> = (0..count).map(|_| HmacKey::blank()).collect();
     let mut ok = vec![false; count];
     let mut answers = vec![[0; 32]; count];
     let name = if fused { "verify_derived" } else { "derive, verify" };
     row(format!("mvt {} {name}", engine.path()), move || {
         if fused {
-            engine.verify_derived(&base, &exchange.inputs, &messages, &exchange.tags, &mut keys, &mut ok);
+            engine.verify_derived(&claims, &mut keys, &mut ok);
         } else {
             engine.derive(&base, &exchange.inputs, &mut keys);
             let jobs: Vec<Job<'_>> =

@@ -4,7 +4,7 @@ use core::array;
 
 use subtle::ConstantTimeEq;
 
-use crate::{HmacKey, Job, MAC_BYTES, Path, TAG_BYTES, dispatch, plan, rung::Ladder, self_check};
+use crate::{Claim, HmacKey, Job, MAC_BYTES, Path, TAG_BYTES, dispatch, plan, rung::Ladder, self_check};
 
 /// Longest input of [`Engine::derive`]: what fits one block with its padding.
 pub const DERIVE_INPUT_BYTES_MAX: usize = 55;
@@ -92,35 +92,25 @@ impl Engine {
 
     /// Derives a key for each message and checks the message's tag under it; the keys stay for the answer.
     ///
-    /// `out_keys[i]` is what [`Engine::derive`] makes of `base_keys[i]` and `inputs[i]`; `out_ok[i]` says
-    /// whether `tags[i]` holds for the parts `messages[i]` under it. Six compressions for a message of at
-    /// most 55 bytes. It is `derive` then `verify` without a place for jobs that borrow the new
-    /// keys, not a fused kernel: a derived key goes to memory for the answer anyway, and reading it back is a
-    /// few loads beside six compressions.
+    /// `out_keys[i]` is what [`Engine::derive`] makes of the base key and the input of `claims[i]`; `out_ok[i]` says whether its
+    /// tag holds for its message under that. Six compressions for a message of at most 55 bytes. It is `derive` then
+    /// `verify` without a place for jobs that borrow the new keys, not a fused kernel: a derived key goes to memory for the
+    /// answer anyway, and reading it back is a few loads beside six compressions.
     ///
     /// # Panics
     /// If the lengths differ. Does not compile for `N` over [`DERIVE_INPUT_BYTES_MAX`].
-    pub fn verify_derived<const N: usize, const PARTS: usize>(
+    pub fn verify_derived<const N: usize>(
         self,
-        base_keys: &[&HmacKey],
-        inputs: &[[u8; N]],
-        messages: &[[&[u8]; PARTS]],
-        tags: &[[u8; TAG_BYTES]],
+        claims: &[Claim<'_, N>],
         out_keys: &mut [HmacKey],
         out_ok: &mut [bool],
     ) {
-        const { assert!(PARTS <= 3, "a job has three parts") };
-        self.derive(base_keys, inputs, out_keys);
-        let count = out_keys.len();
-        assert_eq!(
-            (messages.len(), tags.len(), out_ok.len()),
-            (count, count, count),
-            "one of each for each key"
-        );
-        let parts_at =
-            |index: usize| array::from_fn(|part| messages[index].get(part).copied().unwrap_or(&[]));
-        let job_at = |index: usize| Job { key: &out_keys[index], parts: parts_at(index) };
-        let sink = |index: usize, mac: &[u8; MAC_BYTES]| out_ok[index] = tag_holds(mac, &tags[index]);
+        const { assert!(N <= DERIVE_INPUT_BYTES_MAX, "the input of a derivation is one block") };
+        let count = claims.len();
+        assert_eq!((out_keys.len(), out_ok.len()), (count, count), "one key and one verdict for each claim");
+        plan::derive(self.ladder, |index| (claims[index].base_key, &claims[index].input), out_keys);
+        let job_at = |index: usize| Job::new(&out_keys[index], claims[index].message);
+        let sink = |index: usize, mac: &[u8; MAC_BYTES]| out_ok[index] = tag_holds(mac, claims[index].tag);
         plan::mac(self.ladder, count, job_at, sink);
     }
 }

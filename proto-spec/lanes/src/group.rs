@@ -6,9 +6,9 @@ use zeroize::Zeroize;
 
 use crate::{HmacKey, MAC_BYTES, job::Block, job::Job, kernel::Kernel};
 
-/// Full groups of short messages that take each step one after the other, so that the wait of one for its own last
-/// rounds, and for its blocks to come back from memory, is filled by the others.
-pub(crate) const RUN_GROUPS: usize = 4;
+/// Groups of short messages that take each step one after the other. A group waits for the last rounds of its own step, and
+/// for its blocks, written in pieces and read as vectors, to reach the cache; the others fill that time.
+pub(crate) const GROUPS_MAX: usize = 4;
 
 /// Runs `count <= L` jobs and hands `(lane, mac)` to `sink`. Lanes past `count` repeat the last job.
 #[inline(always)]
@@ -33,82 +33,72 @@ pub(crate) fn mac<'a, const L: usize, K: Kernel<L>>(
     macs.as_flattened_mut().zeroize();
 }
 
-/// Runs `G` full groups of messages of one block: `prepare` writes it, padded, into zeros, and gives the key.
+/// Runs `count` messages of one block in up to [`GROUPS_MAX`] groups: `prepare` writes it, padded, into zeros, and gives the
+/// key. Lanes past `count` repeat the last one.
 #[inline(always)]
-pub(crate) fn mac_run<'a, const L: usize, const G: usize, K: Kernel<L>>(
+pub(crate) fn mac_short<'a, const L: usize, K: Kernel<L>>(
     kernel: K,
+    count: usize,
     prepare: impl Fn(usize, &mut Block) -> &'a HmacKey,
     mut sink: impl FnMut(usize, &[u8; MAC_BYTES]),
 ) {
-    let mut states = [const { K::BLANK }; G];
-    finish_run(kernel, &mut states, prepare);
+    let mut states = [const { K::BLANK }; GROUPS_MAX];
     let mut macs = [[0; MAC_BYTES]; L];
-    for (group, states) in states.iter_mut().enumerate() {
+    for (group, states) in run_short(kernel, count, &mut states, prepare).iter_mut().enumerate() {
         kernel.write_macs(states, &mut macs);
-        for (lane, mac) in macs.iter().enumerate() {
+        for (lane, mac) in macs.iter().enumerate().take(count - group * L) {
             sink(group * L + lane, mac);
         }
         states.zeroize();
     }
+    // A correct tag of a forged frame is a secret too.
     macs.as_flattened_mut().zeroize();
 }
 
-/// The same, and makes each output a key.
+/// The same for `out.len()` messages, each output made a key.
 #[inline(always)]
-pub(crate) fn derive_run<'a, const L: usize, const G: usize, K: Kernel<L>>(
+pub(crate) fn derive<'a, const L: usize, K: Kernel<L>>(
     kernel: K,
     prepare: impl Fn(usize, &mut Block) -> &'a HmacKey,
     out: &mut [HmacKey],
 ) {
-    let mut states = [const { K::BLANK }; G];
-    finish_run(kernel, &mut states, prepare);
-    for (states, out) in states.iter_mut().zip(out.as_chunks_mut::<L>().0) {
-        kernel.write_keys(states, out);
+    let mut states = [const { K::BLANK }; GROUPS_MAX];
+    let states = run_short(kernel, out.len(), &mut states, prepare);
+    for (states, out) in states.iter_mut().zip(out.chunks_mut(L)) {
+        if let Ok(out) = <&mut [HmacKey; L]>::try_from(&mut *out) {
+            kernel.write_keys(states, out);
+        } else {
+            let mut keys = [const { HmacKey::blank() }; L];
+            kernel.write_keys(states, &mut keys);
+            for (to, from) in out.iter_mut().zip(&keys) {
+                (to.inner, to.outer) = (from.inner, from.outer);
+            }
+        }
         states.zeroize();
     }
 }
 
+/// The groups that were needed, with their outer hashes done.
 #[inline(always)]
-fn finish_run<'a, const L: usize, const G: usize, K: Kernel<L>>(
+fn run_short<'a, 's, const L: usize, K: Kernel<L>>(
     kernel: K,
-    states: &mut [K::States; G],
+    count: usize,
+    states: &'s mut [K::States; GROUPS_MAX],
     prepare: impl Fn(usize, &mut Block) -> &'a HmacKey,
-) {
-    let mut blocks = [[Block::ZERO; L]; G];
+) -> &'s mut [K::States] {
+    let states = &mut states[..count.div_ceil(L)];
+    let mut blocks = [[Block::ZERO; L]; GROUPS_MAX];
     for (group, (states, blocks)) in states.iter_mut().zip(&mut blocks).enumerate() {
-        kernel.load(states, &array::from_fn(|lane| prepare(group * L + lane, &mut blocks[lane])));
+        let index = |lane: usize| (group * L + lane).min(count - 1);
+        kernel.load(states, &array::from_fn(|lane| prepare(index(lane), &mut blocks[lane])));
     }
     for (states, blocks) in states.iter_mut().zip(&blocks) {
         kernel.absorb(states, blocks);
     }
-    for states in states {
+    for states in &mut *states {
         kernel.finish(states);
     }
-}
-
-/// Runs `count <= L` jobs and makes each output a key.
-#[inline(always)]
-pub(crate) fn derive<'a, const L: usize, K: Kernel<L>>(
-    kernel: K,
-    job_of: impl Fn(usize) -> Job<'a>,
-    out: &mut [HmacKey],
-) {
-    let count = out.len();
-    let last = count - 1;
-    let mut states = K::BLANK;
-    kernel.load(&mut states, &array::from_fn(|lane| job_of(lane.min(last)).key));
-    absorb(kernel, &mut states, count, &job_of);
-    kernel.finish(&mut states);
-    if let Ok(out) = <&mut [HmacKey; L]>::try_from(&mut *out) {
-        kernel.write_keys(&states, out);
-    } else {
-        let mut keys = [const { HmacKey::blank() }; L];
-        kernel.write_keys(&states, &mut keys);
-        for (to, from) in out.iter_mut().zip(&keys) {
-            (to.inner, to.outer) = (from.inner, from.outer);
-        }
-    }
-    states.zeroize();
+    states
 }
 
 /// Absorbs every block of every job. A lane whose message has ended idles at its own state.

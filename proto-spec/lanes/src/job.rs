@@ -1,6 +1,6 @@
 //! One message under one key, cut into padded SHA-256 blocks.
 
-use crate::{BLOCK_BYTES, HmacKey};
+use crate::{BLOCK_BYTES, HmacKey, TAG_BYTES};
 
 /// One block of input, aligned so that a vector load of it never crosses a cache line.
 #[derive(Clone, Copy)]
@@ -37,6 +37,19 @@ pub struct Job<'a> {
     pub key: &'a HmacKey,
     /// The message, in order.
     pub parts: [&'a [u8]; 3],
+}
+
+/// A message that says it was made under a key that is to be derived.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a, const N: usize> {
+    /// What the key is derived from,
+    pub base_key: &'a HmacKey,
+    /// with this input.
+    pub input: [u8; N],
+    /// The message.
+    pub message: &'a [u8],
+    /// Its truncated tag, as it says.
+    pub tag: &'a [u8; TAG_BYTES],
 }
 
 impl<'a> Job<'a> {

@@ -92,7 +92,7 @@ mod shani;
 mod wide;
 
 pub use engine::{DERIVE_INPUT_BYTES_MAX, Engine};
-pub use job::Job;
+pub use job::{Claim, Job};
 pub use key::HmacKey;
 pub use one::{mac, mac_parts};
 pub use path::Path;

@@ -1,4 +1,4 @@
-//! Which jobs share a group: equal block counts together, wide groups only where they pay.
+//! Which jobs share a group: short ones as they come, others by equal block counts; wide groups only where they pay.
 
 use crate::{HmacKey, MAC_BYTES, job::Block, job::Job, rung::Ladder};
 
@@ -14,36 +14,24 @@ pub(crate) fn mac<'a>(
     job_at: impl Fn(usize) -> Job<'a>,
     mut sink: impl FnMut(usize, &[u8; MAC_BYTES]),
 ) {
-    if count == 0 {
-        return;
-    }
-    let blocks = job_at(0).block_count();
-    if (1..count).all(|index| job_at(index).block_count() == blocks) {
-        let mut at = 0;
-        while at < count {
-            let (rung, take) = ladder.pick_equal(count - at);
-            let run = rung.run_lanes();
-            let sink = |lane, mac: &[u8; MAC_BYTES]| sink(at + lane, mac);
-            if blocks == 1 && count - at >= run {
-                let prepare = |lane, block: &mut Block| {
-                    let job = job_at(at + lane);
-                    job.write_only_block(block);
-                    job.key
-                };
-                rung.mac_run(prepare, sink);
-                at += run;
-            } else {
-                rung.mac(take, |lane| job_at(at + lane), sink);
-                at += take;
-            }
+    let mut at = 0;
+    while at < count {
+        let (rung, take) = ladder.pick_short(count - at);
+        if (at..at + take).any(|index| job_at(index).block_count() > 1) {
+            break;
         }
-        return;
+        let prepare = |lane, block: &mut Block| {
+            let job = job_at(at + lane);
+            job.write_only_block(block);
+            job.key
+        };
+        rung.mac_short(take, prepare, |lane, mac| sink(at + lane, mac));
+        at += take;
     }
-    let mut base = 0;
-    while base < count {
-        let length = (count - base).min(WINDOW_JOBS);
-        mac_window(ladder, length, |index| job_at(base + index), |index, mac| sink(base + index, mac));
-        base += length;
+    while at < count {
+        let length = (count - at).min(WINDOW_JOBS);
+        mac_window(ladder, length, |index| job_at(at + index), |index, mac| sink(at + index, mac));
+        at += length;
     }
 }
 
@@ -55,24 +43,14 @@ pub(crate) fn derive<'a, const N: usize>(
 ) {
     let mut at = 0;
     while at < out.len() {
-        let (rung, take) = ladder.pick_equal(out.len() - at);
-        let run = rung.run_lanes();
-        if out.len() - at >= run {
-            let prepare = |lane, block: &mut Block| {
-                let (key, input) = input_at(at + lane);
-                block.write_short(input);
-                key
-            };
-            rung.derive_run(prepare, &mut out[at..at + run]);
-            at += run;
-        } else {
-            let job_of = |lane| {
-                let (key, input) = input_at(at + lane);
-                Job::new(key, input)
-            };
-            rung.derive(job_of, &mut out[at..at + take]);
-            at += take;
-        }
+        let (rung, take) = ladder.pick_short(out.len() - at);
+        let prepare = |lane, block: &mut Block| {
+            let (key, input) = input_at(at + lane);
+            block.write_short(input);
+            key
+        };
+        rung.derive(prepare, &mut out[at..at + take]);
+        at += take;
     }
 }
 

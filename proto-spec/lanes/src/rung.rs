@@ -1,6 +1,6 @@
 //! Group widths of an engine, widest first, with the rule for choosing one.
 
-use crate::{HmacKey, MAC_BYTES, group, group::RUN_GROUPS, job::Block, job::Job, portable::Portable};
+use crate::{HmacKey, MAC_BYTES, group, group::GROUPS_MAX, job::Block, job::Job, portable::Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2::Avx2, avx512::Avx512, shani::ShaNi};
 
@@ -54,64 +54,40 @@ impl Rung {
         }
     }
 
-    /// Jobs of a run.
-    pub(crate) const fn run_lanes(self) -> usize {
-        self.lanes() * RUN_GROUPS
-    }
-
-    /// HMAC of `run_lanes()` jobs of one block.
+    /// HMAC of `count <= lanes() * GROUPS_MAX` messages of one block, which `prepare` writes into zeros, giving the key.
     #[inline]
-    pub(crate) fn mac_run<'a>(
+    pub(crate) fn mac_short<'a>(
         self,
+        count: usize,
         prepare: impl Fn(usize, &mut Block) -> &'a HmacKey,
         sink: impl FnMut(usize, &[u8; MAC_BYTES]),
     ) {
         match self {
-            Self::Portable(kernel) => group::mac_run::<1, RUN_GROUPS, _>(kernel, prepare, sink),
+            Self::Portable(kernel) => group::mac_short::<1, _>(kernel, count, prepare, sink),
             #[cfg(target_arch = "x86_64")]
-            Self::ShaNi1(kernel) => group::mac_run::<1, RUN_GROUPS, _>(kernel, prepare, sink),
+            Self::ShaNi1(kernel) => group::mac_short::<1, _>(kernel, count, prepare, sink),
             #[cfg(target_arch = "x86_64")]
-            Self::ShaNi2(kernel) => group::mac_run::<2, RUN_GROUPS, _>(kernel, prepare, sink),
+            Self::ShaNi2(kernel) => group::mac_short::<2, _>(kernel, count, prepare, sink),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(kernel) => group::mac_run::<8, RUN_GROUPS, _>(kernel, prepare, sink),
+            Self::Avx2(kernel) => group::mac_short::<8, _>(kernel, count, prepare, sink),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(kernel) => group::mac_run::<16, RUN_GROUPS, _>(kernel, prepare, sink),
+            Self::Avx512(kernel) => group::mac_short::<16, _>(kernel, count, prepare, sink),
         }
     }
 
-    /// Keys of `run_lanes()` jobs of one block.
+    /// The same for `out.len()` messages, each output made a key.
     #[inline]
-    pub(crate) fn derive_run<'a>(
-        self,
-        prepare: impl Fn(usize, &mut Block) -> &'a HmacKey,
-        out: &mut [HmacKey],
-    ) {
+    pub(crate) fn derive<'a>(self, prepare: impl Fn(usize, &mut Block) -> &'a HmacKey, out: &mut [HmacKey]) {
         match self {
-            Self::Portable(kernel) => group::derive_run::<1, RUN_GROUPS, _>(kernel, prepare, out),
+            Self::Portable(kernel) => group::derive::<1, _>(kernel, prepare, out),
             #[cfg(target_arch = "x86_64")]
-            Self::ShaNi1(kernel) => group::derive_run::<1, RUN_GROUPS, _>(kernel, prepare, out),
+            Self::ShaNi1(kernel) => group::derive::<1, _>(kernel, prepare, out),
             #[cfg(target_arch = "x86_64")]
-            Self::ShaNi2(kernel) => group::derive_run::<2, RUN_GROUPS, _>(kernel, prepare, out),
+            Self::ShaNi2(kernel) => group::derive::<2, _>(kernel, prepare, out),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(kernel) => group::derive_run::<8, RUN_GROUPS, _>(kernel, prepare, out),
+            Self::Avx2(kernel) => group::derive::<8, _>(kernel, prepare, out),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(kernel) => group::derive_run::<16, RUN_GROUPS, _>(kernel, prepare, out),
-        }
-    }
-
-    /// Keys of `out.len() <= lanes()` jobs.
-    #[inline]
-    pub(crate) fn derive<'a>(self, job_of: impl Fn(usize) -> Job<'a>, out: &mut [HmacKey]) {
-        match self {
-            Self::Portable(kernel) => group::derive::<1, _>(kernel, job_of, out),
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi1(kernel) => group::derive::<1, _>(kernel, job_of, out),
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi2(kernel) => group::derive::<2, _>(kernel, job_of, out),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2(kernel) => group::derive::<8, _>(kernel, job_of, out),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(kernel) => group::derive::<16, _>(kernel, job_of, out),
+            Self::Avx512(kernel) => group::derive::<16, _>(kernel, prepare, out),
         }
     }
 }
@@ -146,9 +122,11 @@ impl Ladder {
         Self { steps: filled }
     }
 
-    /// The rung for the next of `remaining` jobs of equal length, with how many it takes.
-    pub(crate) fn pick_equal(&self, remaining: usize) -> (Rung, usize) {
-        self.pick(remaining, |_| 0)
+    /// The rung for the next of `remaining` jobs of one block, with how many it takes: several full groups, or one.
+    pub(crate) fn pick_short(&self, remaining: usize) -> (Rung, usize) {
+        let (rung, take) = self.pick(remaining, |_| 1);
+        let groups = (remaining / rung.lanes()).min(GROUPS_MAX);
+        (rung, take.max(groups * rung.lanes()))
     }
 
     /// The rung for the next of `remaining` jobs, whose block counts fall with their position.

@@ -98,7 +98,10 @@ pub(crate) unsafe fn finish<const L: usize, W: Word<L>>(lanes: &mut Lanes<L>) {
 /// # Safety
 /// The CPU must have the instructions of `W`.
 #[inline(always)]
-pub(crate) unsafe fn key_midstates<const L: usize, W: Word<L>>(lanes: &Lanes<L>, iv: &[u32; 8]) -> [[W; 8]; 2] {
+pub(crate) unsafe fn key_midstates<const L: usize, W: Word<L>>(
+    lanes: &Lanes<L>,
+    iv: &[u32; 8],
+) -> [[W; 8]; 2] {
     // SAFETY: the caller's promise covers every use of `W`.
     unsafe {
         let key: [W; 8] = read_all(&lanes.inner);

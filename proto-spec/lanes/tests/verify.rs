@@ -2,7 +2,7 @@
 
 mod oracle;
 
-use mvt_lanes::{HmacKey, Job, mac_parts};
+use mvt_lanes::{Claim, HmacKey, Job, mac_parts};
 use oracle::{Bytes, engines, keys, ring};
 
 fn truncated(mac: [u8; 32]) -> [u8; 16] {
@@ -84,12 +84,16 @@ fn verify_derived_equals_derive_then_verify_and_leaves_the_keys() {
                 let mut tags: Vec<[u8; 16]> =
                     (0..count).map(|lane| truncated(ring(&request[lane], &messages[lane]))).collect();
                 tags.iter_mut().skip(1).step_by(3).for_each(|tag| tag[0] ^= 0x10);
-                let parts: Vec<[&[u8]; 2]> =
-                    messages.iter().map(|m| m.split_at(m.len() / 3).into()).collect();
-                let base: Vec<&HmacKey> = keys.iter().collect();
+                let claim = |lane: usize| Claim {
+                    base_key: &keys[lane],
+                    input: inputs[lane],
+                    message: &messages[lane],
+                    tag: &tags[lane],
+                };
+                let claims: Vec<Claim<'_, 9>> = (0..count).map(claim).collect();
                 let mut out_keys: Vec<HmacKey> = (0..count).map(|_| HmacKey::blank()).collect();
                 let mut ok = vec![false; count];
-                engine.verify_derived(&base, &inputs, &parts, &tags, &mut out_keys, &mut ok);
+                engine.verify_derived(&claims, &mut out_keys, &mut ok);
                 for lane in 0..count {
                     let context = format!("{} count {count} lane {lane}", engine.path());
                     assert_eq!(ok[lane], lane % 3 != 1, "{context}");

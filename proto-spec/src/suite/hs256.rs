@@ -3,20 +3,14 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use mvt_lanes::{Engine, HmacKey, Job, MAC_BYTES, mac_parts};
+use mvt_lanes::{Claim, Engine, HmacKey, Job, MAC_BYTES, mac_parts};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use crate::{
-    constants::TAG_BYTES,
-    header::Flags,
-    slot::REQUEST_KEY_INPUT_BYTES,
-    suite::{Tag, tag_of},
-};
+use crate::{constants::TAG_BYTES, header::Flags, slot::REQUEST_KEY_INPUT_BYTES};
 
-/// Lanes whose jobs are set up at a time, where there are few and where there are many.
-const FEW: usize = 8;
-const MANY: usize = 128;
+/// Frames set up at a time.
+const SOME: usize = 32;
 
 pub(super) fn seal(key: &HmacKey, frame: &mut [u8], bound_to: &[u8]) {
     let (signed, tag) = frame.split_at_mut(frame.len() - TAG_BYTES);
@@ -49,48 +43,24 @@ impl Lanes {
         request: impl Fn(usize) -> (&'a HmacKey, [u8; REQUEST_KEY_INPUT_BYTES], &'a [u8]),
     ) {
         self.used = count;
-        let mut at = 0;
-        while at < count {
-            let left = count - at;
-            at += match left {
-                0..=FEW => self.open_some::<FEW>(engine, at, left, &request),
-                _ => self.open_some::<MANY>(engine, at, left.min(MANY), &request),
-            };
+        let claim = |lane| {
+            let (base_key, input, frame) = request(lane);
+            let (message, tag) = frame.split_last_chunk().expect("a frame ends with its tag");
+            Claim { base_key, input, message, tag }
+        };
+        let places = self.keys[..count].chunks_mut(SOME).zip(self.holds[..count].chunks_mut(SOME));
+        for (first, (keys, holds)) in (0..count).step_by(SOME).zip(places) {
+            let mut claims = [claim(first); SOME];
+            for (lane, place) in claims.iter_mut().enumerate().take(keys.len()).skip(1) {
+                *place = claim(first + lane);
+            }
+            let claims = &claims[..keys.len()];
+            engine.verify_derived(claims, keys, holds);
+            for (holds, claim) in holds.iter_mut().zip(claims) {
+                // §4.2: the sealed flag of the other suite is a bad tag.
+                *holds &= !Flags(claim.message[3]).sealed();
+            }
         }
-    }
-
-    fn open_some<'a, const N: usize>(
-        &mut self,
-        engine: Engine,
-        at: usize,
-        count: usize,
-        request: impl Fn(usize) -> (&'a HmacKey, [u8; REQUEST_KEY_INPUT_BYTES], &'a [u8]),
-    ) -> usize {
-        let mut slot_keys = [request(at).0; N];
-        let mut inputs = [[0; REQUEST_KEY_INPUT_BYTES]; N];
-        let mut messages: [[&[u8]; 1]; N] = [[&[]]; N];
-        let mut tags = [Tag::default(); N];
-        for lane in 0..count {
-            let (slot_key, input, frame) = request(at + lane);
-            slot_keys[lane] = slot_key;
-            inputs[lane] = input;
-            messages[lane] = [&frame[..frame.len() - TAG_BYTES]];
-            tags[lane] = tag_of(frame);
-        }
-        let (keys, holds) = (&mut self.keys[at..at + count], &mut self.holds[at..at + count]);
-        engine.verify_derived(
-            &slot_keys[..count],
-            &inputs[..count],
-            &messages[..count],
-            &tags[..count],
-            keys,
-            holds,
-        );
-        for (held, [message]) in holds.iter_mut().zip(&messages) {
-            // §4.2: the sealed flag of the other suite is a bad tag.
-            *held &= !Flags(message[3]).sealed();
-        }
-        count
     }
 
     /// Whether the tag of a lane held.
@@ -108,39 +78,23 @@ impl Lanes {
         bytes: &mut [u8],
         answer: impl Fn(usize) -> (usize, Range<usize>, &'a [u8]),
     ) {
-        let mut at = 0;
-        while at < count {
-            let left = count - at;
-            at += match left {
-                0..=FEW => self.seal_some::<FEW>(engine, at, left, bytes, &answer),
-                _ => self.seal_some::<MANY>(engine, at, left.min(MANY), bytes, &answer),
-            };
-        }
-    }
-
-    fn seal_some<'a, const N: usize>(
-        &self,
-        engine: Engine,
-        at: usize,
-        count: usize,
-        bytes: &mut [u8],
-        answer: impl Fn(usize) -> (usize, Range<usize>, &'a [u8]),
-    ) -> usize {
-        let mut macs = [[0; MAC_BYTES]; N];
-        {
-            let mut jobs = [Job::new(&self.keys[0], &[]); N];
-            for (lane, job) in jobs[..count].iter_mut().enumerate() {
-                let (place, span, request_tags) = answer(at + lane);
-                let signed = &bytes[span.start..span.end - TAG_BYTES];
-                *job = Job::joined(&self.keys[place], signed, request_tags);
+        for first in (0..count).step_by(SOME) {
+            let some = SOME.min(count - first);
+            let mut macs = [[0; MAC_BYTES]; SOME];
+            {
+                let mut jobs = [Job::new(&self.keys[0], &[]); SOME];
+                for (lane, job) in jobs[..some].iter_mut().enumerate() {
+                    let (place, span, request_tags) = answer(first + lane);
+                    let signed = &bytes[span.start..span.end - TAG_BYTES];
+                    *job = Job::joined(&self.keys[place], signed, request_tags);
+                }
+                engine.mac(&jobs[..some], &mut macs[..some]);
             }
-            engine.mac(&jobs[..count], &mut macs[..count]);
+            for (lane, mac) in macs[..some].iter().enumerate() {
+                let (_, span, _) = answer(first + lane);
+                bytes[span.end - TAG_BYTES..span.end].copy_from_slice(&mac[..TAG_BYTES]);
+            }
         }
-        for (lane, mac) in macs[..count].iter().enumerate() {
-            let (_, span, _) = answer(at + lane);
-            bytes[span.end - TAG_BYTES..span.end].copy_from_slice(&mac[..TAG_BYTES]);
-        }
-        count
     }
 
     /// Wipes every key.
