@@ -101,7 +101,8 @@ fn run_short<'a, 's, const L: usize, K: Kernel<L>>(
     states
 }
 
-/// Absorbs every block of every job. A lane whose message has ended idles at its own state.
+/// Absorbs every block of every job. A lane whose message has ended idles at its own state. Blocks are written one ahead, so that
+/// what was written in pieces is in the cache when it is read as vectors.
 #[inline(always)]
 fn absorb<'a, const L: usize, K: Kernel<L>>(
     kernel: K,
@@ -109,24 +110,27 @@ fn absorb<'a, const L: usize, K: Kernel<L>>(
     count: usize,
     job_of: impl Fn(usize) -> Job<'a>,
 ) {
-    let mut blocks = [Block::ZERO; L];
-    let mut most = 1;
-    for (lane, block) in blocks.iter_mut().enumerate().take(count) {
-        let job = job_of(lane);
-        most = most.max(job.block_count());
-        job.write_block(0, block);
-    }
-    kernel.absorb(states, &blocks);
-    for index in 1..most {
-        let mut earlier = states.clone();
+    let block_counts = || (0..count).map(|lane| job_of(lane).block_count());
+    let (least, most) = (block_counts().min().unwrap_or(0), block_counts().max().unwrap_or(0));
+    let mut blocks = [[Block::ZERO; L]; 2];
+    let write = |index: usize, blocks: &mut [Block; L]| {
         for (lane, block) in blocks.iter_mut().enumerate().take(count) {
             job_of(lane).write_block(index, block);
         }
-        kernel.absorb(states, &blocks);
-        for lane in 0..count {
-            if index >= job_of(lane).block_count() {
-                K::restore(states, &earlier, lane);
-            }
+    };
+    write(0, &mut blocks[0]);
+    for index in 0..most {
+        if index + 1 < most {
+            write(index + 1, &mut blocks[(index + 1) % 2]);
+        }
+        if index < least {
+            kernel.absorb(states, &blocks[index % 2]);
+            continue;
+        }
+        let mut earlier = states.clone();
+        kernel.absorb(states, &blocks[index % 2]);
+        for lane in (0..count).filter(|lane| index >= job_of(*lane).block_count()) {
+            K::restore(states, &earlier, lane);
         }
         earlier.zeroize();
     }

@@ -31,8 +31,9 @@ impl Answers {
     }
 
     /// Whether what is appended next for `origin` continues the last run.
-    pub(super) fn continues(&self, origin: Origin) -> bool {
-        matches!(origin, Origin::Here(_)) && self.runs.last().is_some_and(|run| run.origin == origin)
+    #[inline]
+    pub(super) fn continues(&self, origin: &Origin) -> bool {
+        matches!(origin, Origin::Here(_)) && self.runs.last().is_some_and(|run| run.origin == *origin)
     }
 
     /// What was appended last belongs to the last run too.

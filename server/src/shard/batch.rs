@@ -70,8 +70,8 @@ impl Batch {
         self.entries.len()
     }
 
-    pub(super) fn origin(&self, index: usize) -> Origin {
-        self.entries[index].origin
+    pub(super) fn origin(&self, index: usize) -> &Origin {
+        &self.entries[index].origin
     }
 
     /// Where frame `index` is in `bytes`.

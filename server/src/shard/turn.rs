@@ -13,6 +13,7 @@ use crate::{
         batch::{Batch, Origin},
         index::Place,
         sessions::{Generation, PREFETCH_GROUP},
+        verify::Judged,
     },
 };
 
@@ -170,38 +171,56 @@ impl Shard {
     #[inline(never)]
     fn judge(&mut self, batch: &Batch, first: usize, rows: &[What], now_ms: u64) {
         let mut verified_count = 0;
+        // A connection that is open and noted as one that verifies: nothing but an executed request came since.
+        let mut proven = None;
         for (at, row) in rows.iter().enumerate() {
             let origin = batch.origin(first + at);
+            let is_proven = matches!(origin, Origin::Here(id) if proven == Some(id));
             if let Origin::Here(id) = origin
-                && !self.is_open(id)
+                && !is_proven
+                && !self.is_open(*id)
             {
                 continue;
             }
             let frame = batch.frame(first + at);
-            let judged = match (row, origin) {
-                (What::Request { header, number, held }, _) => {
-                    verified_count += u64::from(self.request(origin, header, *number, *held, frame, now_ms));
-                    Ok(())
-                }
-                (What::Control { header }, _) => {
-                    self.control(origin, header, frame, now_ms);
-                    Ok(())
-                }
-                (What::Elsewhere { owner }, Origin::Here(id)) => {
-                    self.forward(*owner, id, frame);
-                    Ok(())
-                }
-                (What::Login(kind), Origin::Here(id)) => self.login(id, *kind, frame, now_ms),
-                (What::Malformed(reject), Origin::Here(_)) => Err(*reject),
-                // Another shard forwards requests and CTLs only.
-                (_, Origin::Forwarded { .. }) => Ok(()),
+            let What::Request { header, number, held } = row else {
+                proven = None;
+                self.judge_other(row, origin, frame, now_ms);
+                continue;
             };
-            if let (Err(reject), Origin::Here(id)) = (judged, origin) {
-                self.counters.reject(reject);
-                self.end(id, now_ms);
+            let judged = self.request(origin, header, *number, *held, frame, now_ms);
+            let is_executed = judged == Judged::Executed;
+            verified_count += u64::from(is_executed);
+            if let Origin::Here(id) = origin
+                && !(is_executed && is_proven)
+            {
+                self.note_answer(*id, judged != Judged::Unverified, now_ms);
+                proven = is_executed.then_some(id);
             }
         }
         self.counters.verified.add(verified_count);
+    }
+
+    /// What is no request of ours.
+    fn judge_other(&mut self, row: &What, origin: &Origin, frame: &[u8], now_ms: u64) {
+        let judged = match (row, *origin) {
+            (What::Control { header }, origin) => {
+                self.control(origin, header, frame, now_ms);
+                Ok(())
+            }
+            (What::Elsewhere { owner }, Origin::Here(id)) => {
+                self.forward(*owner, id, frame);
+                Ok(())
+            }
+            (What::Login(kind), Origin::Here(id)) => self.login(id, *kind, frame, now_ms),
+            (What::Malformed(reject), Origin::Here(_)) => Err(*reject),
+            // Another shard forwards requests and CTLs only.
+            (_, Origin::Forwarded { .. }) | (What::Request { .. }, _) => Ok(()),
+        };
+        if let (Err(reject), Origin::Here(id)) = (judged, *origin) {
+            self.counters.reject(reject);
+            self.end(id, now_ms);
+        }
     }
 
     /// Pass G: the answers' tags, in lanes; then they sit in their connections' output.

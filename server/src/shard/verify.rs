@@ -14,6 +14,14 @@ enum Verdict {
     Unverified(Reject),
 }
 
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    Executed,
+    Refused,
+    Unverified,
+}
+
 /// What a request means for its session.
 #[derive(PartialEq, Eq)]
 enum News {
@@ -37,32 +45,34 @@ fn news(verdict: &Verdict, place: Place, is_first: bool) -> News {
 }
 
 impl Shard {
-    /// Judges an opened request and appends its one answer, unsealed; true when it was executed.
+    /// Judges an opened request and appends its one answer, unsealed.
+    #[inline]
     pub(super) fn request(
         &mut self,
-        origin: Origin,
+        origin: &Origin,
         header: &Header,
         number: usize,
         held: Option<(Place, Generation)>,
         frame: &[u8],
         now_ms: u64,
-    ) -> bool {
-        if !self.answers.continues(origin) {
+    ) -> Judged {
+        let continues = self.answers.continues(origin);
+        if !continues {
             self.end_joint_answer(now_ms);
         }
         let start = self.answers.bytes.len();
         let (verdict, news) = self.verdict(header, number, held, now_ms);
-        let is_executed = matches!(verdict, Verdict::Accepted(_));
-        let is_verified = !matches!(verdict, Verdict::Unverified(_));
-        match verdict {
+        let judged = match verdict {
             Verdict::Accepted(exchange) => {
                 self.answer.clear();
                 let status = self.service.execute(header.op, payload_of(frame), &mut self.answer);
                 self.lanes.respond(exchange, status, &self.answer, now_ms, &mut self.answers.bytes);
+                Judged::Executed
             }
             Verdict::Refused(refused) => {
                 self.counters.reject(refused.reject);
                 self.lanes.refuse(refused, now_ms, &mut self.answers.bytes);
+                Judged::Refused
             }
             Verdict::Unverified(reject) => {
                 self.counters.reject(reject);
@@ -72,23 +82,25 @@ impl Shard {
                 if let (Reject::BadTag, Some((place, _))) = (reject, held) {
                     self.note_bad_tag(place, header.generation);
                 }
+                Judged::Unverified
             }
+        };
+        if continues {
+            self.answers.extend_last();
+        } else {
+            self.answers.note(*origin, start, judged != Judged::Unverified);
         }
-        self.answers.note(origin, start, is_verified);
         match news {
             News::None => {}
             News::Recorded(place) => self.offer_if_due(place, header, origin, now_ms),
             News::FirstUse(place) => {
-                self.give_ticket(place, origin, now_ms);
+                self.give_ticket(place, *origin, now_ms);
                 scrub_stack();
                 self.offer_if_due(place, header, origin, now_ms);
             }
-            News::Proof => self.note_proof(header.key_id, origin),
+            News::Proof => self.note_proof(header.key_id, *origin),
         }
-        if let Origin::Here(id) = origin {
-            self.note_answer(id, is_verified, now_ms);
-        }
-        is_executed
+        judged
     }
 
     /// Ends an answer to several requests (SPEC §7.4) whose connection gets no more of them for now.
@@ -145,10 +157,10 @@ impl Shard {
 
     /// §11.2.1, for requests of the current generation: reads only what the request touched.
     #[inline]
-    fn offer_if_due(&mut self, place: Place, header: &Header, origin: Origin, now_ms: u64) {
+    fn offer_if_due(&mut self, place: Place, header: &Header, origin: &Origin, now_ms: u64) {
         let state = self.sessions.state(place);
         if header.generation == state.generation() && state.wants_offer(&self.node.limits, now_ms) {
-            self.offer(place, origin, now_ms);
+            self.offer(place, *origin, now_ms);
             scrub_stack();
         }
     }
