@@ -89,7 +89,7 @@ fn finish(lanes: &mut Lanes<16>) {
 #[target_feature(enable = "avx512f,avx2")]
 fn write_macs(lanes: &Lanes<16>, out: &mut [[u8; MAC_BYTES]; 16]) {
     let (first, second) = halves_mut(out);
-    let rows = lanes.inner.each_ref().map(|word| halves(word));
+    let rows = lanes.inner.each_ref().map(halves);
     avx2::write_macs(rows.map(|(low, _)| avx2::read(low)), first);
     avx2::write_macs(rows.map(|(_, high)| avx2::read(high)), second);
 }

@@ -46,13 +46,14 @@
 //! the build machine of this crate runs it under an emulator only (`cargo x emulate`), the tests say so when
 //! they skip it, and the check at start-up stands between a fault of a CPU and traffic.
 //!
-//! Messages of a batch may differ in length. Equal block counts share a group; a short message joins a
-//! longer group only where idle lanes cost less than a narrower group would.
+//! Messages of a batch may differ in length. Those of one block are taken as they come, four groups at a time, each step of
+//! one group after that of another, so that none waits for its own results. From the first longer one on, equal block counts share a
+//! group; a short message joins a longer group only where idle lanes cost less than a narrower group would.
 //!
 //! # What is promised
 //!
 //! * Time depends on lengths, counts and the path: never on keys, contents or tags.
-//! * No allocation; at most a few KiB of stack.
+//! * No allocation; at most some 16 KiB of stack.
 //! * Wiped: every [`HmacKey`] on drop; chaining values and outputs in the engine's frames after each group.
 //!   Not wiped: message blocks (public), and what the compiler spilled from registers inside a compression;
 //!   that stack is overwritten by the next group, and a wipe of it would cost more than it protects.

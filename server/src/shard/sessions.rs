@@ -271,11 +271,15 @@ impl Sessions {
     pub fn checked(&self, place: Place, generation: Generation) -> &SessionState {
         match generation {
             Generation::Current => self.state(place),
-            Generation::Beside => {
-                let renewal = self.renewals.get(self.state(place).key_id());
-                renewal.and_then(Renewal::state).expect("a generation that a frame was checked against")
-            }
+            Generation::Beside => self.checked_beside(place),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn checked_beside(&self, place: Place) -> &SessionState {
+        let renewal = self.renewals.get(self.state(place).key_id());
+        renewal.and_then(Renewal::state).expect("a generation that a frame was checked against")
     }
 
     /// The session at a place for what concerns its renewal: the current generation, and the renewal under way.
