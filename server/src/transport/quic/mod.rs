@@ -171,7 +171,7 @@ impl Quic {
 
     /// Bounded: what does not fit is as if it were lost on the way.
     fn respond(&mut self, transmit: Transmit, packet: Vec<u8>) {
-        if self.responses.len() < QUIC_RESPONSES_MAX {
+        if self.responses.len() < QUIC_RESPONSES_MAX && !packet.is_empty() {
             self.responses.push_back((transmit, packet));
         }
     }
