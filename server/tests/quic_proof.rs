@@ -42,6 +42,28 @@ fn an_unproved_address_gets_three_times_its_bytes_and_not_one_more() {
     assert!(house.counted("quic_unproved") > 0, "the canary: more would have been sent");
 }
 
+/// CASES D-14: a handshake that was begun keeps more than twice the packet that began it; how much more is bounded here, and how many
+/// there are by `HANDSHAKES_UNPROVED_MAX` and `HANDSHAKES_AT_ONCE_MAX`.
+#[test]
+fn a_handshake_under_way_keeps_a_bounded_memory() {
+    const COUNT: u16 = 32;
+    const BYTES_MAX: i64 = 32 * 1024;
+    let mut house = House::new();
+    let (clients, firsts) = house.burst(usize::from(COUNT) + 1);
+    let mut firsts = firsts.into_iter();
+    // What the first one costs is not its own: blocks, tables.
+    house.turn(&[firsts.next().expect("one each")]);
+    let kept = allocation_counter::measure(|| {
+        for first in firsts {
+            house.turn(&[first]);
+        }
+    });
+    let each = kept.bytes_current / i64::from(COUNT);
+    println!("{each} bytes for each handshake under way");
+    assert!((1200..BYTES_MAX).contains(&each), "{each} bytes");
+    drop(clients);
+}
+
 /// A client says with every packet that it is somewhere else now, and each time the server has to look whether it is.
 #[test]
 fn a_flood_of_moves_is_probed_a_few_times_a_second() {
