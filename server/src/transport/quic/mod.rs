@@ -259,8 +259,7 @@ impl Quic {
                 self.touched.pop_front();
                 continue;
             };
-            let count_max = if link.unproved.is_some() { 1 } else { segments_max };
-            let segments_max = mvt_congestion::segments_max(count_max, link.quic.current_mtu());
+            let segments_max = if link.unproved.is_some() { 1 } else { segments_max };
             if let Some(transmit) = link.quic.poll_transmit(now, segments_max, buffer) {
                 if link.unproved.as_mut().is_none_or(|unproved| unproved.take(transmit.size)) {
                     return Some(transmit);
