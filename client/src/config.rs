@@ -88,7 +88,7 @@ impl Config {
         self
     }
 
-    /// Begins with a ticket of an earlier run, as [`Client::export_ticket`](crate::Client::export_ticket) gave it, and logs in
+    /// Begins with a ticket of an earlier run, as `export_ticket` of a client gave it, and logs in
     /// only if no server takes it. The suite is the old session's; one of HS256 that was made inside QUIC serves inside QUIC only
     /// (SPEC 12.4.3).
     ///

@@ -1,6 +1,8 @@
 //! The MVT client: login, verified requests and fresh keys behind one call.
 //!
 //! ```no_run
+//! # #[cfg(feature = "blocking")]
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use mvt_client::{Client, Error, identity, server_key};
 //!
 //! let server = server_key("3rLzVx8s0sI7y5Hc3cCwS8Yw9mJk2pGf0aTq1uRb6nE=").expect("a public key");
@@ -11,7 +13,8 @@
 //!     Err(Error::OutcomeUnknown(cause)) => println!("may have been executed: {cause}"),
 //!     Err(error) => println!("was not executed: {error}"),
 //! }
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! Every request carries its own key and counter; its answer is verified before it is returned. The client follows the
@@ -24,8 +27,8 @@
 //!
 //! Modules: [`config`] what a client is told; [`identity`] its secrets; [`error`] what can go wrong; `blocking` the client;
 //! `pipeline` requests on their way, `bond` the session with its `ticket`, `establish`, `entrance`, `recover` and `record` the ways to one,
-//! `connection` and `clock` what they stand on. With the feature `quic`: [`quic`] an asynchronous client, and
-//! [`Config::quic`] for the blocking one.
+//! `connection` and `clock` what they stand on. With the feature `quic`: `quic` an asynchronous client, and
+//! `Config::quic` for the blocking one.
 
 pub mod config;
 pub mod error;

@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use crate::{demo, test, vectors, workspace::run_cargo};
 
+/// What a client may be built with, beside what the workspace builds: nothing but types, one client, the other.
+const CLIENT_FEATURES: [&str; 3] = ["", "blocking", "quic"];
+
 /// Style, lints, vectors, tests, and one real run.
 ///
 /// # Errors
@@ -13,6 +16,12 @@ pub fn run(demo_arguments: &demo::Arguments) -> anyhow::Result<()> {
     step("lints", || {
         let lints = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
         Ok(run_cargo(&lints)?)
+    })?;
+    step("features of the client", || {
+        CLIENT_FEATURES.iter().try_for_each(|features| {
+            let client = ["clippy", "-p", "mvt-client", "--all-targets", "--quiet", "--no-default-features"];
+            Ok(run_cargo(&[&client[..], &["--features", features, "--", "--deny", "warnings"]].concat())?)
+        })
     })?;
     step("vectors", || Ok(vectors::store::check(&vectors::store::folder())?))?;
     step("demo", || demo::run(demo_arguments))?;

@@ -53,7 +53,9 @@ pub const QUIC_SEND_WINDOW_BYTES: u64 = 256 * 1024;
 pub const QUIC_DATAGRAM_BYTES: usize = 128 * 1024;
 /// Bytes of clients' first packets that wait for their handshake to begin, at one shard.
 pub const QUIC_INCOMING_BYTES: u64 = 1 << 20;
-/// Packets handed to the kernel at once, where it can cut them apart itself; fewer of large ones.
+/// Bytes of the largest packet, where the path takes it: an Ethernet frame less the headers below QUIC.
+pub const QUIC_PACKET_BYTES_MAX: u16 = 1452;
+/// Packets handed to the kernel at once, where it can cut them apart itself.
 pub const QUIC_SEGMENTS_MAX: usize = 32;
 /// Transmissions in one turn; what is left then makes the next turn come at once.
 pub const QUIC_TRANSMITS_PER_TURN_MAX: usize = 256;

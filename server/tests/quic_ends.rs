@@ -8,8 +8,11 @@ mod support;
 
 use std::{net::SocketAddr, time::Duration};
 
+use mvt_proto::{Limits, Suite};
+use mvt_server::limits::STREAMS_PER_CONNECTION_MAX;
 use quic_house::{Client, House};
-use quinn_proto::{IdleTimeout, TransportConfig};
+use quinn_proto::{Dir, IdleTimeout, TransportConfig};
+use rig::{ORIGIN_MS, halves};
 
 /// The rig's own connections of the shard, which are there without any of QUIC.
 fn quic_connections(house: &House) -> usize {
@@ -77,4 +80,53 @@ fn a_connection_that_fell_silent_leaves_nothing_behind() {
     drop(silent);
     house.settle(&mut next);
     assert!(!next.connection.is_closed());
+}
+
+/// One turn with what the client has to say, and its answers, lost or not.
+fn exchange(house: &mut House, client: &mut Client, are_answers_lost: bool) {
+    let address = client.address;
+    let said: Vec<_> = client.packets(house.now).into_iter().map(|packet| (address, packet)).collect();
+    let answers = house.turn(&said);
+    for (_, packet) in answers.iter().filter(|_| !are_answers_lost) {
+        client.take(packet, house.now);
+    }
+}
+
+/// SPEC §17.2.4: the end of a stream ends the connection. Until its last answers are acknowledged it goes on, and QUIC gives a client
+/// a new stream for each that has ended: nobody looks at those. (They once had places in a table that has none for them.)
+#[test]
+fn streams_that_ended_make_no_room_for_others() {
+    let mut house = House::new();
+    let mut client = house.connected(1, TransportConfig::default());
+    let open = |client: &mut Client| client.connection.streams().open(Dir::Bi);
+    let streams: Vec<_> = std::iter::from_fn(|| open(&mut client)).collect();
+    assert_eq!(streams.len(), usize::from(STREAMS_PER_CONNECTION_MAX));
+    let (last, others) = streams.split_last().expect("four");
+    // The answer to a request under a key nobody has; it is lost on the way.
+    let (mut stranger, _) = halves(0, 77, Suite::Hs256, Limits::DEFAULT);
+    let mut frame = Vec::new();
+    stranger.seal_request(1, b"who?", ORIGIN_MS, &mut frame).expect("sealable");
+    client.connection.send_stream(*last).write(&frame).expect("room");
+    exchange(&mut house, &mut client, true);
+    for stream in others {
+        client.connection.send_stream(*stream).finish().expect("open");
+    }
+    // Each round may bring what the client needs for the next.
+    let mut opened = 0;
+    for _ in 0..8 {
+        exchange(&mut house, &mut client, false);
+        for stream in others {
+            let mut receive = client.connection.recv_stream(*stream);
+            if let Ok(mut chunks) = receive.read(true) {
+                while let Ok(Some(_)) = chunks.next(usize::MAX) {}
+                let _ = chunks.finalize();
+            }
+        }
+        while let Some(stream) = open(&mut client) {
+            client.connection.send_stream(stream).write(&frame).expect("room");
+            opened += 1;
+        }
+    }
+    assert!(opened > 0, "the canary: QUIC let it open more");
+    house.connected(2, TransportConfig::default());
 }

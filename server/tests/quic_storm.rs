@@ -14,8 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mvt_proto::{Limits, Suite, session::ClientSession};
 use quic_house::{Client, House};
-use quinn_proto::{Dir, IdleTimeout, TransportConfig, VarInt};
+use quinn_proto::{Dir, IdleTimeout, Side, StreamId, TransportConfig, VarInt};
+use rig::{ORIGIN_MS, halves};
 
 /// Turns of the storm, or as many as the time allows on a slow machine.
 const TURNS: u64 = 4000;
@@ -44,6 +46,8 @@ impl Dice {
 struct Storm {
     dice: Dice,
     house: House,
+    /// Of a session that the server does not have.
+    unknown: ClientSession,
     clients: Vec<Client>,
     client_count: u16,
     /// Packets of clients, whole, for later.
@@ -55,7 +59,9 @@ struct Storm {
 impl Storm {
     fn new(seed: u64) -> Self {
         let (dice, house) = (Dice(seed), House::new());
-        Self { dice, house, clients: vec![], client_count: 0, kept: vec![], strangers: HashMap::new() }
+        let (unknown, _) = halves(0, 77, Suite::Hs256, Limits::DEFAULT);
+        let strangers = HashMap::new();
+        Self { dice, house, unknown, clients: vec![], client_count: 0, kept: vec![], strangers }
     }
 
     /// What a client does beside answering: begin, speak, reset, leave.
@@ -72,7 +78,14 @@ impl Storm {
             return;
         }
         let at = self.dice.at(self.clients.len());
-        let noise: Vec<u8> = (0..self.dice.at(1300)).map(|_| self.dice.roll(256) as u8).collect();
+        let mut noise: Vec<u8> = (0..self.dice.at(1300)).map(|_| self.dice.roll(256) as u8).collect();
+        if self.dice.roll(2) == 0 {
+            // Requests under a key that nobody has, each of which is answered.
+            noise.clear();
+            for _ in 0..1 + self.dice.roll(4) {
+                self.unknown.seal_request(1, b"who?", ORIGIN_MS, &mut noise).expect("sealable");
+            }
+        }
         let quic = &mut self.clients[at].connection;
         match self.dice.roll(12) {
             0 => quic.close(self.house.now, VarInt::from_u32(7), noise.into()),
@@ -81,14 +94,26 @@ impl Storm {
             3 | 4 => {
                 if let Some(stream) = quic.streams().open(Dir::Bi) {
                     let _ = quic.send_stream(stream).write(&noise);
-                    match self.dice.roll(3) {
+                    match self.dice.roll(4) {
                         0 => drop(quic.send_stream(stream).reset(VarInt::from_u32(9))),
                         1 => drop(quic.recv_stream(stream).stop(VarInt::from_u32(9))),
+                        2 => drop(quic.send_stream(stream).finish()),
                         _ => {}
                     }
                 }
             }
-            5 => quic.ping(),
+            5 | 6 => {
+                // Ends all it has, and reads to their ends.
+                for index in 0..8 {
+                    let stream = StreamId::new(Side::Client, Dir::Bi, index);
+                    let _ = quic.send_stream(stream).finish();
+                    if let Ok(mut chunks) = quic.recv_stream(stream).read(true) {
+                        while let Ok(Some(_)) = chunks.next(usize::MAX) {}
+                        let _ = chunks.finalize();
+                    }
+                }
+            }
+            7 => quic.ping(),
             _ => {}
         }
     }

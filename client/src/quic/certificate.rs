@@ -70,6 +70,17 @@ impl ServerCertificate {
     /// # Errors
     /// What is wrong with the file of roots.
     pub fn client_config(&self, transport: TransportConfig) -> io::Result<ClientConfig> {
+        let quic = QuicClientConfig::try_from(self.tls_config()?).map_err(io::Error::other)?;
+        let mut config = ClientConfig::new(Arc::new(quic));
+        config.transport_config(Arc::new(transport));
+        Ok(config)
+    }
+
+    /// The same of TLS alone.
+    ///
+    /// # Errors
+    /// What is wrong with the file of roots.
+    pub fn tls_config(&self) -> io::Result<rustls::ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = self.verifier(&provider)?;
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -80,10 +91,7 @@ impl ServerCertificate {
             .with_no_client_auth();
         tls.alpn_protocols = vec![QUIC_ALPN.to_vec()];
         tls.resumption = rustls::client::Resumption::disabled();
-        let quic = QuicClientConfig::try_from(tls).map_err(io::Error::other)?;
-        let mut config = ClientConfig::new(Arc::new(quic));
-        config.transport_config(Arc::new(transport));
-        Ok(config)
+        Ok(tls)
     }
 
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> io::Result<Arc<dyn ServerCertVerifier>> {

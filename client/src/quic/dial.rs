@@ -34,15 +34,13 @@ pub(super) async fn dial(address: SocketAddr, certificate: &ServerCertificate) -
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(local)?;
-    let settings = mvt_congestion::with_large_packets(EndpointConfig::default());
-    let endpoint = Endpoint::new(settings, None, socket, Arc::new(TokioRuntime))?;
+    let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))?;
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(0u8.into())
         .max_concurrent_uni_streams(0u8.into())
         .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
         .datagram_send_buffer_size(DATAGRAM_SEND_BYTES)
-        .mtu_discovery_config(Some(mvt_congestion::paths()))
         .congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()));
     let config = certificate.client_config(transport)?;
     let connecting = endpoint.connect_with(config, address, certificate.name());

@@ -1,6 +1,4 @@
-//! What both ends of MVT ask of a QUIC path: how large its packets may be, how much may be on its way.
-//!
-//! Congestion control is CUBIC with a floor.
+//! Congestion control of MVT over QUIC, the same at both ends: CUBIC with a floor.
 //!
 //! CUBIC takes each lost packet for congestion. On a path that loses packets at random its window ends at two packets, of
 //! which `quinn-proto` has one on its way at a time; every second round trip then ends in a probe timeout, each of which
@@ -12,40 +10,9 @@
 use std::{any::Any, sync::Arc, time::Instant};
 
 use quinn_proto::{
-    EndpointConfig, MtuDiscoveryConfig, RttEstimator,
+    RttEstimator,
     congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig},
 };
-
-/// Bytes of the largest packet, where the path takes it: it is looked for, never assumed. Networks with jumbo frames and loopback
-/// take it; a request then pays for a fourth of a packet's work. Ten such packets, which is what `quinn` hands to the kernel at
-/// once, are what one IP packet's worth holds: no more can be handed over.
-pub const PACKET_BYTES_MAX: u16 = 6550;
-/// Bytes of packets that the kernel takes at once, to cut them apart: an IPv4 packet less its headers.
-const TRAIN_BYTES_MAX: usize = 65_507;
-
-const _: () = assert!(10 * PACKET_BYTES_MAX as usize <= TRAIN_BYTES_MAX);
-
-/// Takes packets of [`PACKET_BYTES_MAX`].
-#[must_use]
-pub fn with_large_packets(mut endpoint: EndpointConfig) -> EndpointConfig {
-    // Refused below 1200 only: then the default stays.
-    let _ = endpoint.max_udp_payload_size(PACKET_BYTES_MAX);
-    endpoint
-}
-
-/// Of at most `count_max` packets of `packet_bytes`, how many the kernel takes at once; one at least.
-#[must_use]
-pub fn segments_max(count_max: usize, packet_bytes: u16) -> usize {
-    count_max.min(TRAIN_BYTES_MAX / usize::from(packet_bytes.max(1))).max(1)
-}
-
-/// Looks for paths that take packets of [`PACKET_BYTES_MAX`].
-#[must_use]
-pub fn paths() -> MtuDiscoveryConfig {
-    let mut paths = MtuDiscoveryConfig::default();
-    paths.upper_bound(PACKET_BYTES_MAX);
-    paths
-}
 
 /// Makes the controllers of connections.
 #[derive(Debug, Default)]

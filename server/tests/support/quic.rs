@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use mvt_client::quic::ServerCertificate;
 use mvt_proto::{
     Header, Kind, Role, Suite,
     framer::{self, Cut},
@@ -16,66 +17,16 @@ use quinn::{
     ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream, TransportConfig,
     crypto::rustls::QuicClientConfig,
 };
-use rustls::{
-    DigitallySignedStruct, Error, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{WebPkiSupportedAlgorithms, ring, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
 use tokio::runtime::Runtime;
 
 use super::{PATIENCE, Server};
 
-/// Accepts whatever proves that it has its key, and writes down its fingerprint.
-#[derive(Debug)]
-struct Any(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Any {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
-    }
-}
-
-/// What a client speaks TLS with; `alpn` is `mvt1` for an honest one.
+/// What the SDK speaks TLS with, whatever certificate there is; `alpn` is `mvt1` for an honest client. This one would resume, and send
+/// early data, if it were let.
 pub fn tls_config(alpn: &[u8]) -> rustls::ClientConfig {
-    let provider = Arc::new(ring::default_provider());
-    let any = Any(provider.signature_verification_algorithms);
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(any))
-        .with_no_client_auth();
+    let mut tls = ServerCertificate::CheckedByLogin.tls_config().expect("no file is read");
     tls.alpn_protocols = vec![alpn.to_vec()];
+    tls.resumption = rustls::client::Resumption::default();
     tls.enable_early_data = true;
     tls
 }

@@ -67,11 +67,8 @@ impl QuicLink {
     pub(in crate::io) fn dial(server: SocketAddr, dialer: &Dialer, clock: Clock) -> io::Result<Self> {
         let now = Instant::now();
         let port = Port::connect(server)?;
-        let config = match dialer.way {
-            Way::StreamEach { .. } => EndpointConfig::default(),
-            _ => mvt_congestion::with_large_packets(EndpointConfig::default()),
-        };
-        let mut endpoint = Endpoint::new(Arc::new(config), None, !port.may_fragment(), None);
+        let config = Arc::new(EndpointConfig::default());
+        let mut endpoint = Endpoint::new(config, None, !port.may_fragment(), None);
         let begun = endpoint.connect(now, dialer.config.clone(), server, &dialer.name);
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         let (handle, quic) = begun.map_err(invalid)?;
@@ -173,10 +170,7 @@ impl QuicLink {
             }
         }
         let Self { port, quic, .. } = self;
-        self.is_full = !port.send(|count_max, packets| {
-            let segments_max = mvt_congestion::segments_max(count_max, quic.current_mtu());
-            quic.poll_transmit(now, segments_max, packets)
-        });
+        self.is_full = !port.send(|segments_max, packets| quic.poll_transmit(now, segments_max, packets));
         self.look()?;
         let deadline = match self.quic.is_handshaking() {
             true => self.quic.poll_timeout().map(|deadline| deadline.min(self.connect_until)),
@@ -193,7 +187,7 @@ impl QuicLink {
         let now = Instant::now();
         self.quic.close(now, VarInt::from_u32(0), Bytes::new());
         let Self { port, quic, .. } = self;
-        port.send(|_, packets| quic.poll_transmit(now, 1, packets));
+        port.send(|segments_max, packets| quic.poll_transmit(now, segments_max, packets));
     }
 
     /// What happened in QUIC.

@@ -60,9 +60,7 @@ impl Dialer {
             .datagram_send_buffer_size(DATAGRAM_SEND_BYTES);
         // The peer of comparisons is loaded by quinn as it comes.
         if !matches!(way, Way::StreamEach { .. }) {
-            transport
-                .congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()))
-                .mtu_discovery_config(Some(mvt_congestion::paths()));
+            transport.congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()));
         }
         let config = certificate.client_config(transport)?;
         Ok(Self { way, name: certificate.name().to_owned(), config })

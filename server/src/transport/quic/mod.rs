@@ -171,7 +171,7 @@ impl Quic {
 
     /// Bounded: what does not fit is as if it were lost on the way.
     fn respond(&mut self, transmit: Transmit, packet: Vec<u8>) {
-        if self.responses.len() < QUIC_RESPONSES_MAX {
+        if self.responses.len() < QUIC_RESPONSES_MAX && !packet.is_empty() {
             self.responses.push_back((transmit, packet));
         }
     }
@@ -259,8 +259,7 @@ impl Quic {
                 self.touched.pop_front();
                 continue;
             };
-            let count_max = if link.unproved.is_some() { 1 } else { segments_max };
-            let segments_max = mvt_congestion::segments_max(count_max, link.quic.current_mtu());
+            let segments_max = if link.unproved.is_some() { 1 } else { segments_max };
             if let Some(transmit) = link.quic.poll_transmit(now, segments_max, buffer) {
                 if link.unproved.as_mut().is_none_or(|unproved| unproved.take(transmit.size)) {
                     return Some(transmit);

@@ -133,14 +133,15 @@ impl Link {
 }
 
 fn is_control(frame: &[u8]) -> bool {
-    frame[LENGTH_FIELD_BYTES] & 0x0f == Kind::Ctl as u8
+    frame.get(LENGTH_FIELD_BYTES).is_some_and(|second| second & 0x0f == Kind::Ctl as u8)
 }
 
-/// Bytes of as many whole frames at the front of `frames` as fit into `bytes_max`, of one at least; a CTL is alone.
+/// Bytes of as many whole frames at the front of `frames` as fit into `bytes_max`, of one at least; a CTL is alone. Never more than
+/// there are, and never none: what is no whole frame would be the shard's mistake, and goes as it is.
 fn datagram_bytes(frames: &[u8], bytes_max: usize) -> usize {
     let mut end = 0;
     while let Some(length) = frames[end..].first_chunk::<LENGTH_FIELD_BYTES>() {
-        let next = end + LENGTH_FIELD_BYTES + usize::from(u16::from_be_bytes(*length));
+        let next = frames.len().min(end + LENGTH_FIELD_BYTES + usize::from(u16::from_be_bytes(*length)));
         let is_alone = is_control(&frames[end..]);
         if end > 0 && (next > bytes_max || is_alone) {
             break;
@@ -150,7 +151,7 @@ fn datagram_bytes(frames: &[u8], bytes_max: usize) -> usize {
             break;
         }
     }
-    end
+    if end == 0 { frames.len() } else { end }
 }
 
 #[cfg(test)]
@@ -167,6 +168,7 @@ mod tests {
         assert_eq!(datagram_bytes(&frames, 107), 44);
         assert_eq!(datagram_bytes(&frames, 10), 44, "one at least: the caller sees that it does not fit");
         assert_eq!(datagram_bytes(&frames[172..], 500), 1000);
+        assert_eq!((datagram_bytes(&frames[..30], 500), datagram_bytes(&frames[..1], 500)), (30, 1));
     }
 
     #[test]
