@@ -152,6 +152,8 @@ fn stop_reading(mechanism: Mechanism) {
             Err(error) => break error,
         }
         assert!(written < HELD_BYTES_MAX, "it is read on and on");
+        // Not so fast that a reader would stop for want of buffers.
+        thread::sleep(Duration::from_micros(200));
     };
     assert_eq!(error.kind(), ErrorKind::WouldBlock, "after {written} bytes");
     assert_eq!(house.counted("forward_dropped"), 0);

@@ -40,17 +40,20 @@ impl Spin {
         }
         ring.enter(Wait::Poll)?;
         let started = Instant::now();
-        while !ring.has_news() {
+        while !ring.has_completions() {
             if started.elapsed() >= self.limit {
                 self.miss();
                 return Ok(false);
             }
             (0..LOOKS).take_while(|_| !ring.has_news()).for_each(|_| std::hint::spin_loop());
+            // The flag that tells of deferred work may be stale, and then stays until there is some: nothing but asking tells,
+            // and it is no reason to end the search.
+            if ring.has_news() {
+                ring.enter(Wait::Poll)?;
+            }
         }
         self.misses = 0;
-        ring.enter(Wait::Poll)?;
-        // It may have been a stale flag; whatever it is, it is no reason to go on without a pause.
-        Ok(ring.has_completions())
+        Ok(true)
     }
 
     fn miss(&mut self) {
