@@ -179,7 +179,7 @@ fn renewals_go_unseen_on_every_backend() {
 ///
 /// That not a byte is kept of a renewal shows `renewal_memory.rs`, which counts allocations. This looks at all of the process, as the
 /// kernel sees it: the allocator gives memory back late, and in huge pages, so that within one run it went up and down between
-/// 49 and 56 MiB, without a trend. Hence the middle of many looks, and a bound beyond which eight bytes are kept of each renewal.
+/// 49 and 56 MiB, without a trend. Hence the middle of many looks; 5 bytes kept of each renewal would be beyond the bound.
 #[test]
 #[ignore = "takes minutes"]
 fn a_million_renewals_go_unseen() {
@@ -208,7 +208,7 @@ fn a_million_renewals_go_unseen() {
     for refused in ["no_slot", "bad_tag", "unknown_key", "replay", "ended", "control", "limit", "stale"] {
         assert_eq!(counted(&log, refused), 0, "{refused}");
     }
-    assert!(after < before + 8 * renewals as usize * 9 / 10, "{before} bytes became {after}");
+    assert!(after < before + 4 * 1024 * 1024, "{before} bytes became {after}");
     eprintln!(
         "{renewals} renewals of {SESSIONS} sessions, {} with a Diffie-Hellman, {} drains cut short; {verified} requests verified, \
          0 failed; the last {} renewals took {elapsed:.1?} and {:.1} us of server CPU each; resident {} KiB before the \

@@ -71,8 +71,8 @@ impl Station {
         wire.is_mute = is_last;
     }
 
-    /// A peer that does not read is not read, nor one whose next frame another shard has no room for; a closing connection is read on, and what comes is dropped, so that the peer
-    /// sees our last bytes and not a reset.
+    /// A peer that does not read is not read, nor one whose next frame another shard has no room for; a closing connection is
+    /// read on, and what comes is dropped, so that the peer sees our last bytes and not a reset.
     fn settle_input(&mut self, line: LineId) {
         let Some(wire) = self.wires.get_mut(line) else { return };
         if wire.is_deaf {
