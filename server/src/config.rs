@@ -14,9 +14,13 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 pub use store::{Admin, Engine, StoreTable};
 pub use tickets::Tickets;
 
-use crate::{limits::SHARDS_MAX, service::ServiceKind};
+use crate::{
+    limits::{LOGIN_THREADS_MAX, SHARDS_MAX},
+    service::ServiceKind,
+};
 
 const _: () = assert!(SHARDS_MAX == 256, "the bound of io.shards");
+const _: () = assert!(LOGIN_THREADS_MAX == 64, "the bound of login.threads");
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]

@@ -14,15 +14,25 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Logins of one connection under way at once.
 pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
-/// RETRYs on one connection in a second, beyond which it is closed (SPEC §14.5): an honest client is asked for a cookie once for
-/// each login, and waits [`BUSY_WAIT_MS`] when told to; whoever sends on without end is to pay for a connection every so often.
-pub const RETRIES_PER_SECOND_MAX: u32 = 64;
-/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while more logins wait than half of what may: 400 a second. With what
-/// each of them may send that is about a tenth of a core.
-pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 20;
-/// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets a tenth beside one
-/// that is not nice at all. An idle core is its own as before.
-pub const LOGIN_THREAD_NICE: i32 = 10;
+/// RETRYs on one connection in a second, beyond which it is closed (SPEC §14.5), those not counted that were followed by the login
+/// they asked for: an honest client that logs in without end leaves none of them, but for those that tell it to wait
+/// [`BUSY_WAIT_MS`]. Whoever sends on is to pay for a connection every so often.
+pub const RETRIES_PER_SECOND_MAX: u32 = 32;
+/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while cookies are asked for: 800 a second. With what each of them may
+/// send, [`RETRIES_PER_SECOND_MAX`] frames of 2 µs, that is less than a tenth of a core.
+pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 40;
+/// Threads of the login pool, the steady one not counted.
+pub const LOGIN_THREADS_MAX: usize = 64;
+/// Niceness of the steady login thread: the others run only while nothing else wants their core.
+pub const LOGIN_STEADY_NICE: i32 = 10;
+/// How often the steady login thread takes a frame while some wait: where no core is ever idle that is how fast clients are let in,
+/// each address in its turn. A frame takes 0.2 ms: 2 % of a core.
+pub const LOGIN_STEADY_PACE: Duration = Duration::from_millis(10);
+/// For how long cookies are asked for after the queue was more than half full, or more than half as many clients as it holds came
+/// without one, ms.
+pub const LOGIN_PRESSURE_MS: u64 = 1_000;
+/// Results of one login thread that wait for one shard.
+pub const OUTCOMES_COUNT_MAX: usize = 64;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.

@@ -169,9 +169,9 @@ fn a_connection_that_sends_login_frames_without_end_is_closed() {
     let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 64, 1);
     let hello = *rig.hello();
     let [patient, hasty] = [7, 8].map(|port| rig.connect(port, ORIGIN_MS));
-    // Four of them wait in the queue; the others are told to wait a quarter of a second.
+    // Four of them wait in the queue; the others are told to wait a quarter of a second. As many as that at once make the bound.
     for round in 0..40 {
-        for _ in 0..12 {
+        for _ in 0..RETRIES_PER_SECOND_MAX * BUSY_WAIT_MS / 1_000 {
             rig.shard.ingest(patient, &hello, ORIGIN_MS + round * u64::from(BUSY_WAIT_MS));
         }
         rig.shard.turn(ORIGIN_MS + round * u64::from(BUSY_WAIT_MS));
@@ -222,4 +222,70 @@ fn while_logins_wait_connections_are_taken_in_at_a_pace() {
     now_ms += SWEEP_INTERVAL_MS;
     connect(&mut rig, now_ms);
     assert!(rig.shard.wants_accept(), "the next interval");
+}
+
+/// Nobody who waits for our last bytes sends what no client would: such a connection is not read until its peer closes. One that has
+/// verified something may have answers under way.
+#[test]
+fn a_stranger_that_sends_what_no_client_would_is_not_read_any_more() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
+    let mut forged = *rig.hello();
+    forged[511] ^= 1;
+    let stranger = rig.connect(9, ORIGIN_MS);
+    rig.shard.ingest(stranger, &forged, ORIGIN_MS);
+    rig.shard.turn(ORIGIN_MS);
+    assert!(!rig.shard.is_open(stranger) && rig.shard.is_abrupt(stranger));
+    let gone = rig.connect(10, ORIGIN_MS);
+    rig.shard.hang_up(gone, ORIGIN_MS);
+    assert!(!rig.shard.is_open(gone) && !rig.shard.is_abrupt(gone), "who is done is closed in good order");
+}
+
+/// Where no core is ever idle the others do not run: here there are none.
+#[test]
+fn the_steady_thread_lets_clients_in_by_itself() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
+    rig.start_logins(0);
+    let hello = *rig.hello();
+    let id = rig.connect(11, ORIGIN_MS);
+    for _ in 0..LOGINS_PER_CONNECTION_MAX {
+        rig.shard.ingest(id, &hello, ORIGIN_MS);
+    }
+    rig.shard.turn(ORIGIN_MS);
+    let refused = |rig: &Rig| {
+        rig.counters
+            .rejects()
+            .find(|(name, _)| *name == Reject::UnknownClient.name())
+            .map_or(0, |(_, count)| count)
+    };
+    let begun = std::time::Instant::now();
+    while refused(&rig) < u64::from(LOGINS_PER_CONNECTION_MAX) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{} came back", refused(&rig));
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        rig.shard.read_mail(ORIGIN_MS);
+    }
+}
+
+/// proc(5): policy is the 41st field; 5 is SCHED_IDLE.
+#[test]
+fn login_threads_but_the_steady_one_run_only_when_nothing_else_does() {
+    let rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
+    rig.start_logins(1);
+    let policies = || {
+        let mut found = std::collections::BTreeMap::new();
+        for task in std::fs::read_dir("/proc/self/task").expect("our threads").flatten() {
+            let Ok(text) = std::fs::read_to_string(task.path().join("stat")) else { continue };
+            let Some((name, fields)) = text.rsplit_once(") ") else { continue };
+            let name = name.split_once('(').map_or("", |(_, name)| name).to_owned();
+            let policy = fields.split(' ').nth(38).and_then(|field| field.parse::<u32>().ok());
+            // Tests of one process have threads of the same names: all of them are to become so.
+            let is_idle = found.entry(name).or_insert(true);
+            *is_idle &= policy == Some(5);
+        }
+        found
+    };
+    let begun = std::time::Instant::now();
+    while policies().get("mvt-login-0") != Some(&true) || policies().get("mvt-login-s") != Some(&false) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", policies());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }

@@ -2,36 +2,45 @@
 
 mod cookies;
 mod login;
+mod outcomes;
+mod queue;
 mod recover;
 mod resume;
 mod stock;
+mod threads;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
 };
 
-use crossbeam::channel::{Receiver, Sender, bounded, select};
+use arc_swap::ArcSwapOption;
 use mvt_proto::{
     Kind, Suite,
     agreement::Ephemeral,
     constants::{COOKIE_BYTES, KEY_BYTES},
     frame::grant::Grant,
     header,
-    secret::{Secret, scrub_stack},
+    secret::Secret,
 };
 
 use crate::{
     fatal::Fatal,
     keys::random_secret,
-    limits::LOGIN_THREAD_NICE,
+    limits::LOGIN_THREADS_MAX,
     mailbox::{Mail, Mailbox},
     node::Node,
     shard::{ChannelBinding, ConnectionId},
 };
 use cookies::Cookies;
+use outcomes::Outcomes;
+use queue::Queue;
 use stock::Stock;
+use threads::{Bench, Sleeper, UnderWay};
 
 /// A HELLO, a RESUME or a RECOVER whose mac1 and layout held.
 #[derive(Debug)]
@@ -58,9 +67,9 @@ impl Job {
 /// How full the queue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
-    /// Up to half full.
+    /// Up to half full, and it has been for a while.
     Low,
-    /// More: cookies are asked (§14.2).
+    /// More, or it was a moment ago: cookies are asked (§14.2).
     High,
     /// Full: clients wait.
     Full,
@@ -70,23 +79,75 @@ pub enum Load {
 /// of HELLOs, which cost two key agreements before they are known to be worthless, does not keep out those who hold a ticket.
 #[derive(Debug)]
 pub struct HandshakePool {
-    logins: Sender<Job>,
-    resumes: Sender<Job>,
-    waiting: OnceLock<Waiting>,
+    inner: Arc<Inner>,
     cookies: Cookies,
-    stock: Arc<Stock>,
 }
 
-/// The ends of the queues from which the threads take.
-#[derive(Debug, Clone)]
-struct Waiting {
-    logins: Receiver<Job>,
-    resumes: Receiver<Job>,
-    is_low: Receiver<()>,
+/// What shards and threads share.
+#[derive(Debug)]
+struct Inner {
+    logins: Queue,
+    resumes: Queue,
+    /// Frames taken, which tells whose turn it is.
+    taken: AtomicUsize,
+    stock: Stock,
+    /// One for each thread, once they were started; the steady one is the last.
+    seats: OnceLock<Box<[Seat]>>,
+    is_over: AtomicBool,
 }
 
-/// Attempts to hand a result to its shard, 1 ms apart.
-const POST_ATTEMPTS: usize = 20;
+impl Inner {
+    const fn queue(&self, kind: Kind) -> &Queue {
+        match kind {
+            Kind::Resume => &self.resumes,
+            _ => &self.logins,
+        }
+    }
+
+    /// Of either queue by turns.
+    fn take(&self) -> Option<Job> {
+        let is_even = self.taken.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        let (first, second) =
+            if is_even { (&self.resumes, &self.logins) } else { (&self.logins, &self.resumes) };
+        first.take().or_else(|| second.take())
+    }
+
+    fn has_work(&self) -> bool {
+        !self.logins.is_empty() || !self.resumes.is_empty() || self.is_over()
+    }
+
+    /// Whether something waits, or is being worked on.
+    fn is_at_work(&self) -> bool {
+        self.has_work() || self.seats().iter().any(|seat| seat.under_way.load().is_some())
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    fn seats(&self) -> &[Seat] {
+        self.seats.get().map_or(&[], |seats| seats)
+    }
+
+    /// Wakes one that sleeps; the steady one last: where all others are busy, or get no core, it sees to it that there is some
+    /// progress.
+    fn wake_one(&self) {
+        self.seats().iter().any(|seat| seat.sleeper.wake());
+    }
+
+    fn wake_steady(&self) {
+        self.seats().last().map(|seat| seat.sleeper.wake());
+    }
+}
+
+/// Of one thread.
+#[derive(Debug)]
+struct Seat {
+    sleeper: Sleeper,
+    outcomes: Outcomes,
+    /// What it works on, so that the steady one can where this one gets no core.
+    under_way: ArcSwapOption<UnderWay>,
+}
 
 impl HandshakePool {
     /// A pool whose queues hold `queue_count` frames each; its threads start with [`HandshakePool::start`].
@@ -94,69 +155,94 @@ impl HandshakePool {
     /// # Errors
     /// [`Fatal::Randomness`].
     pub fn new(queue_count: usize, now_ms: u64) -> Result<Self, Fatal> {
-        let (logins, waiting_logins) = bounded(queue_count);
-        let (resumes, waiting_resumes) = bounded(queue_count);
-        let (stock, is_low) = Stock::new();
-        let waiting = Waiting { logins: waiting_logins, resumes: waiting_resumes, is_low };
-        let cookies = Cookies::new(now_ms)?;
-        Ok(Self { logins, resumes, waiting: OnceLock::from(waiting), cookies, stock: Arc::new(stock) })
+        let inner = Inner {
+            logins: Queue::new(queue_count),
+            resumes: Queue::new(queue_count),
+            taken: AtomicUsize::new(0),
+            stock: Stock::new(),
+            seats: OnceLock::new(),
+            is_over: AtomicBool::new(false),
+        };
+        Ok(Self { inner: Arc::new(inner), cookies: Cookies::new(now_ms)? })
     }
 
-    /// Starts `threads` threads; results go to the shards' mailboxes.
+    /// Starts `threads` threads, [`LOGIN_THREADS_MAX`] at most, and a steady one; results go to the shards. Does so once.
     ///
     /// # Errors
     /// [`Fatal::Os`] when a thread cannot start.
     pub fn start(&self, threads: usize, node: &Arc<Node>, mailboxes: &Arc<[Mailbox]>) -> Result<(), Fatal> {
-        let Some(waiting) = self.waiting.get() else { return Ok(()) };
-        for number in 0..threads {
-            let (node, mailboxes, waiting) = (node.clone(), mailboxes.clone(), waiting.clone());
-            let stock = self.stock.clone();
-            thread::Builder::new()
-                .name(format!("mvt-login-{number}"))
-                .spawn(move || work(&node, &mailboxes, &waiting, &stock))
-                .map_err(|source| Fatal::Os { what: "cannot start a login thread", source })?;
+        let threads = threads.min(LOGIN_THREADS_MAX);
+        let seat = |_| Seat {
+            sleeper: Sleeper::default(),
+            outcomes: Outcomes::new(mailboxes.len()),
+            under_way: ArcSwapOption::empty(),
+        };
+        if self.inner.seats.set((0..=threads).map(seat).collect()).is_err() {
+            return Ok(());
+        }
+        for number in 0..=threads {
+            let (inner, node, mailboxes) = (self.inner.clone(), node.clone(), mailboxes.clone());
+            let bench = Bench { inner, node, mailboxes, number };
+            if number < threads {
+                spawn(format!("mvt-login-{number}"), move || bench.take_what_is_idle())?;
+            } else {
+                spawn("mvt-login-s".into(), move || bench.keep_steady())?;
+            }
         }
         Ok(())
-    }
-
-    const fn queue(&self, kind: Kind) -> &Sender<Job> {
-        match kind {
-            Kind::Resume => &self.resumes,
-            _ => &self.logins,
-        }
     }
 
     /// How full the queue of this kind is.
     #[must_use]
     pub fn load(&self, kind: Kind) -> Load {
-        let queue = self.queue(kind);
-        let (length, most) = (queue.len(), queue.capacity().unwrap_or(usize::MAX));
-        if length >= most {
-            Load::Full
-        } else if length * 2 > most {
-            Load::High
-        } else {
-            Load::Low
+        self.inner.queue(kind).load()
+    }
+
+    /// A cookie was asked for a frame of this kind.
+    pub fn note_asked(&self, kind: Kind, now_ms: u64) {
+        self.inner.queue(kind).note_asked(now_ms);
+    }
+
+    /// To be called at every sweep.
+    pub fn relax(&self, now_ms: u64) {
+        self.inner.logins.relax(now_ms);
+        self.inner.resumes.relax(now_ms);
+        // Those that were woken for what waits may not have run since.
+        if self.inner.is_at_work() {
+            self.inner.wake_steady();
         }
     }
 
-    /// Queues a job.
+    /// Queues a job that came from `peer`.
     ///
     /// # Errors
-    /// The job, when its queue is full.
-    pub fn submit(&self, job: Job) -> Result<(), Job> {
-        self.queue(job.kind).try_send(job).map_err(crossbeam::channel::TrySendError::into_inner)
+    /// The job, when its queue is full, or as full as that address may make it.
+    pub fn submit(&self, job: Job, peer: SocketAddr, now_ms: u64) -> Result<(), Job> {
+        self.inner.queue(job.kind).put(job, peer, now_ms)?;
+        self.inner.wake_one();
+        Ok(())
+    }
+
+    /// Moves what the threads have made for `shard` into `taken`; none of them is waited for.
+    pub(crate) fn take_outcomes(&self, shard: usize, taken: &mut Vec<Mail>) {
+        for seat in self.inner.seats() {
+            seat.outcomes.take(shard, taken);
+        }
     }
 
     /// A key pair for an OFFER; `None` when the stock is empty.
     #[must_use]
     pub fn take_ephemeral(&self) -> Option<Box<Ephemeral>> {
-        self.stock.take()
+        let pair = self.inner.stock.take();
+        if self.inner.stock.is_low() {
+            self.inner.wake_steady();
+        }
+        pair
     }
 
-    /// Fills the stock of key pairs, as the pool's threads do when it runs low.
+    /// Fills the stock of key pairs, as the pool does when it runs low.
     pub fn fill_stock(&self) {
-        self.stock.fill();
+        self.inner.stock.fill();
     }
 
     /// The cookie that `frame` must bring; `None` when it brings a valid one (§14.2).
@@ -166,40 +252,21 @@ impl HandshakePool {
     }
 }
 
-fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, stock: &Stock) {
-    // On Linux this concerns the calling thread alone. Refused, it costs a flooded server some of its goodput.
-    if let Err(error) = rustix::process::setpriority_process(None, LOGIN_THREAD_NICE) {
-        tracing::warn!(%error, "login threads share their cores with the shards as equals");
-    }
-    loop {
-        // Where several wait, one is taken, at random.
-        let job = select! {
-            recv(waiting.logins) -> job => job,
-            recv(waiting.resumes) -> job => job,
-            recv(waiting.is_low) -> low => {
-                if low.is_err() {
-                    return;
-                }
-                stock.fill();
-                scrub_stack();
-                continue;
-            }
-        };
-        let Ok(job) = job else { return };
-        let mut mail = judge(node, &job);
-        // The keys that were agreed are in the box; what was left of them on the way is not needed.
-        scrub_stack();
-        // A full mailbox means the shard is behind. The pool waits a little with it, and its own queue fills and sheds; but
-        // a shard that stands still must not stop the logins of the others: then the login is dropped, and its connection
-        // ends at its deadline.
-        for _ in 0..POST_ATTEMPTS {
-            match mailboxes[job.shard].post(mail) {
-                Ok(()) => break,
-                Err(returned) => mail = returned,
-            }
-            thread::sleep(std::time::Duration::from_millis(1));
+impl Drop for HandshakePool {
+    fn drop(&mut self) {
+        self.inner.is_over.store(true, Ordering::Release);
+        for seat in self.inner.seats() {
+            seat.sleeper.wake();
         }
     }
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<(), Fatal> {
+    thread::Builder::new()
+        .name(name)
+        .spawn(work)
+        .map(drop)
+        .map_err(|source| Fatal::Os { what: "cannot start a login thread", source })
 }
 
 /// What the pool makes of one job: a letter to the shard it came from.

@@ -51,8 +51,10 @@ pub(super) struct Connection {
     verified_ms: Option<u64>,
     pub(super) unverified_count: u32,
     pub(super) logins_under_way: u32,
-    /// RETRYs in the second that began then.
+    /// RETRYs in the second that began then, less those that were followed.
     retries: (u64, u32),
+    /// What it sent is not worth reading on until it has heard that it is closed.
+    pub(super) is_abrupt: bool,
 }
 
 impl Connection {
@@ -69,6 +71,7 @@ impl Connection {
             unverified_count: 0,
             logins_under_way: 0,
             retries: (0, 0),
+            is_abrupt: false,
         }
     }
 
@@ -97,6 +100,16 @@ impl Connection {
         let (begun_ms, count) = self.retries;
         self.retries = if now_ms >= begun_ms + 1_000 { (now_ms, 1) } else { (begun_ms, count + 1) };
         self.retries.1
+    }
+
+    /// A login frame was taken: its client did as it was told, so the RETRY before it does not count.
+    pub(super) const fn forgive_retry(&mut self) {
+        self.retries.1 = self.retries.1.saturating_sub(1);
+    }
+
+    /// Whether it has ever sent something that was verified.
+    pub(super) const fn has_verified(&self) -> bool {
+        self.verified_ms.is_some()
     }
 
     pub(super) fn close(&mut self, now_ms: u64) {
@@ -150,7 +163,8 @@ impl Connection {
 
     /// Whether it has been closing for longer than the peer gets to hear of it.
     pub(super) fn is_lingering_too_long(&self, now_ms: u64) -> bool {
-        self.closing_since_ms.is_some_and(|then| now_ms.saturating_sub(then) > LINGER_MS)
+        let most_ms = if self.is_abrupt { 0 } else { LINGER_MS };
+        self.closing_since_ms.is_some_and(|then| now_ms.saturating_sub(then) > most_ms)
     }
 }
 
@@ -175,5 +189,16 @@ mod tests {
             connection.take_output(id, &mut Vec::new(), 80_000);
             assert!(!connection.is_overdue(80_000, 1 << 40));
         }
+    }
+
+    /// However often it logs in: a cookie that was brought back is nothing to hold against it.
+    #[test]
+    fn a_retry_that_was_followed_does_not_count() {
+        let mut connection = Connection::new(([127, 0, 0, 1], 1).into(), None, 0);
+        for _ in 0..1_000 {
+            assert_eq!(connection.note_retry(500), 1);
+            connection.forgive_retry();
+        }
+        assert_eq!((connection.note_retry(500), connection.note_retry(500)), (1, 2), "the others do");
     }
 }

@@ -119,6 +119,7 @@ impl Shard {
         let here = self.index;
         let mailbox = &mailboxes[here];
         mailbox.rearm();
+        self.take_outcomes(now_ms);
         let mut is_shutdown = false;
         for mail in std::iter::from_fn(|| mailbox.take()).take(mailbox.capacity()) {
             match mail {

@@ -10,7 +10,7 @@ use mvt_proto::{
 use crate::{
     handshakes::{Job, Load},
     limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_SECOND_MAX},
-    mailbox::{Entrance, Newcomer},
+    mailbox::{Entrance, Mail, Newcomer},
     shard::{ConnectionId, Shard, batch::Origin},
 };
 
@@ -42,12 +42,20 @@ impl Shard {
             Load::Low if kind != Kind::Recover => None,
             _ => self.handshakes.cookie_to_bring(frame, peer, now_ms).map(Retry::Cookie),
         };
+        if let Some(Retry::Cookie(_)) = retry
+            && load == Load::High
+        {
+            self.handshakes.note_asked(kind, now_ms);
+        }
         let retry = retry.or_else(|| {
             let job = Job { shard: self.index, connection: id, kind, channel_binding, frame: frame.into() };
-            self.handshakes.submit(job).err().map(|_| Retry::Busy(BUSY_WAIT_MS))
+            self.handshakes.submit(job, peer, now_ms).err().map(|_| Retry::Busy(BUSY_WAIT_MS))
         });
         match (retry, self.connections.get_mut(id)) {
-            (None, Some(connection)) => connection.logins_under_way += 1,
+            (None, Some(connection)) => {
+                connection.logins_under_way += 1;
+                connection.forgive_retry();
+            }
             (None, None) => {}
             (Some(retry), _) => self.answer_with(&retry, id, frame, now_ms),
         }
@@ -68,7 +76,7 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.note_retry(now_ms) > RETRIES_PER_SECOND_MAX {
             self.counters.logins_cut_off.add(1);
-            self.end(id, now_ms);
+            self.end_abruptly(id, now_ms);
         }
     }
 
@@ -111,6 +119,20 @@ impl Shard {
         self.counters.sessions_opened.add(1);
         self.spares.lend(&mut connection.lane_mut(id).output).extend_from_slice(&admitted.answer);
         self.connections.mark_dirty(id);
+    }
+
+    /// Takes in what the pool has made of login frames of ours.
+    pub(super) fn take_outcomes(&mut self, now_ms: u64) {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        self.handshakes.take_outcomes(self.index, &mut outcomes);
+        for mail in outcomes.drain(..) {
+            match mail {
+                Mail::Admitted { connection, newcomer } => self.admit(connection, newcomer, now_ms),
+                Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
+                _ => {}
+            }
+        }
+        self.outcomes = outcomes;
     }
 
     /// One way for all causes: the connection closes (SPEC §10.3.3).

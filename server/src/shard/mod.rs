@@ -38,7 +38,7 @@ use crate::{
     fatal::Fatal,
     handshakes::HandshakePool,
     limits::OUTPUT_BYTES_HIGH,
-    mailbox::{Mailbox, Packet},
+    mailbox::{Mail, Mailbox, Packet},
     node::Node,
     service::Service,
 };
@@ -104,6 +104,8 @@ pub struct Shard {
     revoking: VecDeque<Scan>,
     recovering: Recovering,
     intake: Intake,
+    /// What login threads made, on its way in.
+    outcomes: Vec<Mail>,
 }
 
 impl Shard {
@@ -141,6 +143,7 @@ impl Shard {
             revoking: VecDeque::new(),
             recovering: Recovering::default(),
             intake: Intake::default(),
+            outcomes: Vec::new(),
             node,
             service,
             counters,
@@ -227,6 +230,24 @@ impl Shard {
             connection.close(now_ms);
             self.connections.mark_dirty(id);
         }
+    }
+
+    /// The same for one that sends what no honest client would. If nothing of it was ever verified it is not read any more: to go on
+    /// and drop what comes, until it has seen our last bytes, is for those who wait for them. QUIC has its own way to close.
+    fn end_abruptly(&mut self, id: ConnectionId, now_ms: u64) {
+        if let Some(connection) = self.connections.get_mut(id)
+            && connection.channel_binding.is_none()
+            && !connection.has_verified()
+        {
+            connection.is_abrupt = true;
+        }
+        self.end(id, now_ms);
+    }
+
+    /// Whether `id` is closing and not to be read any more.
+    #[must_use]
+    pub fn is_abrupt(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|connection| connection.is_abrupt)
     }
 
     /// The peer sent its last byte (SPEC §17.1.4), or the driver cannot write any more: what was received is answered, then it ends.

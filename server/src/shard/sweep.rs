@@ -28,6 +28,7 @@ impl Shard {
     pub fn sweep(&mut self, hand: &mut SweepHand, now_ms: u64, mut abort: impl FnMut(ConnectionId)) {
         self.sweep_recoveries();
         self.sweep_held(now_ms);
+        self.handshakes.relax(now_ms);
         let places = self.connections.place_count();
         for _ in 0..places.min(SWEEP_COUNT_MAX) {
             hand.0 = (hand.0 + 1) % places;

@@ -69,7 +69,7 @@ impl Shard {
             first += count;
         }
         for id in batch.closing() {
-            self.end(id, now_ms);
+            self.end_abruptly(id, now_ms);
         }
         batch.clear();
         self.batch = batch;
@@ -219,7 +219,7 @@ impl Shard {
         };
         if let (Err(reject), Origin::Here(id)) = (judged, *origin) {
             self.counters.reject(reject);
-            self.end(id, now_ms);
+            self.end_abruptly(id, now_ms);
         }
     }
 

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod host;
 pub mod keystore;
 pub mod port_steering;
+pub mod priority;
 pub mod probe;
 pub mod socket;
 pub mod steering;

@@ -72,14 +72,14 @@ impl Station {
     }
 
     /// A peer that does not read is not read, nor one whose next frame another shard has no room for; a closing connection is
-    /// read on, and what comes is dropped, so that the peer sees our last bytes and not a reset.
+    /// read on, and what comes is dropped, so that the peer sees our last bytes and not a reset; unless it is not worth it.
     fn settle_input(&mut self, line: LineId) {
         let Some(wire) = self.wires.get_mut(line) else { return };
         if wire.is_deaf {
             return;
         }
         let is_armed = self.ring.is_receiving(line);
-        if wire.is_cut_off {
+        if wire.is_cut_off || self.shard.is_abrupt(wire.id) {
             wire.is_deaf = self.ring.may_receive(line);
             self.ring.stop_receiving(line);
         } else if is_armed && (wire.awaits_send || self.shard.is_held(wire.id)) {
@@ -104,7 +104,10 @@ impl Station {
             return;
         }
         if !wire.is_deaf {
-            if !wire.is_cut_off && !std::mem::replace(&mut wire.is_shut_down, true) {
+            if !wire.is_cut_off
+                && !self.shard.is_abrupt(wire.id)
+                && !std::mem::replace(&mut wire.is_shut_down, true)
+            {
                 self.ring.shut_down(line);
             }
             return;
