@@ -59,6 +59,8 @@ pub struct Plan {
     pub io: Choice,
     /// Workers never sleep while requests are sent.
     pub spin: bool,
+    /// Workers sleep until the next request is due, however soon.
+    pub doze: bool,
     /// What the user says of the server, for the report.
     pub labels: BTreeMap<String, String>,
     /// No progress line.
@@ -179,6 +181,7 @@ fn orders<'a>(
         schedule: &plan.schedule,
         backend,
         spin: plan.spin,
+        doze: plan.doze,
         stop,
         budget: plan.extent.requests.map_or(u64::MAX, |whole| share(whole, plan.workload.threads, index)),
         live,

@@ -156,6 +156,8 @@ fn bad_arguments_are_named_and_exit_with_2() {
         (&["--closed", "--ramp", "1s"], "--ramp"),
         (&["--closed", "--arrivals", "constant"], "--arrivals"),
         (&["--closed", "--spin"], "--spin"),
+        (&["--doze"], "--doze"),
+        (&["--rate", "1k", "--spin", "--doze"], "--doze"),
         (&["--out", "/proc/nowhere"], "--out"),
         (&["--json", "/nowhere/report.json"], "--json"),
         (&["--assert", "p99"], "--assert"),

@@ -58,6 +58,7 @@ fn plan(server: &Server, address: SocketAddr, way: Way, count: u64) -> Plan {
         server_pid: Some(server.process_id()),
         io: Choice::Auto,
         spin: false,
+        doze: false,
         labels: Default::default(),
         quiet: true,
     }

@@ -56,6 +56,14 @@ pub struct LoadArguments {
         help = "Never sleep; else only when a request is due in less than 2 ms"
     )]
     pub spin: bool,
+    #[arg(
+        long,
+        requires = "rate",
+        conflicts_with_all = ["closed", "spin"],
+        help_heading = "When",
+        help = "Always sleep until the next request is due, late by what the kernel wakes late: leaves the core to others"
+    )]
+    pub doze: bool,
     #[arg(long, default_value = "1s", help_heading = "When", value_parser = warmup,
           help = "Load before the measured interval")]
     pub warmup: Duration,

@@ -117,6 +117,7 @@ pub(super) fn plan_of(
         server_pid: load.server_pid,
         io: load.io,
         spin: load.spin,
+        doze: load.doze,
         labels: load.output.labels.into_iter().collect(),
         quiet: load.output.quiet,
     })

@@ -18,12 +18,13 @@ pub const EMBEDDED: [(&str, &str); 8] = [
 ];
 
 /// What a profile may hold; the server, its keys and the files of a result are the command line's alone.
-pub const KEYS: [&str; 24] = [
+pub const KEYS: [&str; 25] = [
     "rate",
     "arrivals",
     "ramp",
     "closed",
     "spin",
+    "doze",
     "warmup",
     "duration",
     "requests",
@@ -50,7 +51,7 @@ const ABOUT: &str = "about";
 const ALIASES: [(&str, &str); 3] =
     [("-c", "connections"), ("--pipeline", "in-flight"), ("--payload-bytes", "payload")];
 /// What a loop of the other kind on the command line overrides.
-const OF_OPEN_LOOP: [&str; 4] = ["rate", "arrivals", "ramp", "spin"];
+const OF_OPEN_LOOP: [&str; 5] = ["rate", "arrivals", "ramp", "spin", "doze"];
 
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -49,6 +49,8 @@ pub struct WorkloadReport {
     pub seed: Option<u64>,
     pub ramp_s: Option<f64>,
     pub spin: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doze: bool,
     pub warmup_s: f64,
     pub duration_s: f64,
     pub requests: Option<u64>,
@@ -90,6 +92,7 @@ impl WorkloadReport {
             seed: arrivals.map(|open| open.seed),
             ramp_s: arrivals.map(|open| open.ramp_ns as f64 / 1e9),
             spin: plan.spin,
+            doze: plan.doze,
             warmup_s: extent.warmup.as_secs_f64(),
             duration_s: extent.duration.as_secs_f64(),
             requests: extent.requests,

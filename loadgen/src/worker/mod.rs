@@ -172,6 +172,9 @@ impl<'a> Worker<'a> {
         }
         let next_ns = self.connections.iter().flatten().filter_map(Connection::next_after_write_ns).min();
         let until_next_ns = next_ns.map_or(u64::MAX, |next_ns| next_ns.saturating_sub(now_ns));
+        if self.orders.doze {
+            return most_ns.min(until_next_ns);
+        }
         if until_next_ns < SPIN_NS { 0 } else { most_ns.min(until_next_ns - SPIN_NS / 2) }
     }
 

@@ -28,6 +28,8 @@ pub struct Orders<'a> {
     pub backend: Backend,
     /// Never sleep while requests are sent.
     pub spin: bool,
+    /// Sleep until the next request is due, however soon.
+    pub doze: bool,
     /// Set to end the measured interval early.
     pub stop: &'a AtomicBool,
     /// Where the progress line looks.

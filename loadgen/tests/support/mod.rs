@@ -62,6 +62,7 @@ pub(crate) fn plan(address: SocketAddr) -> Plan {
         server_pid: None,
         io: Choice::Auto,
         spin: false,
+        doze: false,
         labels: Default::default(),
         quiet: true,
     }
