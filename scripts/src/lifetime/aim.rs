@@ -126,7 +126,7 @@ impl Aim {
 }
 
 /// The sample below or at which this share of all is (nearest rank).
-fn quantile(samples: &[f64], share: f64) -> Option<f64> {
+pub(super) fn quantile(samples: &[f64], share: f64) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (share * sorted.len() as f64).ceil() as usize;

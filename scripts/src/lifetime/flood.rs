@@ -1,123 +1,167 @@
-//! HELLOs without end from one core: each costs a server that believes it four key agreements, and its sender nothing, because
-//! the same ones are sent again and again.
+//! Login frames without end from one core, at no more cost to their sender than sending them.
 
 use std::{
-    io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::Context;
 
-use super::visitor::random;
-use crate::reference::{login::Client, x25519::KeyPair};
+use super::{flood_kind::Kind, flood_line::Line, usage::own_core_ns, visitor::random};
+use crate::reference::{frame::Header, login::Client, retry, x25519::KeyPair};
 
 /// Different HELLOs.
 const HELLO_COUNT: usize = 128;
-/// Connections that are flooded by turns.
-const CONNECTION_COUNT: usize = 64;
-/// How long one may take to be there.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(5);
+const HELLO_BYTES: usize = 512;
+/// Copies of a HELLO with a cookie in one write.
+const COPY_COUNT: usize = 64;
 /// So that the load beside it, which does little, is on time: the flood gets all the rest of the core.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
-/// HELLOs whose Noise message opens, of clients nobody enrolled: the dearest there are (SPEC §10.3.3).
-pub(super) fn hellos(server_public: &[u8; 32]) -> anyhow::Result<Vec<Vec<u8>>> {
-    let pair = || anyhow::Ok(KeyPair::new(random()?));
-    (0..HELLO_COUNT as u64)
-        .map(|number| {
-            let client = Client {
-                identity: pair()?,
-                ephemeral: pair()?,
-                server_public: *server_public,
-                channel_binding: Vec::new(),
-            };
-            Ok(client.padded_hello(number, &[], &[1, 2]).0)
-        })
-        .collect()
+/// What a flood sends: HELLOs whose Noise message opens, of clients nobody enrolled, the dearest there are (SPEC §10.3.3).
+#[derive(Debug, Clone)]
+pub(super) struct Ammunition {
+    client: Client,
+    hellos: Vec<Vec<u8>>,
+}
+
+impl Ammunition {
+    pub(super) fn new(server_public: &[u8; 32]) -> anyhow::Result<Self> {
+        let pair = || anyhow::Ok(KeyPair::new(random()?));
+        let client = Client {
+            identity: pair()?,
+            ephemeral: pair()?,
+            server_public: *server_public,
+            channel_binding: Vec::new(),
+        };
+        let hellos = (0..HELLO_COUNT as u64)
+            .map(|number| {
+                let client = Client { identity: pair()?, ephemeral: pair()?, ..client.clone() };
+                Ok(client.padded_hello(number, &[], &[1, 2]).0)
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { client, hellos })
+    }
+
+    /// What every connection begins with.
+    fn block(&self, kind: Kind) -> Vec<u8> {
+        match kind {
+            Kind::Churn => self.hellos[0].clone(),
+            Kind::HalfOpen => self.hellos[0][..HELLO_BYTES / 2].to_vec(),
+            Kind::BadMac => {
+                let mut hellos = self.hellos.clone();
+                hellos.iter_mut().filter_map(|hello| hello.last_mut()).for_each(|byte| *byte ^= 1);
+                hellos.concat()
+            }
+            // One login id, so that one cookie is all it takes.
+            _ if kind.brings_cookies() => self.hellos[0].repeat(4),
+            _ => self.hellos.concat(),
+        }
+    }
+
+    /// The same with the cookie that was asked for, if one of `answers` asks.
+    fn armed(&self, answers: &[u8]) -> Option<Vec<u8>> {
+        let bytes = 2 + usize::from(u16::from_be_bytes([*answers.first()?, *answers.get(1)?]));
+        let frame = answers.get(..bytes)?;
+        if Header::decode(frame).kind == Header::of("RETRY").kind
+            && let Ok((retry::COOKIE, cookie)) =
+                retry::open_retry(&self.client.server_public, &self.hellos[0], frame)
+        {
+            return Some(self.client.padded_hello(0, &cookie, &[1, 2]).0.repeat(COPY_COUNT));
+        }
+        self.armed(&answers[bytes..])
+    }
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sent {
+    pub(super) frames_per_s: f64,
+    pub(super) connections_per_s: f64,
+    /// Of one core.
+    pub(super) core_share: f64,
 }
 
 /// A flood under way.
 pub(super) struct Flood {
     is_over: Arc<AtomicBool>,
-    thread: JoinHandle<u64>,
-    begun: Instant,
+    thread: JoinHandle<anyhow::Result<Sent>>,
 }
 
 impl Flood {
     /// Starts one at `target` from `core`.
-    pub(super) fn start(target: SocketAddr, hellos: Vec<Vec<u8>>, core: usize) -> Self {
+    pub(super) fn start(kind: Kind, target: SocketAddr, ammunition: Ammunition, core: usize) -> Self {
         let is_over = Arc::<AtomicBool>::default();
         let ends = is_over.clone();
         let thread = thread::spawn(move || {
             settle_on(core);
-            let block = hellos.concat();
-            let mut lines: Vec<Line> = (0..CONNECTION_COUNT).map(|_| Line::default()).collect();
-            let mut sent = 0;
-            while !ends.load(Ordering::Relaxed) {
-                for line in &mut lines {
-                    sent += line.push(target, &block);
-                }
-            }
-            sent / 512
+            let (begun, before_ns) = (Instant::now(), own_core_ns()?);
+            let (frames, connections) = flood(kind, target, &ammunition, &ends);
+            let seconds = begun.elapsed().as_secs_f64();
+            Ok(Sent {
+                frames_per_s: frames / seconds,
+                connections_per_s: connections as f64 / seconds,
+                core_share: (own_core_ns()? - before_ns) as f64 / 1e9 / seconds,
+            })
         });
-        Self { is_over, thread, begun: Instant::now() }
+        Self { is_over, thread }
     }
 
-    /// Ends it; HELLOs sent in a second.
-    pub(super) fn stop(self) -> anyhow::Result<f64> {
+    /// Ends it.
+    pub(super) fn stop(self) -> anyhow::Result<Sent> {
         self.is_over.store(true, Ordering::Relaxed);
-        let elapsed = self.begun.elapsed();
-        let count = self.thread.join().ok().context("the flood failed")?;
-        Ok(count as f64 / elapsed.as_secs_f64())
+        self.thread.join().ok().context("the flood failed")?
     }
 }
 
-/// On Linux both concern the calling thread alone. A flood that cannot be moved is one all the same.
+/// On Linux both concern the calling thread alone. Where either is refused it is a flood all the same.
 fn settle_on(core: usize) {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(core);
-    let _ = rustix::thread::sched_setaffinity(None, &set);
+    pin_to(core);
     let _ = rustix::process::setpriority_process(None, NICE);
 }
 
-/// One connection, made anew whenever the server has enough of it.
-#[derive(Default)]
-struct Line {
-    stream: Option<TcpStream>,
-    at: usize,
+/// The calling thread.
+pub(super) fn pin_to(core: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    let _ = rustix::thread::sched_setaffinity(None, &set);
 }
 
-impl Line {
-    /// Sends what the socket takes; bytes.
-    fn push(&mut self, target: SocketAddr, block: &[u8]) -> u64 {
-        if self.stream.is_none() {
-            let stream = TcpStream::connect_timeout(&target, CONNECT_TIMEOUT).ok();
-            self.stream = stream.filter(|stream| stream.set_nonblocking(true).is_ok());
-            self.at = 0;
-        }
-        let Some(stream) = &mut self.stream else { return 0 };
-        // What is said back is not needed, and must not stop the server from saying more.
-        let mut answers = [0; 16 * 1024];
-        let is_open = match stream.read(&mut answers) {
-            Ok(count) => count > 0,
-            Err(error) => error.kind() == ErrorKind::WouldBlock,
-        };
-        match stream.write(&block[self.at..]) {
-            Ok(count) if is_open => {
-                self.at = (self.at + count) % block.len();
-                count as u64
+/// Frames sent, connections made.
+fn flood(kind: Kind, target: SocketAddr, ammunition: &Ammunition, ends: &AtomicBool) -> (f64, u64) {
+    let first = ammunition.block(kind);
+    let mut armed: Vec<Option<Vec<u8>>> = vec![None; kind.line_count()];
+    let mut lines: Vec<Line> = (0..kind.line_count()).map(|_| Line::default()).collect();
+    let mut room = [0; 16 * 1024];
+    let (mut bytes, mut connections) = (0, 0);
+    while !ends.load(Ordering::Relaxed) {
+        for (number, line) in lines.iter_mut().enumerate() {
+            if kind.comes_and_goes() {
+                line.close();
             }
-            Err(error) if is_open && error.kind() == ErrorKind::WouldBlock => 0,
-            _ => {
-                self.stream = None;
-                0
+            connections += u64::from(line.open(kind.source(number), target));
+            let is_stubborn = kind == Kind::NoCookie && number % 2 == 1;
+            let answers =
+                if kind.comes_and_goes() { Some(&[][..]) } else { line.answers(&mut room, is_stubborn) };
+            if kind.brings_cookies()
+                && let Some(block) = answers.and_then(|answers| ammunition.armed(answers))
+            {
+                armed[number] = Some(block);
+            }
+            let is_open = answers.is_some();
+            match line.push(armed[number].as_deref().unwrap_or(&first)).filter(|_| is_open) {
+                Some(count) => bytes += count,
+                None => line.close(),
+            }
+            if ends.load(Ordering::Relaxed) {
+                break;
             }
         }
     }
+    (bytes as f64 / HELLO_BYTES as f64, connections)
 }

@@ -61,6 +61,17 @@ impl House {
 
     /// Starts a node with one shard on the server's core.
     pub(super) fn start(&self, bench: &Bench<'_>, name: &str, more: &str) -> anyhow::Result<Node> {
+        self.start_on(bench, None, name, more)
+    }
+
+    /// The same with all its threads on one core, if one is given.
+    pub(super) fn start_on(
+        &self,
+        bench: &Bench<'_>,
+        core: Option<usize>,
+        name: &str,
+        more: &str,
+    ) -> anyhow::Result<Node> {
         let text = format!(
             "listen.tcp = \"127.0.0.1:0\"\nadmin.socket = \"{name}.sock\"\nio.shards = 1\nio.cores = [{}]\n{more}",
             bench.server_core
@@ -68,7 +79,7 @@ impl House {
         let config = format!("{name}.toml");
         fs::write(self.folder().join(&config), text)?;
         let arguments = ["run", "--config", &config];
-        let mut process = Process::start(name, None, &self.server, arguments, self.folder())?;
+        let mut process = Process::start(name, core, &self.server, arguments, self.folder())?;
         let address = process.await_ready_line(bench.stop)?.address;
         Ok(Node { name: name.to_owned(), process, address })
     }

@@ -44,6 +44,17 @@ impl Load {
         node: &Node,
         sessions: u32,
     ) -> anyhow::Result<Self> {
+        Self::start_with(bench, house, node, sessions, &[])
+    }
+
+    /// The same with more arguments.
+    pub(super) fn start_with(
+        bench: &Bench<'_>,
+        house: &House,
+        node: &Node,
+        sessions: u32,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let report = house.folder().join(format!("{}.json", node.name));
         let arguments = [
             "run",
@@ -72,6 +83,7 @@ impl Load {
             &text(&report),
         ]
         .map(str::to_owned);
+        let arguments = arguments.into_iter().chain(more.iter().map(|argument| (*argument).to_owned()));
         let process = Process::start("loadgen", None, &bench.generator, arguments, house.folder())?;
         Ok(Self { process, report })
     }

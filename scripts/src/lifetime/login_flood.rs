@@ -1,95 +1,198 @@
-//! What a flood of HELLOs, as many as one core can send, leaves to sessions that are established.
+//! What floods of logins, as many as one core can send, leave to sessions that are established.
 //!
-//! With two cores the flood, the load and the server share them, so requests answered in a second would mostly tell how the
-//! scheduler divided the load's core. What is judged is what the shard has left for established sessions: the part of the time
-//! it wants to run in which it does, less the time it spends on the flood. Its control is the same load beside the same flood
-//! at a port where nobody listens, which burns the load's core alike. How many established requests are verified, and that none
-//! fails, is judged as well.
+//! Two cores have four parties: the server, the flood, the load of established requests, and an honest client that logs in. The
+//! server has one core with all its threads, so nothing of its work is done at others' expense; the three others share the
+//! other one, where the flood gets all that the load leaves. The control is the same with a flood that burns its core and sends
+//! nothing, so that what is judged is the harm to the server and not to the load beside it.
+//!
+//! What is left of the shard is the part of the time it wants to run in which it does, less what it spends beyond the control,
+//! which has the same requests: all of that, be it on login frames, or on requests that got dearer. The flood has the part of its
+//! core that the load leaves; what it would do with a whole one, if harm grows with it, is said beside the figure. That no
+//! established request fails, how many are verified, and how soon an honest client from another address is let in, is judged as
+//! well.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    thread,
-    time::Duration,
-};
+use std::{net::SocketAddr, thread, time::Duration};
+
+use base64ct::{Base64, Encoding};
 
 use super::{
-    aim::{Aim, Side},
+    aim::{Aim, Side, quantile},
     bench::Bench,
-    flood::{Flood, hellos},
-    house::{House, Node, counted},
+    flood::{Ammunition, Flood, Sent},
+    flood_kind::Kind,
+    house::{House, counted},
     load::{Load, Seen, WARMUP},
+    newcomer::Newcomer,
     usage::{Share, Usage},
+    visitor::random,
 };
-use crate::process::free_address;
+use crate::{compare::ratio::median, reference::x25519::KeyPair};
 
 /// One for each connection, so that all are there when the flood begins.
 const SESSIONS: u32 = 8;
+/// CASES D-04, ms: how soon a new valid login is done.
+const LOGIN_MS: f64 = 50.0;
 
-/// One run beside a flood at `target`: what the load saw, the shard's time, the HELLOs sent in a second.
-fn run(
-    bench: &Bench<'_>,
-    house: &House,
-    node: &Node,
-    target: SocketAddr,
-    hellos: &[Vec<u8>],
-) -> anyhow::Result<(Seen, Share, f64)> {
-    let load = Load::start(bench, house, node, SESSIONS)?;
-    // The load's logins come first: what is judged is what becomes of sessions that are there.
-    thread::sleep(WARMUP / 2);
-    let flood = Flood::start(target, hellos.to_vec(), bench.load_core);
-    thread::sleep(WARMUP / 2 + Duration::from_millis(200));
-    let before = Usage::of(node.process.id())?;
-    thread::sleep(Duration::from_secs(bench.arguments.seconds.into()) - Duration::from_millis(500));
-    let share = Usage::of(node.process.id())?.since(&before);
-    let seen = load.finish(bench)?;
-    Ok((seen, share, flood.stop()?))
+/// One run.
+struct Run {
+    seen: Seen,
+    shard: Share,
+    pool: Share,
+    sent: Sent,
+    /// Of the honest client, ms.
+    logins: Vec<f64>,
+    log: String,
+}
+
+/// The stage of all runs.
+struct Stage<'a> {
+    bench: &'a Bench<'a>,
+    house: House,
+    newcomer: KeyPair,
+    ammunition: Ammunition,
+}
+
+impl<'a> Stage<'a> {
+    fn build(bench: &'a Bench<'a>) -> anyhow::Result<Self> {
+        let house = House::build(bench)?;
+        let newcomer = KeyPair::new(random()?);
+        house.run(&["enroll", "newcomer", &Base64::encode_string(&newcomer.public)])?;
+        let ammunition = Ammunition::new(&house.public_bytes()?)?;
+        Ok(Self { bench, house, newcomer, ammunition })
+    }
+
+    /// A server of its own, so that none has to do with what the one before left behind.
+    fn run(&self, kind: Kind) -> anyhow::Result<Run> {
+        let Self { bench, house, .. } = self;
+        let mut node = house.start_on(bench, Some(bench.server_core), "flooded", "")?;
+        // What the load does not need of its core is the flood's.
+        let load = Load::start_with(bench, house, &node, SESSIONS, &["--doze"])?;
+        // The load's logins come first: what is judged is what becomes of sessions that are there.
+        thread::sleep(WARMUP / 2);
+        let target: SocketAddr = node.address;
+        let flood = Flood::start(kind, target, self.ammunition.clone(), bench.load_core);
+        let newcomer = Newcomer::start(target, house.public_bytes()?, self.newcomer, bench.load_core);
+        thread::sleep(WARMUP / 2 + Duration::from_millis(200));
+        let usage = |threads| Usage::of(node.process.id(), threads);
+        let (shard, pool) = (usage("mvt-shard")?, usage("mvt-login")?);
+        thread::sleep(Duration::from_secs(bench.arguments.seconds.into()) - Duration::from_millis(500));
+        let (shard, pool) = (usage("mvt-shard")?.since(&shard), usage("mvt-login")?.since(&pool));
+        let logins = newcomer.stop()?;
+        let seen = load.finish(bench)?;
+        let sent = flood.stop()?;
+        let logins = logins.iter().map(|taken| 1e3 * taken.as_secs_f64()).collect();
+        Ok(Run { seen, shard, pool, sent, logins, log: node.stop(house, bench)? })
+    }
+}
+
+/// What `run` leaves of the shard, and what it would if the flood had had all of its core and not `run.sent.core_share` of it.
+fn left(run: &Run, calm: &Run) -> (f64, f64) {
+    let spent = (run.shard.on_core - calm.shard.on_core).max(0.0);
+    let rest = (run.shard.granted() / calm.shard.granted()).min(1.0) * (1.0 - spent);
+    (rest, (1.0 - (1.0 - rest) / run.sent.core_share.clamp(0.01, 1.0)).max(0.0))
+}
+
+fn say(bench: &Bench<'_>, name: &str, run: &Run, calm: &Run) {
+    bench.say(&format!(
+        "flood, {name}: {:.2} left ({:.2} for a whole core); {:.0} frames/s and {:.0} connections/s by {:.2} of a core; shard ran {:.1} %, waited {:.1} % \
+         (calm {:.1} %, {:.1} %), pool {:.1} %; {} of {} requests failed, p99 {:.0} us (calm {:.0}); \
+         {} honest logins, median {:.1} ms, p99 {:.1} ms",
+        left(run, calm).0,
+        left(run, calm).1,
+        run.sent.frames_per_s,
+        run.sent.connections_per_s,
+        run.sent.core_share,
+        100.0 * run.shard.on_core,
+        100.0 * run.shard.waited,
+        100.0 * calm.shard.on_core,
+        100.0 * calm.shard.waited,
+        100.0 * run.pool.on_core,
+        run.seen.failed,
+        run.seen.verified + run.seen.failed,
+        run.seen.p99_us,
+        calm.seen.p99_us,
+        run.logins.len(),
+        quantile(&run.logins, 0.5).unwrap_or(f64::NAN),
+        quantile(&run.logins, 0.99).unwrap_or(f64::NAN),
+    ));
+}
+
+/// What is said of a kind beside its figures.
+fn notes(runs: &[Run]) -> Vec<String> {
+    let middle =
+        |of: &dyn Fn(&Run) -> f64| median(&runs.iter().map(of).collect::<Vec<_>>()).unwrap_or(f64::NAN);
+    let total = |names: &[&str]| -> u64 {
+        runs.iter().flat_map(|run| names.iter().map(|name| counted(&run.log, name))).sum()
+    };
+    vec![
+        format!(
+            "{:.0} frames/s and {:.0} connections/s by {:.2} of a core; the shard ran {:.1} % of the time, waited {:.1} %; the \
+             login threads ran {:.1} %",
+            middle(&|run| run.sent.frames_per_s),
+            middle(&|run| run.sent.connections_per_s),
+            middle(&|run| run.sent.core_share),
+            middle(&|run| 100.0 * run.shard.on_core),
+            middle(&|run| 100.0 * run.shard.waited),
+            middle(&|run| 100.0 * run.pool.on_core),
+        ),
+        format!(
+            "{} HELLOs were worked on in vain, {} had a bad mac1, {} were asked for a cookie, {} told to wait, {} connections taken \
+             in, {} refused or cut off",
+            total(&["unknown_client", "noise"]),
+            total(&["mac1"]),
+            total(&["cookies_asked"]),
+            total(&["busy"]),
+            total(&["connections_opened"]),
+            total(&["connections_refused", "logins_cut_off"]),
+        ),
+    ]
 }
 
 pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
-    let mut left =
-        Aim::new("shard time a HELLO flood leaves to established sessions", "", Side::AtLeast, 0.9);
-    let mut failed = Aim::new("established requests that fail in the flood", "", Side::AtMost, 0.0);
+    let mut failed = Aim::new("established requests that fail in a flood", "", Side::AtMost, 0.0);
     failed.quantile = 1.0;
     let mut verified =
-        Aim::new("established requests verified in the flood, against without", "x", Side::AtLeast, 0.9);
-    let house = House::build(bench)?;
-    let mut node = house.start(bench, "flooded", "")?;
-    let hellos = hellos(&house.public_bytes()?)?;
-    let dead = SocketAddr::from((Ipv4Addr::LOCALHOST, free_address()?.port()));
-    for round in 0..bench.arguments.rounds {
-        let (calm_seen, calm, _) = run(bench, &house, &node, dead, &hellos)?;
-        let (seen, flooded, rate) = run(bench, &house, &node, node.address, &hellos)?;
-        let spent = (flooded.on_core - calm.on_core).max(0.0);
-        let rest = (flooded.granted() / calm.granted()).min(1.0) * (1.0 - spent);
-        bench.say(&format!(
-            "flood {}: {:.0} HELLOs/s; the shard ran {:.1} % of the time, waited {:.1} %, beside a dead port {:.1} % and \
-             {:.1} %; {:.1} % left; p99 {:.0} us against {:.0} us, {} of {} requests failed",
-            round + 1,
-            rate,
-            100.0 * flooded.on_core,
-            100.0 * flooded.waited,
-            100.0 * calm.on_core,
-            100.0 * calm.waited,
-            100.0 * rest,
-            seen.p99_us,
-            calm_seen.p99_us,
-            seen.failed,
-            seen.verified + seen.failed,
-        ));
-        left.samples.push(rest);
-        left.notes.push(format!("{rate:.0} HELLOs/s"));
-        failed.samples.push(seen.failed as f64);
-        verified.samples.push(seen.verified as f64 / calm_seen.verified as f64);
-    }
-    let log = node.stop(&house, bench)?;
-    let count = |name| counted(&log, name);
-    left.notes.push(format!(
-        "{} HELLOs were worked on in vain, {} asked for a cookie, {} told to wait, {} connections refused or cut off",
-        count("unknown_client") + count("noise"),
-        count("cookies_asked"),
-        count("busy"),
-        count("connections_refused") + count("logins_cut_off"),
-    ));
+        Aim::new("established requests verified in a flood, against without", "x", Side::AtLeast, 0.9);
     verified.notes.push(format!("open loop, {} requests/s", bench.arguments.rate));
-    Ok(vec![left, verified, failed])
+    let stage = Stage::build(bench)?;
+    let mut calms = Vec::new();
+    let mut floods: Vec<(Aim, Aim, Vec<Run>, Vec<f64>)> = Kind::ALL
+        .iter()
+        .map(|(_, _, left, login)| {
+            let mut login = Aim::new(login, " ms", Side::AtMost, LOGIN_MS);
+            login.quantile = 0.99;
+            (Aim::new(left, "", Side::AtLeast, 0.9), login, Vec::new(), Vec::new())
+        })
+        .collect();
+    for _ in 0..bench.arguments.rounds {
+        let calm = stage.run(Kind::Idle)?;
+        say(bench, "none", &calm, &calm);
+        for ((kind, name, ..), (rest, login, runs, by_a_whole_core)) in Kind::ALL.iter().zip(&mut floods) {
+            let run = stage.run(*kind)?;
+            say(bench, name, &run, &calm);
+            let (as_sent, by_a_core) = left(&run, &calm);
+            rest.samples.push(as_sent);
+            by_a_whole_core.push(by_a_core);
+            failed.samples.push(run.seen.failed as f64);
+            verified.samples.push(run.seen.verified as f64 / calm.seen.verified as f64);
+            login.samples.extend(&run.logins);
+            runs.push(run);
+        }
+        calms.push(calm);
+    }
+    let calm: Vec<f64> = calms.iter().flat_map(|run| run.logins.iter().copied()).collect();
+    let mut aims = Vec::new();
+    for (mut rest, mut login, runs, by_a_whole_core) in floods {
+        rest.notes = notes(&runs);
+        rest.notes.extend(median(&by_a_whole_core).map(|left| format!("with a whole core: {left:.3} left")));
+        login.notes.push(format!(
+            "median {:.1} ms; without a flood median {:.1} ms, p99 {:.1} ms",
+            quantile(&login.samples, 0.5).unwrap_or(f64::NAN),
+            quantile(&calm, 0.5).unwrap_or(f64::NAN),
+            quantile(&calm, 0.99).unwrap_or(f64::NAN)
+        ));
+        aims.extend([rest, login]);
+    }
+    aims.extend([verified, failed]);
+    Ok(aims)
 }

@@ -1,8 +1,8 @@
-//! The time a shard had on a core, and the time it had to wait for one, by the kernel's own account.
+//! The time threads had on a core, and the time they had to wait for one, by the kernel's own account.
 
 use std::{fs, time::Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 /// So far.
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +22,12 @@ pub(super) struct Share {
 }
 
 impl Usage {
-    /// Of the shards of a server process.
-    pub(super) fn of(process: u32) -> anyhow::Result<Self> {
+    /// Of the threads of a process whose names begin so.
+    pub(super) fn of(process: u32, threads: &str) -> anyhow::Result<Self> {
         let (mut on_core_ns, mut waited_ns, mut count) = (0, 0, 0);
         for task in fs::read_dir(format!("/proc/{process}/task"))? {
             let path = task?.path();
-            if !fs::read_to_string(path.join("comm"))?.starts_with("mvt-shard") {
+            if !fs::read_to_string(path.join("comm"))?.starts_with(threads) {
                 continue;
             }
             let text = fs::read_to_string(path.join("schedstat"))?;
@@ -36,7 +36,7 @@ impl Usage {
             waited_ns += numbers.next().unwrap_or(0);
             count += 1;
         }
-        ensure!(count > 0, "the server has no shard");
+        ensure!(count > 0, "the server has no {threads}");
         Ok(Self { on_core_ns, waited_ns, at: Instant::now() })
     }
 
@@ -56,4 +56,10 @@ impl Share {
     pub(super) fn granted(&self) -> f64 {
         self.on_core / (self.on_core + self.waited)
     }
+}
+
+/// The calling thread's time on a core so far.
+pub(super) fn own_core_ns() -> anyhow::Result<u64> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
+    text.split_whitespace().next().and_then(|word| word.parse().ok()).context("no account of this thread")
 }
