@@ -57,6 +57,8 @@ pub struct Answered {
     pub frames: Box<[u8]>,
     /// Whether the frame was verified.
     pub is_verified: bool,
+    /// Nothing more is said of the frame, unless a recovery is recorded later: no letter but one for each frame has it.
+    pub is_last: bool,
 }
 
 /// What other threads tell a shard.

@@ -34,6 +34,8 @@ struct Side {
     session: ClientSession,
     sent: VecDeque<Pending>,
     output: Vec<u8>,
+    /// The shard has said its last word on the connection.
+    is_over: bool,
 }
 
 /// Shards 0 and 1, each with a client whose session is the other's.
@@ -57,7 +59,8 @@ fn sides(service: ServiceKind) -> (Rig, [Side; 2]) {
         let mail = Mail::Admitted { connection, newcomer: Box::new(newcomer) };
         assert!(rig.mailboxes[index].post(mail).is_ok());
         shard.read_mail(ORIGIN_MS);
-        Side { index, shard, waiter, connection, session: client, sent: VecDeque::new(), output: Vec::new() }
+        let (sent, output) = Default::default();
+        Side { index, shard, waiter, connection, session: client, sent, output, is_over: false }
     });
     let [zero, one] = &mut shards;
     std::mem::swap(&mut zero.session, &mut one.session);
@@ -101,7 +104,7 @@ impl Side {
         }
         self.shard.read_mail(NOW_MS);
         while let Some(id) = self.shard.next_resumed() {
-            assert!(self.shard.wants_read(id));
+            assert!(self.shard.wants_read(id) || !self.shard.is_open(id));
         }
         self.take_output();
         true
@@ -110,7 +113,8 @@ impl Side {
     fn take_output(&mut self) {
         while let Some(id) = self.shard.next_dirty() {
             let mut output = Vec::new();
-            self.shard.take_output(id, &mut output, NOW_MS);
+            assert!(!self.is_over || output.is_empty(), "nothing comes after the last word");
+            self.is_over |= self.shard.take_output(id, &mut output, NOW_MS) && id == self.connection;
             self.output.extend_from_slice(&output);
             self.shard.sent(id, output);
         }
@@ -233,4 +237,61 @@ fn an_owner_without_room_for_answers_is_woken_when_there_is_some() {
     assert!(owner.read_mail_if_woken() && side.read_mail_if_woken());
     side.check_answers();
     assert!(side.sent.is_empty());
+}
+
+/// SPEC §17.1.4, §3.2.5: both sides of a passage act until nobody is woken any more; whatever ends the connection, what came before
+/// is answered.
+fn ends_after_its_answers(count: usize, end: impl Fn(&mut Side)) {
+    let (_rig, [mut side, mut owner]) = sides(ServiceKind::Verdict);
+    side.feed(count);
+    end(&mut side);
+    side.take_output();
+    assert!(!side.is_over, "{count}: it owes");
+    let late = side.frame(b"");
+    side.sent.pop_back();
+    side.shard.ingest(side.connection, &late, NOW_MS);
+    while owner.read_mail_if_woken() | side.read_mail_if_woken() {
+        side.check_answers();
+        assert_eq!(side.is_over, side.sent.is_empty(), "{count}: over when all is answered, and not before");
+    }
+    assert!(side.is_over && owner.counted("verified") == count as u64, "{count}");
+}
+
+#[test]
+fn what_other_shards_judge_is_answered_before_a_connection_that_the_client_ended_is_closed() {
+    let (rig, _) = sides(ServiceKind::Verdict);
+    let room = rig.mailboxes[1].forward_room(0);
+    // One; a passage full; more than it takes, so that some wait here.
+    for count in [1, room, room + 1, 4 * room] {
+        ends_after_its_answers(count, |side| side.shard.hang_up(side.connection, NOW_MS));
+        ends_after_its_answers(count, |side| {
+            side.shard.ingest(side.connection, &[0, 0], NOW_MS);
+            side.shard.turn(NOW_MS);
+        });
+    }
+}
+
+#[test]
+fn a_shard_that_never_answers_keeps_no_ended_connection() {
+    for count in [1, 1000] {
+        let (_rig, [mut side, mut still]) = sides(ServiceKind::Verdict);
+        assert!(side.feed(1) && still.read_mail_if_woken() && side.read_mail_if_woken());
+        side.check_answers();
+        side.feed(count);
+        side.shard.hang_up(side.connection, NOW_MS);
+        let mut hand = SweepHand::default();
+        let mut cut_off = Vec::new();
+        for (after_ms, is_over) in [(STALL_MS, false), (2 * STALL_MS + 1, true)] {
+            // A look finds the deadline of what is held, one that of what is owed.
+            for _ in 0..4 {
+                side.shard.sweep(&mut hand, NOW_MS + after_ms, |id| cut_off.push(id));
+                side.take_output();
+            }
+            assert_eq!((side.is_over, cut_off.len()), (is_over, 0), "{count} after {after_ms} ms");
+        }
+        for _ in 0..4 {
+            side.shard.sweep(&mut hand, NOW_MS + 3 * STALL_MS, |id| cut_off.push(id));
+        }
+        assert!(cut_off.contains(&side.connection), "the peer has its time to hear of it, and no more");
+    }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mvt_proto::constants::{FIRST_USE_MS, KEY_BYTES};
 
 use crate::{
-    limits::{LINGER_MS, TRIM_MS},
+    limits::{LINGER_MS, STALL_MS, TRIM_MS},
     shard::lane::Lane,
 };
 
@@ -45,12 +45,20 @@ pub(super) struct Connection {
     /// Lanes 1 and on, as far as they were used.
     others: Vec<Lane>,
     pub(super) is_dirty: bool,
-    /// Set once: when it began to close.
+    /// Set once: its peer has ended it, and frames of it are held until others have room (SPEC §17.1.4).
+    is_done: bool,
+    /// Set once: when it stopped taking anything. It ends when it owes nothing any more.
     closing_since_ms: Option<u64>,
+    /// What it still owes is not waited for.
+    is_given_up: bool,
+    /// When a sweep first saw that all is said and sent.
+    said_ms: Option<u64>,
     opened_ms: u64,
     verified_ms: Option<u64>,
     pub(super) unverified_count: u32,
     pub(super) logins_under_way: u32,
+    /// Frames that other shards have of it and did not answer yet.
+    pub(super) elsewhere_count: u32,
     /// RETRYs in the second that began then.
     retries: (u64, u32),
 }
@@ -63,11 +71,15 @@ impl Connection {
             first: Lane::new(now_ms),
             others: Vec::new(),
             is_dirty: false,
+            is_done: false,
             closing_since_ms: None,
+            is_given_up: false,
+            said_ms: None,
             opened_ms: now_ms,
             verified_ms: None,
             unverified_count: 0,
             logins_under_way: 0,
+            elsewhere_count: 0,
             retries: (0, 0),
         }
     }
@@ -99,12 +111,43 @@ impl Connection {
         self.retries.1
     }
 
+    /// Takes no more bytes; the frames of it that are held are judged yet.
+    pub(super) const fn finish(&mut self) {
+        self.is_done = true;
+    }
+
+    pub(super) const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Takes nothing any more, and ends when all it owes is said.
     pub(super) fn close(&mut self, now_ms: u64) {
+        self.is_done = true;
         self.closing_since_ms.get_or_insert(now_ms);
+    }
+
+    /// The same, without waiting for what it owes.
+    pub(super) fn give_up(&mut self, now_ms: u64) {
+        self.close(now_ms);
+        self.is_given_up = true;
     }
 
     pub(super) const fn is_closing(&self) -> bool {
         self.closing_since_ms.is_some()
+    }
+
+    pub(super) const fn is_given_up(&self) -> bool {
+        self.is_given_up
+    }
+
+    /// Whether nothing is added to its output any more.
+    const fn is_over(&self) -> bool {
+        self.is_closing() && (self.is_given_up || (self.elsewhere_count == 0 && self.logins_under_way == 0))
+    }
+
+    /// Whether others had their time to answer what it still owes.
+    pub(super) fn owes_too_long(&self, now_ms: u64) -> bool {
+        !self.is_over() && self.closing_since_ms.is_some_and(|then| now_ms.saturating_sub(then) > STALL_MS)
     }
 
     pub(super) fn output_bytes(&self, id: ConnectionId) -> usize {
@@ -116,7 +159,7 @@ impl Connection {
         if self.lane(id).is_some() {
             self.lane_mut(id).take_output(spare, now_ms);
         }
-        self.is_closing()
+        self.is_over()
     }
 
     /// What the driver had of the lane was sent.
@@ -134,30 +177,35 @@ impl Connection {
         for lane in &mut self.others {
             lane.look_at(now_ms, is_silent);
         }
+        if self.is_over() && self.lanes().all(Lane::is_at_rest) {
+            self.said_ms.get_or_insert(now_ms);
+        }
     }
 
     /// Whether some deadline has passed: half a frame, output nobody reads or reads too slowly, a login nobody finishes, silence.
     pub(super) fn is_overdue(&self, now_ms: u64, idle_ms: u64) -> bool {
         let since = |then: u64| now_ms.saturating_sub(then);
-        let is_stalled =
-            self.first.is_stalled(now_ms) || self.others.iter().any(|lane| lane.is_stalled(now_ms));
         let silent = match self.verified_ms {
             Some(then) => since(then) > idle_ms,
             None => since(self.opened_ms) > FIRST_USE_MS,
         };
-        is_stalled || silent
+        silent || self.lanes().any(|lane| lane.is_stalled(now_ms))
     }
 
-    /// Whether it has been closing for longer than the peer gets to hear of it.
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Whether the peer had its time to take the last output, or to hear that it was the last.
     pub(super) fn is_lingering_too_long(&self, now_ms: u64) -> bool {
-        self.closing_since_ms.is_some_and(|then| now_ms.saturating_sub(then) > LINGER_MS)
+        let is_heard = self.said_ms.is_some_and(|then| now_ms.saturating_sub(then) > LINGER_MS);
+        is_heard || (self.is_over() && self.lanes().any(|lane| lane.is_unread(now_ms)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::STALL_MS;
 
     #[test]
     fn output_waits_from_when_it_is_there_not_from_the_one_before() {

@@ -4,7 +4,7 @@ use mvt_proto::header::{node_slot_of, shard_of};
 
 use crate::{
     mailbox::{Answered, Forwarded, Mail, Mailbox, Packet},
-    shard::{ConnectionId, Shard, batch::Origin, revocation::Scan},
+    shard::{ConnectionId, Shard, batch::Origin, connection::Connection, revocation::Scan},
 };
 
 impl Shard {
@@ -19,7 +19,12 @@ impl Shard {
     pub(super) fn forward(&mut self, owner: usize, connection: ConnectionId, frame: &[u8], now_ms: u64) {
         let letter = Forwarded { connection, frame: frame.into() };
         match self.mailboxes[owner].forward(self.index, letter) {
-            Ok(()) => self.counters.forwarded.add(1),
+            Ok(()) => {
+                self.counters.forwarded.add(1);
+                if let Some(place) = self.connections.get_mut(connection) {
+                    place.elsewhere_count += 1;
+                }
+            }
             Err(letter) => self.hold(owner, connection, letter.frame, now_ms),
         }
     }
@@ -75,6 +80,9 @@ impl Shard {
                 debug_assert!(is_kept || !self.is_open(id), "it was kept before");
             }
             if !self.held.holds(id) {
+                if self.connections.get(id).is_some_and(Connection::is_done) {
+                    self.finish(id, now_ms);
+                }
                 self.resumed.push_back(id);
             } else if self.mailboxes[owner].forward_room(self.index) > 0 {
                 self.mailboxes[self.index].wake();
@@ -82,7 +90,7 @@ impl Shard {
         }
     }
 
-    /// The next connection that is to be read again, after [`Shard::read_mail`].
+    /// The next connection that is to be read again, if only for its end, after [`Shard::read_mail`].
     pub fn next_resumed(&mut self) -> Option<ConnectionId> {
         self.resumed.pop_front()
     }
@@ -100,7 +108,7 @@ impl Shard {
         }
         for id in self.held.overdue(now_ms) {
             self.counters.deadline_closed.add(1);
-            self.end(id, now_ms);
+            self.give_up(id, now_ms);
         }
         self.mailboxes[self.index].wake();
     }
@@ -148,8 +156,9 @@ impl Shard {
     /// Answers to frames we forwarded go to their connections. They wait for nothing, whatever else does.
     fn take_answers(&mut self, mailbox: &Mailbox, from: usize, now_ms: u64) {
         let answers = std::iter::from_fn(|| mailbox.take_answered(from)).take(mailbox.capacity());
-        for Answered { connection, frames, is_verified } in answers {
+        for Answered { connection, frames, is_verified, is_last } in answers {
             if let Some(place) = self.connections.get_mut(connection) {
+                place.elsewhere_count -= u32::from(is_last);
                 self.spares.lend(&mut place.lane_mut(connection).output).extend_from_slice(&frames);
                 self.note_answer(connection, is_verified, now_ms);
                 self.connections.mark_dirty(connection);
@@ -190,8 +199,7 @@ impl Shard {
 
     /// The answer to a forwarded frame goes back to the shard it arrived at, which has room for it: see
     /// [`Shard::take_forwarded`]. Only what is said later, of a recovery that was recorded, may find none.
-    pub(super) fn send_back(&self, shard: u16, connection: ConnectionId, answer: &[u8], is_verified: bool) {
-        let letter = Answered { connection, frames: answer.into(), is_verified };
+    pub(super) fn send_back(&self, shard: u16, letter: Answered) {
         if self.mailboxes[usize::from(shard)].answer(self.index, letter).is_err() {
             self.counters.forward_unanswered.add(1);
         }

@@ -83,7 +83,7 @@ impl Shard {
     fn keep(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
-        if connection.is_closing() {
+        if connection.is_given_up() {
             return;
         }
         let Newcomer { admitted, owner, psk_alone, entrance } = &mut *newcomer;

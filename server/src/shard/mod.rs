@@ -201,13 +201,14 @@ impl Shard {
     ) {
         loop {
             let Some(connection) = self.connections.get_mut(id) else { return };
-            if connection.is_closing() {
+            if connection.is_done() {
                 return;
             }
             let taken = match cut(connection, bytes, &mut self.batch) {
                 Ok(taken) => taken,
                 Err(reject) => {
                     self.counters.reject(reject);
+                    connection.finish();
                     self.batch.close_after(id);
                     return;
                 }
@@ -220,7 +221,17 @@ impl Shard {
         }
     }
 
-    /// Ends a connection from our side once its output is written.
+    /// Ends a connection whose peer says nothing more, or nothing that is listened to: when frames of it that wait for room have gone.
+    fn finish(&mut self, id: ConnectionId, now_ms: u64) {
+        if !self.held.holds_any(id) {
+            self.end(id, now_ms);
+        } else if let Some(connection) = self.connections.get_mut(id) {
+            connection.finish();
+        }
+    }
+
+    /// Ends a connection from our side: nothing more of it is judged, and what other shards and login threads have of it is
+    /// answered first, for [`STALL_MS`](crate::limits::STALL_MS) at most.
     fn end(&mut self, id: ConnectionId, now_ms: u64) {
         self.forget_held(id);
         if let Some(connection) = self.connections.get_mut(id) {
@@ -229,10 +240,18 @@ impl Shard {
         }
     }
 
+    /// The same, without waiting for anybody.
+    fn give_up(&mut self, id: ConnectionId, now_ms: u64) {
+        self.end(id, now_ms);
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.give_up(now_ms);
+        }
+    }
+
     /// The peer sent its last byte (SPEC §17.1.4), or the driver cannot write any more: what was received is answered, then it ends.
     pub fn hang_up(&mut self, id: ConnectionId, now_ms: u64) {
         self.turn(now_ms);
-        self.end(id, now_ms);
+        self.finish(id, now_ms);
     }
 
     /// The next connection that has output, or is to be closed.
@@ -265,7 +284,7 @@ impl Shard {
         &self.counters
     }
 
-    /// Whether `id` may be read: not at the watermark, not held up by another shard, not closing.
+    /// Whether `id` may be read: not at the watermark, and not held up by another shard.
     pub fn wants_read(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         let wanted = connection.output_bytes(id) < OUTPUT_BYTES_HIGH;

@@ -36,9 +36,11 @@ impl Shard {
             connection.look_at(now_ms);
             if connection.is_lingering_too_long(now_ms) {
                 abort(id);
+            } else if connection.owes_too_long(now_ms) {
+                self.give_up(id, now_ms);
             } else if !connection.is_closing() && connection.is_overdue(now_ms, self.node.idle_ms) {
                 self.counters.deadline_closed.add(1);
-                self.end(id, now_ms);
+                self.give_up(id, now_ms);
             }
         }
     }

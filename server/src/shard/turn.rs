@@ -8,6 +8,7 @@ use mvt_proto::{Header, Kind, Reject, Role, secret::scrub_stack, session::BATCH_
 
 use crate::{
     limits::SWEEP_INTERVAL_MS,
+    mailbox::Answered,
     shard::{
         Shard,
         batch::{Batch, Origin},
@@ -69,7 +70,7 @@ impl Shard {
             first += count;
         }
         for id in batch.closing() {
-            self.end(id, now_ms);
+            self.finish(id, now_ms);
         }
         batch.clear();
         self.batch = batch;
@@ -186,11 +187,13 @@ impl Shard {
             let What::Request { header, number, held } = row else {
                 proven = None;
                 self.judge_other(row, origin, frame, now_ms);
+                self.answers.end_frame(origin);
                 continue;
             };
             let judged = self.request(origin, header, *number, *held, frame, now_ms);
             let is_executed = judged == Judged::Executed;
             verified_count += u64::from(is_executed);
+            self.answers.end_frame(origin);
             if let Origin::Here(id) = origin
                 && !(is_executed && is_proven)
             {
@@ -215,7 +218,10 @@ impl Shard {
             (What::Login(kind), Origin::Here(id)) => self.login(id, *kind, frame, now_ms),
             (What::Malformed(reject), Origin::Here(_)) => Err(*reject),
             // Another shard forwards requests and CTLs only.
-            (_, Origin::Forwarded { .. }) | (What::Request { .. }, _) => Ok(()),
+            (_, Origin::Forwarded { .. }) | (What::Request { .. }, _) => {
+                debug_assert!(false, "forwarded: {row:?}");
+                Ok(())
+            }
         };
         if let (Err(reject), Origin::Here(id)) = (judged, *origin) {
             self.counters.reject(reject);
@@ -238,7 +244,13 @@ impl Shard {
                     }
                 }
                 Origin::Forwarded { from_shard, connection } => {
-                    self.send_back(from_shard, connection, bytes, run.is_verified);
+                    let letter = Answered {
+                        connection,
+                        frames: bytes.into(),
+                        is_verified: run.is_verified,
+                        is_last: run.is_last,
+                    };
+                    self.send_back(from_shard, letter);
                 }
             }
         }
