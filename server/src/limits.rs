@@ -64,6 +64,15 @@ pub const QUIC_TRANSMITS_PER_TURN_MAX: usize = 256;
 pub const MAILBOX_COUNT_MAX: usize = 4096;
 /// Forwarded frames of one other shard that may wait at least, however many shards there are.
 pub const PASSAGE_COUNT_MIN: usize = 16;
+/// Bytes of QUIC packets waiting in one mailbox; as many of forwarded frames of all shards together, and as many of answers to such,
+/// but for [`PASSAGE_BYTES_MIN`].
+pub const MAILBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of all answers to one forwarded frame: the largest, and the frames of a renewal or a ticket beside it, which are smaller than
+/// 256 bytes each.
+pub const ANSWER_BYTES_MAX: usize = FRAME_BYTES_MAX + (crate::mailbox::ANSWERS_PER_FRAME_MAX - 1) * 256;
+/// Bytes of one other shard's frames that may wait at least, or of answers to it, however many shards there are: two of the largest, so
+/// that one can be on its way while the other is judged.
+pub const PASSAGE_BYTES_MIN: usize = 2 * ANSWER_BYTES_MAX;
 /// Bytes of frames that wait at one shard for room at the one that owns their keys. Their connections are not read, so this is
 /// what had been read of them; a connection that would take more is closed.
 pub const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -112,6 +121,8 @@ pub const SHARDS_MAX: usize = 256;
 
 const _: () = assert!(BATCH_BYTES_MAX >= FRAME_BYTES_MAX + READ_BYTES);
 const _: () = assert!(READ_BYTES >= FRAME_BYTES_MAX);
+const _: () = assert!(PASSAGE_BYTES_MIN >= FRAME_BYTES_MAX && PASSAGE_BYTES_MIN >= ANSWER_BYTES_MAX);
+const _: () = assert!(mvt_proto::constants::TICKET_BYTES + FRAME_BYTES_MIN < 256);
 const _: () = assert!(PASSAGE_COUNT_MIN >= crate::mailbox::ANSWERS_PER_FRAME_MAX);
 // A connection is stopped after the turn that found no room; by then a batch and one read more of it may be here.
 const _: () = assert!(HELD_BYTES_MAX >= 4 * BATCH_BYTES_MAX);

@@ -64,7 +64,14 @@ impl Shard {
         for _ in 0..self.held.len() {
             let Some((id, mut waiting)) = self.held.take_next() else { return };
             let owner = waiting.owner;
-            let room = self.mailboxes[owner].forward_room(self.index);
+            // Of frames like the largest that waits: what does not fit after all is kept again, and nothing gets ahead of it.
+            let largest = waiting.frames.iter().map(|frame| frame.len()).max().unwrap_or(0);
+            let first = waiting.frames.front().map_or(0, |frame| frame.len());
+            let mailbox = &self.mailboxes[owner];
+            let room = match mailbox.forward_room(self.index, largest) {
+                0 => mailbox.forward_room(self.index, first).min(1),
+                room => room,
+            };
             if room == 0 {
                 self.held.put_back(id, waiting);
                 continue;
@@ -84,7 +91,9 @@ impl Shard {
                     self.finish(id, now_ms);
                 }
                 self.resumed.push_back(id);
-            } else if self.mailboxes[owner].forward_room(self.index) > 0 {
+            } else if let Some((owner, frame_bytes)) = self.held.first_of(id)
+                && self.mailboxes[owner].forward_room(self.index, frame_bytes) > 0
+            {
                 self.mailboxes[self.index].wake();
             }
         }
@@ -168,16 +177,22 @@ impl Shard {
 
     /// Judges frames that shard `from` forwarded, as many as it has room for the answers of.
     fn take_forwarded(&mut self, mailbox: &Mailbox, sender: &Mailbox, from: usize, now_ms: u64) {
-        if !mailbox.has_forwarded(from) {
-            return;
+        // Most answers are small, so there is nearly as much room after a piece as before it.
+        let mut left = mailbox.capacity();
+        while left > 0 && mailbox.has_forwarded(from) {
+            let room = sender.answer_room(self.index).min(left);
+            if room == 0 {
+                break;
+            }
+            left -= room;
+            let frames = std::iter::from_fn(|| mailbox.take_forwarded(from)).take(room);
+            for Forwarded { connection, frame } in frames {
+                let origin = Origin::Forwarded { from_shard: from as u16, connection };
+                self.put_into_batch(origin, &frame, now_ms);
+            }
+            // Their answers take their room now.
+            self.turn(now_ms);
         }
-        let room = sender.answer_room(self.index);
-        for Forwarded { connection, frame } in std::iter::from_fn(|| mailbox.take_forwarded(from)).take(room)
-        {
-            self.put_into_batch(Origin::Forwarded { from_shard: from as u16, connection }, &frame, now_ms);
-        }
-        // Their answers take their room now.
-        self.turn(now_ms);
         if mailbox.has_forwarded(from) && sender.answer_room(self.index) > 0 {
             mailbox.wake();
         }

@@ -45,6 +45,12 @@ impl Held {
         !self.is_empty() && self.by_connection.keys().any(|id| id.by(0) == connection.by(0))
     }
 
+    /// Whose room the first frame of `id` waits for, and its bytes.
+    pub(super) fn first_of(&self, id: ConnectionId) -> Option<(usize, usize)> {
+        let waiting = self.by_connection.get(&id)?;
+        Some((waiting.owner, waiting.frames.front()?.len()))
+    }
+
     /// Keeps a frame behind those of its connection that wait; `owner` is whose room the first waits for. False when there is no
     /// room for it here either.
     #[cold]
