@@ -26,6 +26,10 @@ fn main() -> ExitCode {
 }
 
 fn execute(command: Command) -> Result<(), Fatal> {
+    // Before all else: the standard library's tables panic where there is no randomness.
+    if !matches!(command, Command::Doctor) {
+        getrandom::fill(&mut [0; 32]).map_err(Fatal::Randomness)?;
+    }
     match command {
         Command::Keygen { file, client } => {
             println!("{}", keys::generate(&file, client)?);
