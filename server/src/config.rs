@@ -43,6 +43,8 @@ pub struct Config {
     pub io: Io,
     /// Bounds.
     pub limits: LimitsTable,
+    /// Where memory may go.
+    pub memory: Memory,
     /// The login pool.
     pub login: Login,
     /// What is done with a verified request.
@@ -223,6 +225,14 @@ impl LimitsTable {
     }
 }
 
+/// `[memory]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Memory {
+    /// Whether it is kept out of swap; then a host that does not allow it is refused.
+    pub lock: bool,
+}
+
 /// `[login]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -393,7 +403,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 41, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 42, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]

@@ -24,7 +24,7 @@ const LOCKED_BYTES_MIN: u64 = 1 << 20;
 #[must_use]
 pub fn examine() -> Vec<Finding> {
     let mut findings = vec![kernel(), uring_disabled(), uring_probe(), uring_operations(), uring_packets()];
-    findings.extend([locked_memory(), open_files(), randomness(), cores()]);
+    findings.extend([locked_memory(), swap(), open_files(), randomness(), cores()]);
     findings.extend(host::cpu_features().into_iter().map(cpu_feature));
     findings.push(huge_pages());
     findings
@@ -89,6 +89,12 @@ fn locked_memory() -> Finding {
     let found = limit.map_or("unlimited".into(), |bytes| format!("{} KiB", bytes / 1024));
     let is_good = limit.is_none_or(|bytes| bytes >= LOCKED_BYTES_MIN);
     finding("ulimit -l", found, is_good, "raise it to 1024 or more (LimitMEMLOCK= of systemd)")
+}
+
+fn swap() -> Finding {
+    let found = if host::has_swap() { "on" } else { "off" };
+    let cure = "keys may be written to disk: memory.lock = true, or swapoff";
+    finding("swap", found.into(), !host::has_swap(), cure)
 }
 
 fn open_files() -> Finding {
