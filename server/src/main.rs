@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match execute(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            eprintln!("mvt-server: {fatal}");
+            eprintln!("mvt-server: {}", fatal.line());
             ExitCode::from(fatal.exit_status())
         }
     }

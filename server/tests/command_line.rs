@@ -53,6 +53,11 @@ fn every_mistake_has_its_exit_status_and_place() {
     fs::remove_file(path.join("server.key")).unwrap();
     mvt_server(path, &["keygen", "--client", "server.key"]);
     assert!(matches!(check(""), (2, text) if text.contains("mvt-reset-secret")));
+    // O-01: nothing that steers a terminal, not even out of the operator's own file.
+    let steering = check("[io]\n\"a\\u001b[2J\" = 1");
+    assert!(
+        matches!(steering, (2, text) if text.contains("unknown field `a\\u{1b}[2J`") && !text.contains('\u{1b}'))
+    );
     fs::write(path.join("bytes.toml"), b"[io]\npin = \"\xff\"").unwrap();
     let output = mvt_server(path, &["check-config", "--config", "bytes.toml"]);
     assert_eq!(
@@ -103,6 +108,7 @@ fn the_doctor_says_one_line_for_each_finding() {
         "io_uring_disabled",
         "io_uring ops",
         "ulimit -l",
+        "swap",
         "ulimit -n",
         "randomness",
         "cores",

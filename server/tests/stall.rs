@@ -57,6 +57,15 @@ impl Drop for LetGo {
     }
 }
 
+/// Two shards of them, whether one stands still, and what lets it go; to be dropped before the house.
+fn house_of_stallers(mechanism: Mechanism) -> (House, Arc<AtomicBool>, LetGo) {
+    let (is_stalled, is_let_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let house = House::start(mechanism, 2, |_| {
+        Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
+    });
+    (house, is_stalled, LetGo(is_let_go))
+}
+
 fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     for _ in 0..PATIENCE.as_millis() {
         if is_so() {
@@ -75,11 +84,7 @@ fn serves(wire: &mut Wire, session: &mut ClientSession, count: usize) {
 }
 
 fn stall_one_of_two(mechanism: Mechanism) {
-    let (is_stalled, is_let_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let house = House::start(mechanism, 2, |_| {
-        Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
-    });
-    let let_go = LetGo(is_let_go.clone());
+    let (house, is_stalled, let_go) = house_of_stallers(mechanism);
     let (mut still_wire, mut still) = house.login_at(0);
     serves(&mut still_wire, &mut still, 1);
     let (mut lively_wire, mut lively) = house.login_at(1);
@@ -131,11 +136,7 @@ fn answers_all(wire: &mut Wire, session: &mut ClientSession, crossing: &[Pending
 
 /// What is not read stays with its sender: a server that read on would have to close the connection in the end.
 fn stop_reading(mechanism: Mechanism) {
-    let (is_stalled, is_let_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let house = House::start(mechanism, 2, |_| {
-        Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
-    });
-    let _let_go = LetGo(is_let_go);
+    let (house, is_stalled, _let_go) = house_of_stallers(mechanism);
     let (mut still_wire, mut still) = house.login_at(0);
     let (mut crossing_wire, _) = house.login_at(1);
     let (_, frame) = seal(&mut still, STALL);
@@ -226,11 +227,7 @@ fn a_shard_that_stands_still_stops_no_other_on_epoll() {
 
 /// SPEC §17.1.4: the client ends its direction behind its last request, whose owner takes its time.
 fn answer_after_the_end(mechanism: Mechanism) {
-    let (is_stalled, is_let_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let house = House::start(mechanism, 2, |_| {
-        Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
-    });
-    let let_go = LetGo(is_let_go);
+    let (house, is_stalled, let_go) = house_of_stallers(mechanism);
     let (mut still_wire, mut still) = house.login_at(0);
     serves(&mut still_wire, &mut still, 1);
     let mut crossing: Vec<Wire> = (0..3).map(|_| house.login_at(1).0).collect();
