@@ -4,7 +4,7 @@ use std::io;
 
 use crate::uring;
 
-/// Tries to make an io_uring with the flags the server uses, and gives it back.
+/// Tries to make an io_uring with the flags the server uses and to enter it, and gives it back.
 ///
 /// # Errors
 /// The kernel's refusal: ENOSYS (no io_uring), EPERM (seccomp or sysctl), ENOMEM (locked memory), EINVAL (older than 6.1).
@@ -13,7 +13,7 @@ pub fn io_uring() -> io::Result<()> {
         .setup_single_issuer()
         .setup_defer_taskrun()
         .build(8)
-        .map(drop)
+        .and_then(|ring| ring.submit().map(drop))
 }
 
 /// The operations of [`crate::uring`], those not used by every ring too, that this kernel does not have, by name; all of them where no ring starts at all.
