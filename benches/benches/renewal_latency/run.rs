@@ -1,0 +1,98 @@
+//! Arms by turns, round after round.
+
+use hdrhistogram::Histogram;
+use mvt_benches::queue::{Queue, Server as _};
+
+use crate::{
+    arm::{Arm, Life},
+    options::Options,
+    replicas::Replicas,
+    report,
+    world::World,
+};
+
+const NS_PER_MS: u64 = 1_000_000;
+/// Requests of a turn by which is said what the shard can do.
+const FULL_TURN: usize = 256;
+
+/// What an arm came to.
+pub struct Outcome {
+    pub name: &'static str,
+    /// Of each round, ns.
+    pub rounds: Vec<Histogram<u64>>,
+    pub busy: f64,
+    pub renewals: u64,
+    pub shares: u64,
+}
+
+fn arms() -> Vec<Arm> {
+    vec![
+        Arm { name: "steady", life: Life::Steady },
+        Arm { name: "steady, again", life: Life::Steady },
+        Arm { name: "each renews in 8 s", life: Life::Renewing(8_000) },
+        Arm { name: "each renews in 2.5 s", life: Life::Renewing(2_500) },
+    ]
+}
+
+fn replicas(options: &Options, life: &Life) -> Replicas {
+    let world = |_| World::new(life, options.sessions, options.suite, options.has_sockets);
+    Replicas::new((0..options.replicas).map(world).collect(), options.sessions, 5)
+}
+
+/// What a request takes in a full turn, ns: the median of many turns.
+fn request_ns(options: &Options) -> f64 {
+    let mut replicas = replicas(options, &Life::Steady);
+    let mut turns: Vec<u64> = (0..401)
+        .map(|_| {
+            (0..FULL_TURN).for_each(|_| replicas.arrive(0));
+            let took = replicas.turn(0, FULL_TURN);
+            replicas.deliver(0);
+            took
+        })
+        .collect();
+    turns.sort_unstable();
+    turns[turns.len() / 2] as f64 / FULL_TURN as f64
+}
+
+pub fn run(options: &Options) {
+    let request_ns = request_ns(options);
+    let rate_per_s = options.load * 1e9 / request_ns;
+    report::head(options, request_ns, rate_per_s);
+    let arms = arms();
+    let mut queues: Vec<_> =
+        arms.iter().map(|arm| Queue::new(replicas(options, &arm.life), rate_per_s, usize::MAX, 7)).collect();
+    let round_ns = options.round_ms * NS_PER_MS;
+    let warmup_ns = options.warmup_ms * NS_PER_MS;
+    queues.iter_mut().for_each(|queue| queue.run(warmup_ns, |_| ()));
+    let before: Vec<_> = queues.iter().map(counts).collect();
+    let busy: Vec<_> = queues.iter().map(|queue| (queue.busy_ns(), queue.now_ns())).collect();
+    let mut rounds = vec![Vec::new(); arms.len()];
+    for number in 1..=options.measured_ms / options.round_ms {
+        for (queue, rounds) in queues.iter_mut().zip(&mut rounds) {
+            let mut seen = Histogram::<u64>::new(3).expect("three digits");
+            queue.run(warmup_ns + number * round_ns, |latency_ns| seen.record(latency_ns).expect("it grows"));
+            rounds.push(seen);
+        }
+    }
+    let outcomes: Vec<_> = (0..arms.len())
+        .map(|at| {
+            let after = counts(&queues[at]);
+            let (busy_ns, then_ns) = busy[at];
+            let elapsed_ns = queues[at].now_ns() - then_ns;
+            Outcome {
+                name: arms[at].name,
+                rounds: std::mem::take(&mut rounds[at]),
+                busy: (queues[at].busy_ns() - busy_ns) as f64 / elapsed_ns as f64,
+                renewals: after.0 - before[at].0,
+                shares: after.1 - before[at].1,
+            }
+        })
+        .collect();
+    report::table(&outcomes, options.measured_ms);
+}
+
+/// Renewals, and those with a Diffie-Hellman.
+fn counts(queue: &Queue<Replicas>) -> (u64, u64) {
+    let world = &queue.server.worlds[0];
+    (world.counted("renewals"), world.counted("shares"))
+}
