@@ -2,7 +2,7 @@
 
 use mvt_proto::Limits;
 
-use crate::rig::ORIGIN_MS;
+use crate::{event::Event, rig::ORIGIN_MS};
 
 /// When the keys of a session began, and when they are renewed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,8 +11,6 @@ pub enum Life {
     Steady,
     /// Each renews once in so many ms, all of them evenly spread over that time.
     Renewing(u32),
-    /// All began at the same time and renew after so many ms, spread as the server does it.
-    Herd(u32),
 }
 
 /// A column of the report.
@@ -20,13 +18,16 @@ pub enum Life {
 pub struct Arm {
     pub name: &'static str,
     pub life: Life,
+    pub event: Event,
+    /// Sessions beside those that send: they are there to be revoked.
+    pub idle: usize,
 }
 
 impl Life {
     pub fn limits(&self) -> Limits {
         let renew_after_ms = match *self {
             Self::Steady => Limits::DEFAULT.renew_after_ms,
-            Self::Renewing(every_ms) | Self::Herd(every_ms) => every_ms,
+            Self::Renewing(every_ms) => every_ms,
         };
         Limits {
             renew_after_ms,
@@ -43,7 +44,7 @@ impl Life {
         let age_ms = match *self {
             // The server renews a twentieth earlier, on average.
             Self::Renewing(every_ms) => u64::from(every_ms) * 19 / 20 * turn / count,
-            Self::Steady | Self::Herd(_) => 0,
+            Self::Steady => 0,
         };
         ((number % 8) as u16, ORIGIN_MS - age_ms)
     }

@@ -6,6 +6,7 @@
 //! all rounds together, and the interval of a ratio is found by drawing the rounds again.
 
 mod arm;
+mod event;
 mod options;
 mod party;
 mod replicas;
@@ -13,6 +14,7 @@ mod report;
 #[path = "../../../server/tests/support/rig.rs"]
 mod rig;
 mod run;
+mod step;
 mod wire;
 mod world;
 

@@ -14,6 +14,18 @@ pub struct Options {
     pub replicas: usize,
     pub has_sockets: bool,
     pub suite: Suite,
+    pub question: Question,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Sessions that renew by themselves.
+    Renewal,
+    /// All are told to renew (CASES K-08).
+    Rotation,
+    /// Clients are revoked (CASES X-05).
+    Revocation,
 }
 
 impl Options {
@@ -23,6 +35,7 @@ impl Options {
             let at = arguments.iter().position(|argument| argument == name)?;
             Some(arguments[at + 1].parse::<f64>().expect("a number"))
         };
+        let has = |name: &str| arguments.iter().any(|argument| argument == name);
         let number = |name, usual: u64| value_of(name).map_or(usual, |value| value as u64);
         Self {
             load: value_of("--load").unwrap_or(0.8),
@@ -31,7 +44,12 @@ impl Options {
             warmup_ms: number("--warmup-ms", 2_200),
             sessions: number("--sessions", 8_192) as usize,
             replicas: number("--replicas", 3) as usize,
-            has_sockets: arguments.iter().any(|argument| argument == "--sockets"),
+            has_sockets: has("--sockets"),
+            question: match () {
+                () if has("--rotation") => Question::Rotation,
+                () if has("--revocation") => Question::Revocation,
+                () => Question::Renewal,
+            },
             suite: if number("--suite", 1) == 2 { Suite::Gcm256 } else { Suite::Hs256 },
         }
     }

@@ -10,7 +10,7 @@ use rand_xoshiro::{
     rand_core::{Rng as _, SeedableRng as _},
 };
 
-use crate::{rig::ORIGIN_MS, world::World};
+use crate::{rig::ORIGIN_MS, step::Costs, world::World};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -24,6 +24,7 @@ pub struct Replicas {
     ticks_ns: u64,
     is_behind: bool,
     served: usize,
+    pub costs: Costs,
 }
 
 fn time_ms(now_ns: u64) -> u64 {
@@ -40,7 +41,13 @@ impl Replicas {
             ticks_ns: SWEEP_INTERVAL_MS * NS_PER_MS,
             is_behind: false,
             served: 0,
+            costs: Costs::default(),
         }
+    }
+
+    /// A request of this session.
+    pub fn send(&mut self, number: usize, now_ns: u64) {
+        self.worlds.iter_mut().for_each(|world| world.arrive(number, time_ms(now_ns)));
     }
 
     /// The median over the worlds of what `act` took.
@@ -54,7 +61,7 @@ impl Replicas {
 impl Server for Replicas {
     fn arrive(&mut self, now_ns: u64) {
         let number = (self.choice.next_u64() % self.sessions) as usize;
-        self.worlds.iter_mut().for_each(|world| world.arrive(number, time_ms(now_ns)));
+        self.send(number, now_ns);
     }
 
     fn turn(&mut self, now_ns: u64, count: usize) -> u64 {
@@ -66,7 +73,9 @@ impl Server for Replicas {
         } else {
             0
         };
-        swept_ns + self.median(|world| world.turn(time_ms(now_ns)))
+        let took_ns = self.median(|world| world.turn(time_ms(now_ns)));
+        self.costs.note(&self.worlds[0], count, took_ns);
+        swept_ns + took_ns
     }
 
     fn deliver(&mut self, now_ns: u64) {

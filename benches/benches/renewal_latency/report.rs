@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use mvt_benches::bootstrap;
 
-use crate::{options::Options, run::Outcome};
+use crate::{options::Options, run::Outcome, step::STEPS};
 
 const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (1.0, "max")];
 
@@ -40,6 +40,11 @@ pub fn table(outcomes: &[Outcome], measured_ms: u64) {
             outcome.renewals as f64 * 1e3 / measured_ms as f64,
             outcome.shares as f64 * 1e3 / measured_ms as f64,
         );
+        let costs = STEPS.iter().filter_map(|(step, name)| {
+            let (median_us, count) = outcome.costs.median_us(*step)?;
+            Some(format!("{median_us:.1} us with {name} ({count})"))
+        });
+        println!("  a turn of one request: {}", costs.collect::<Vec<_>>().join(", "));
         for (quantile, name) in QUANTILES {
             let ratio = |drawn: &[usize]| {
                 let of = |arm: &Outcome| {

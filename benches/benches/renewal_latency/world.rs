@@ -11,7 +11,8 @@ use mvt_server::{
 };
 
 use crate::{
-    arm::Life,
+    arm::Arm,
+    event::{Operator, victim},
     party::Party,
     rig::{ORIGIN_MS, Rig},
     wire::Wire,
@@ -34,20 +35,25 @@ pub struct World {
     output: Vec<(usize, Vec<u8>)>,
     buffer: Vec<u8>,
     hand: SweepHand,
+    operator: Operator,
     seed: u64,
 }
 
 impl World {
-    /// `count` sessions at the points of their life that `life` says.
-    pub fn new(life: &Life, count: usize, suite: Suite, has_sockets: bool) -> Self {
-        let limits = life.limits();
-        let mut rig = Rig::new(ServiceKind::Verdict, limits, count, 1);
+    /// `count` sessions that send, at the points of their life that `arm` says.
+    pub fn new(arm: &Arm, count: usize, suite: Suite, has_sockets: bool) -> Self {
+        let limits = arm.life.limits();
+        let mut rig = Rig::new(ServiceKind::Verdict, limits, count + arm.idle, 1);
         let mut parties = Vec::new();
         for number in 0..count as u64 {
-            let (party, session) = Party::new(number, suite, limits, life.begun(number, count as u64));
+            let (party, session) = Party::new(number, suite, limits, arm.life.begun(number, count as u64));
             let client = ClientId::of_name(&format!("client {number}"));
             rig.admit_for(Owner { client, authenticated_ms: ORIGIN_MS }, session);
             parties.push(party);
+        }
+        for number in 0..arm.idle as u64 {
+            let (_, session) = Party::new(count as u64 + number, suite, limits, (0, ORIGIN_MS));
+            rig.admit_for(Owner { client: victim(number), authenticated_ms: ORIGIN_MS }, session);
         }
         let by_key_id = parties.iter().enumerate().map(|(number, party)| (party.key_id(), number)).collect();
         let connections = (0..CONNECTIONS).map(|port| rig.connect(port as u16, ORIGIN_MS)).collect();
@@ -62,6 +68,7 @@ impl World {
             output: Vec::new(),
             buffer: vec![0; READ_BYTES],
             hand: SweepHand::default(),
+            operator: Operator::new(arm.event),
             seed: 1 << 32,
         };
         world.confirm();
@@ -97,7 +104,11 @@ impl World {
                 wire.send(bytes);
             }
         }
+        let has_mail = self.operator.act(&self.rig, now_ms);
         let start = thread_time::now_ns();
+        if has_mail {
+            self.rig.shard.read_mail(now_ms);
+        }
         for at in 0..CONNECTIONS {
             let sent = self.input[at].len();
             let mut read = 0;
