@@ -69,6 +69,7 @@ events! {
     recoveries, "Recoveries recorded.";
     recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";
     tickets, "Tickets given.";
+    rotations_asked, "Times a session was told to renew because an operator has all of them renew.";
     cookies_asked, "Login frames answered with a cookie to bring.";
     logins_cut_off, "Connections closed because too many login frames came in a second that had to be answered with a RETRY.";
     accepts_paused, "Times that new connections had to wait because logins came faster than they are worked off.";

@@ -81,9 +81,18 @@ pub const SWEEP_INTERVAL_MS: u64 = 50;
 /// Connections looked at in one sweep.
 pub const SWEEP_COUNT_MAX: usize = 4096;
 /// Sessions looked at between two turns: what a request may have to wait for is the time of these, not of all that are due.
-pub const RECLAIM_COUNT_MAX: usize = 256;
-/// Sessions looked at in one step for a revocation.
-pub const REVOKE_COUNT_MAX: usize = 8192;
+pub const RECLAIM_COUNT_MAX: usize = 64;
+/// Sessions a shard tells to renew in a second at most, where an operator has all of them renew: what that takes of a core is
+/// bounded.
+pub const ROTATION_PER_SECOND_MAX: u64 = 2_000;
+/// The same for one turn: no herd of OFFERs follows.
+pub const ROTATION_PER_TURN_MAX: u64 = 2;
+/// The same for one tick, where there are few turns.
+pub const ROTATION_PER_TICK_MAX: u64 = ROTATION_PER_SECOND_MAX * SWEEP_INTERVAL_MS / 1000;
+/// Owners looked at in one step for a revocation; a request may have to wait for one step.
+pub const REVOKE_COUNT_MAX: usize = 1024;
+/// Sessions erased in one such step at most: that costs twenty times as much as a look.
+pub const REVOKE_ERASED_MAX: usize = 64;
 /// How long an admin command waits for every shard to have erased the sessions of a revoked client, ms.
 pub const REVOKE_CONFIRM_MS: u64 = 10_000;
 /// Recoveries waiting to be recorded; beyond them clients ask again.

@@ -99,6 +99,11 @@ pub enum Mail {
         /// Has room for every shard.
         confirm: Sender<usize>,
     },
+    /// Have every session renew its keys, within about so many ms (SPEC §11.2.1).
+    Renew {
+        /// How long that may take.
+        within_ms: u64,
+    },
     /// A recovery was recorded, or was not (SPEC §13.4).
     Recorded {
         /// The session it was claimed by.

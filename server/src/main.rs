@@ -47,6 +47,7 @@ fn execute(command: Command) -> Result<(), Fatal> {
         Command::RotateTicketKey { void_others, target } => {
             command::ask(&target, Request::RotateTicketKey { void_others })?;
         }
+        Command::Renew { within, target } => command::ask(&target, Request::Renew { within_s: within })?,
         Command::Audit { last, target } => command::ask(&target, Request::Audit { count: last })?,
         Command::CheckConfig { config } => {
             match run::prepare(config.as_deref()) {

@@ -63,7 +63,7 @@ impl Phase {
     pub(super) const DRAINING: u8 = 0x02;
     /// A `last` was verified.
     pub(super) const ENDED: u8 = 0x04;
-    /// Bad tags ask for a renewal.
+    /// Bad tags, or an operator, ask for a renewal.
     pub(super) const SUSPECT: u8 = 0x08;
     /// Nothing of the generation that drains can be accepted any more (§11.3.8).
     pub(super) const SPENT: u8 = 0x10;
@@ -192,6 +192,13 @@ impl SessionState {
     #[inline]
     pub const fn is_cut(&self) -> bool {
         self.is_in(Phase::CUT)
+    }
+
+    /// Has the next recorded request call for an OFFER, whatever the limits (§11.2.1).
+    pub const fn ask_renewal(&mut self) {
+        if self.generation() < u16::MAX {
+            self.enter(Phase::SUSPECT);
+        }
     }
 
     /// Whether a verified request of this generation calls for an OFFER, or for the one outstanding again (§11.2.1,

@@ -143,6 +143,7 @@ impl Shard {
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
                 Mail::Packet(packet) => self.packets.push_back(packet),
                 Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
+                Mail::Renew { within_ms } => self.rotate(within_ms, now_ms),
                 Mail::Recorded { key_id, authenticated_ms } => {
                     self.conclude_recovery(key_id, authenticated_ms, now_ms);
                 }

@@ -4,7 +4,6 @@
 use mvt_proto::{
     Kind, Reject,
     frame::{hello::Hello, recover::Recover, resume::Resume, retry::Retry},
-    secret::scrub_stack,
 };
 
 use crate::{
@@ -74,13 +73,8 @@ impl Shard {
 
     /// Keeps a granted session and sends its answer; unless its client was revoked while the pool was at it, then it ends as
     /// with a client nobody knows (SPEC §12.2.1).
-    pub(super) fn admit(&mut self, id: ConnectionId, newcomer: Box<Newcomer>, now_ms: u64) {
-        self.keep(id, newcomer, now_ms);
-        scrub_stack();
-    }
-
     #[inline(never)]
-    fn keep(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
+    pub(super) fn admit(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
         if connection.is_given_up() {

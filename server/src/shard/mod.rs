@@ -18,6 +18,7 @@ mod recovering;
 mod renewal;
 mod renewals;
 mod revocation;
+mod rotation;
 pub mod sessions;
 mod spares;
 mod sweep;
@@ -52,6 +53,7 @@ use intake::Intake;
 use recovering::Recovering;
 use renewal::Dummy;
 use revocation::Scan;
+use rotation::Rotation;
 use sessions::{Generation, Sessions};
 use spares::Spares;
 use turn::What;
@@ -102,6 +104,7 @@ pub struct Shard {
     scrub_ms: u64,
     /// Revocations whose sessions are not all erased yet, the one under way first.
     revoking: VecDeque<Scan>,
+    rotation: Option<Rotation>,
     recovering: Recovering,
     intake: Intake,
 }
@@ -139,6 +142,7 @@ impl Shard {
             resumed: VecDeque::new(),
             scrub_ms: 0,
             revoking: VecDeque::new(),
+            rotation: None,
             recovering: Recovering::default(),
             intake: Intake::default(),
             node,

@@ -3,7 +3,6 @@
 use mvt_proto::{
     Header, Reject,
     constants::AUTHENTICATION_MS,
-    secret::scrub_stack,
     session::{self, Authentic, BadTags, Exchange, Offering, Refused, Rekey, Renewal, SessionState, Shared},
 };
 
@@ -77,13 +76,8 @@ impl Shard {
     }
 
     /// Judges a CTL of a key id that is ours. Refused ones are not answered, and counted with the connection (§11.1.1).
-    pub(super) fn control(&mut self, origin: Origin, header: &Header, frame: &[u8], now_ms: u64) {
-        self.judge_control(origin, header, frame, now_ms);
-        scrub_stack();
-    }
-
     #[inline(never)]
-    fn judge_control(&mut self, origin: Origin, header: &Header, frame: &[u8], now_ms: u64) {
+    pub(super) fn control(&mut self, origin: Origin, header: &Header, frame: &[u8], now_ms: u64) {
         // Opened in place; the buffer of answers' payloads is free between two requests.
         let mut frame = {
             let mut buffer = std::mem::take(&mut self.answer);

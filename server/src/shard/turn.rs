@@ -4,10 +4,9 @@
 
 use std::ops::Range;
 
-use mvt_proto::{Header, Kind, Reject, Role, secret::scrub_stack, session::BATCH_REQUESTS_MAX};
+use mvt_proto::{Header, Kind, Reject, Role, session::BATCH_REQUESTS_MAX};
 
 use crate::{
-    limits::SWEEP_INTERVAL_MS,
     mailbox::Answered,
     shard::{
         Shard,
@@ -75,11 +74,8 @@ impl Shard {
         batch.clear();
         self.batch = batch;
         self.rows = rows;
-        // Now and then, for the slot keys that moved on in these turns.
-        if now_ms >= self.scrub_ms {
-            self.scrub_ms = now_ms + SWEEP_INTERVAL_MS;
-            scrub_stack();
-        }
+        self.rotate_in_turn(now_ms);
+        self.scrub_now_and_then(now_ms);
     }
 
     /// Pass A: headers, and the index entries of their keys are asked for. A CTL is read alone: a SHARE makes the keys that the
