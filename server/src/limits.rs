@@ -53,8 +53,9 @@ pub const QUIC_SEND_WINDOW_BYTES: u64 = 256 * 1024;
 pub const QUIC_DATAGRAM_BYTES: usize = 128 * 1024;
 /// Bytes of clients' first packets that wait for their handshake to begin, at one shard.
 pub const QUIC_INCOMING_BYTES: u64 = 1 << 20;
-/// Bytes of the largest packet, where the path takes it: an Ethernet frame less the headers below QUIC.
-pub const QUIC_PACKET_BYTES_MAX: u16 = 1452;
+/// Bytes of the answers in one datagram: what the smallest path takes, whatever the client's connection ids. So none of those that
+/// wait is dropped when a path shrinks; a large packet holds several.
+pub const QUIC_ANSWERS_BYTES_MAX: usize = 1150;
 /// Packets handed to the kernel at once, where it can cut them apart itself.
 pub const QUIC_SEGMENTS_MAX: usize = 32;
 /// Transmissions in one turn; what is left then makes the next turn come at once.

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 pub mod initial;
 pub mod quic;
 pub mod relay;
+pub mod stranger;
 
 /// How long a test waits for bytes that must come.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -7,7 +7,7 @@ use quinn_proto::SendDatagramError;
 
 use crate::{
     counters::Counters,
-    limits::LANE_DATAGRAMS,
+    limits::{LANE_DATAGRAMS, QUIC_ANSWERS_BYTES_MAX},
     shard::{ConnectionId, Shard},
     transport::quic::{
         blocks::Blocks,
@@ -84,7 +84,7 @@ impl Link {
             let mut datagrams = self.quic.datagrams();
             let bytes_max = datagrams.max_size().unwrap_or(0);
             while *begin < rest.len() {
-                let length = datagram_bytes(&rest[*begin..], bytes_max);
+                let length = datagram_bytes(&rest[*begin..], bytes_max.min(QUIC_ANSWERS_BYTES_MAX));
                 let frames = &rest[*begin..*begin + length];
                 // A CTL, which is not to be lost, and an answer that no datagram of this path holds (SPEC §17.2.6): by the first
                 // stream, if there is one.
