@@ -51,7 +51,7 @@ pub(super) struct Connection {
     closing_since_ms: Option<u64>,
     /// Set once: since when what it still owes is not waited for.
     given_up_ms: Option<u64>,
-    /// When a sweep first saw that all is said and sent.
+    /// When a sweep first saw that all is said and sent; the peer has [`LINGER_MS`] to hear of it from then on.
     said_ms: Option<u64>,
     opened_ms: u64,
     verified_ms: Option<u64>,
@@ -130,6 +130,12 @@ impl Connection {
     pub(super) fn give_up(&mut self, now_ms: u64) {
         self.close(now_ms);
         self.given_up_ms.get_or_insert(now_ms);
+    }
+
+    /// The same when the server stops: what is not said and heard soon never will be.
+    pub(super) fn leave(&mut self, now_ms: u64) {
+        self.close(now_ms);
+        self.said_ms.get_or_insert(now_ms);
     }
 
     pub(super) const fn is_closing(&self) -> bool {
