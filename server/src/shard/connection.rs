@@ -49,9 +49,9 @@ pub(super) struct Connection {
     is_done: bool,
     /// Set once: when it stopped taking anything. It ends when it owes nothing any more.
     closing_since_ms: Option<u64>,
-    /// What it still owes is not waited for.
-    is_given_up: bool,
-    /// When a sweep first saw that all is said and sent.
+    /// Set once: since when what it still owes is not waited for.
+    given_up_ms: Option<u64>,
+    /// When a sweep first saw that all is said and sent; the peer has [`LINGER_MS`] to hear of it from then on.
     said_ms: Option<u64>,
     opened_ms: u64,
     verified_ms: Option<u64>,
@@ -73,7 +73,7 @@ impl Connection {
             is_dirty: false,
             is_done: false,
             closing_since_ms: None,
-            is_given_up: false,
+            given_up_ms: None,
             said_ms: None,
             opened_ms: now_ms,
             verified_ms: None,
@@ -129,7 +129,13 @@ impl Connection {
     /// The same, without waiting for what it owes.
     pub(super) fn give_up(&mut self, now_ms: u64) {
         self.close(now_ms);
-        self.is_given_up = true;
+        self.given_up_ms.get_or_insert(now_ms);
+    }
+
+    /// The same when the server stops: what is not said and heard soon never will be.
+    pub(super) fn leave(&mut self, now_ms: u64) {
+        self.close(now_ms);
+        self.said_ms.get_or_insert(now_ms);
     }
 
     pub(super) const fn is_closing(&self) -> bool {
@@ -137,12 +143,12 @@ impl Connection {
     }
 
     pub(super) const fn is_given_up(&self) -> bool {
-        self.is_given_up
+        self.given_up_ms.is_some()
     }
 
     /// Whether nothing is added to its output any more.
     const fn is_over(&self) -> bool {
-        self.is_closing() && (self.is_given_up || (self.elsewhere_count == 0 && self.logins_under_way == 0))
+        self.is_closing() && (self.is_given_up() || (self.elsewhere_count == 0 && self.logins_under_way == 0))
     }
 
     /// Whether others had their time to answer what it still owes.
@@ -196,9 +202,10 @@ impl Connection {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Whether the peer had its time to take the last output, or to hear that it was the last.
+    /// Whether the peer had its time to take the last output, and to hear that it was the last. One that met a deadline had the former.
     pub(super) fn is_lingering_too_long(&self, now_ms: u64) -> bool {
-        let is_heard = self.said_ms.is_some_and(|then| now_ms.saturating_sub(then) > LINGER_MS);
+        let since_ms = self.given_up_ms.or(self.said_ms);
+        let is_heard = since_ms.is_some_and(|then| now_ms.saturating_sub(then) > LINGER_MS);
         is_heard || (self.is_over() && self.lanes().any(|lane| lane.is_unread(now_ms)))
     }
 }

@@ -67,7 +67,7 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.note_retry(now_ms) > RETRIES_PER_SECOND_MAX {
             self.counters.logins_cut_off.add(1);
-            self.end(id, now_ms);
+            self.give_up(id, now_ms);
         }
     }
 

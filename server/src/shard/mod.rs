@@ -309,6 +309,9 @@ impl Shard {
         self.turn(now_ms);
         for id in self.connections.ids() {
             self.end(id, now_ms);
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.leave(now_ms);
+            }
         }
     }
 

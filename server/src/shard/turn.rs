@@ -148,7 +148,7 @@ impl Shard {
             (place, generation)
         });
         if held.is_none() {
-            *number = self.lanes.push(&self.dummy.state, self.dummy.state.check_unknown(header), span);
+            *number = self.lanes.push(&self.dummy.state, self.dummy.check(header, now_ms), span);
         }
         self.checked.push(*held);
     }

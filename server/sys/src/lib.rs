@@ -15,3 +15,6 @@ pub mod slab;
 
 pub mod memory;
 mod pages;
+
+#[cfg(target_arch = "x86_64")]
+pub mod poison;
