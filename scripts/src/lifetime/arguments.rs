@@ -52,7 +52,7 @@ pub struct Arguments {
     pub rate: u32,
     /// Requests after which a session renews, where renewals are measured. Three requests of each generation carry a step of a
     /// renewal: where they are more than 1 % of all, p99 is what such a step takes.
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
     pub renew_after: u32,
     /// Identities that are revoked.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]

@@ -11,7 +11,7 @@ use super::{
     pairs::{self, Pair},
 };
 
-/// Sessions of the load, one for each connection: so few that each reaches its soft limit every 0.4 s at the usual rate. So it drains
+/// Sessions of the load, one for each connection: so few that each reaches its soft limit every 0.2 s at the usual rate. So it drains
 /// always, until the next offer cuts the drain short, and comes to the Diffie-Hellman that every eighth renewal has.
 const SESSIONS: u32 = 8;
 /// What the p99 may become.
