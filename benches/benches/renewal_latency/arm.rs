@@ -46,6 +46,7 @@ impl Life {
             Self::Renewing(every_ms) => u64::from(every_ms) * 19 / 20 * turn / count,
             Self::Steady => 0,
         };
-        ((number % 8) as u16, ORIGIN_MS - age_ms)
+        // Not in generation 0, whose first use has a deadline.
+        (8 + (number % 8) as u16, ORIGIN_MS - age_ms)
     }
 }

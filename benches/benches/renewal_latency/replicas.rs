@@ -45,11 +45,6 @@ impl Replicas {
         }
     }
 
-    /// A request of this session.
-    pub fn send(&mut self, number: usize, now_ns: u64) {
-        self.worlds.iter_mut().for_each(|world| world.arrive(number, time_ms(now_ns)));
-    }
-
     /// The median over the worlds of what `act` took.
     fn median(&mut self, mut act: impl FnMut(&mut World) -> u64) -> u64 {
         let mut took: Vec<u64> = self.worlds.iter_mut().map(&mut act).collect();
@@ -61,7 +56,7 @@ impl Replicas {
 impl Server for Replicas {
     fn arrive(&mut self, now_ns: u64) {
         let number = (self.choice.next_u64() % self.sessions) as usize;
-        self.send(number, now_ns);
+        self.worlds.iter_mut().for_each(|world| world.arrive(number, time_ms(now_ns)));
     }
 
     fn turn(&mut self, now_ns: u64, count: usize) -> u64 {

@@ -40,7 +40,7 @@ fn arms(options: &Options) -> Vec<Arm> {
     let renewing = |name, every_ms| Arm { name, life: Life::Renewing(every_ms), ..STEADY };
     let (control, compared) = match options.question {
         Question::Renewal => {
-            (STEADY, vec![renewing("each renews in 8 s", 8_000), renewing("each renews in 2.5 s", 2_500)])
+            (STEADY, vec![renewing("each renews in 60 s", 60_000), renewing("each renews in 8 s", 8_000)])
         }
         Question::Rotation => {
             let event = Event::Rotation { at_ms, within_ms: 1_000 };
@@ -60,12 +60,12 @@ fn replicas(options: &Options, arm: &Arm) -> Replicas {
     Replicas::new((0..options.replicas).map(world).collect(), options.sessions, 5)
 }
 
-/// What a request takes in a full turn, ns: the median of many turns.
+/// What a request takes in a full turn of sessions at random, ns: the median of many turns.
 fn request_ns(options: &Options) -> f64 {
     let mut replicas = replicas(options, &STEADY);
     let mut turns: Vec<u64> = (0..401)
         .map(|_| {
-            (0..FULL_TURN).for_each(|number| replicas.send(number, 0));
+            (0..FULL_TURN).for_each(|_| replicas.arrive(0));
             let took = replicas.turn(0, FULL_TURN);
             replicas.deliver(0);
             took

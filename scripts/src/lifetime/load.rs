@@ -32,6 +32,8 @@ pub(super) struct Seen {
     pub(super) failed: u64,
     pub(super) renewals: u64,
     pub(super) p99_us: f64,
+    /// How late the generator was.
+    pub(super) slip_p99_us: f64,
     /// Why the generator says that its figures are its own.
     pub(super) void: Option<String>,
 }
@@ -43,6 +45,17 @@ impl Load {
         house: &House,
         node: &Node,
         sessions: u32,
+    ) -> anyhow::Result<Self> {
+        Self::start_for(bench, house, node, sessions, bench.arguments.seconds)
+    }
+
+    /// The same for so many measured seconds.
+    fn start_for(
+        bench: &Bench<'_>,
+        house: &House,
+        node: &Node,
+        sessions: u32,
+        seconds: u32,
     ) -> anyhow::Result<Self> {
         let report = house.folder().join(format!("{}.json", node.name));
         let arguments = [
@@ -64,14 +77,16 @@ impl Load {
             "--warmup",
             &format!("{}s", WARMUP.as_secs()),
             "--duration",
-            &format!("{}s", bench.arguments.seconds),
+            &format!("{seconds}s"),
             "--threads=1",
             "--pin",
             &bench.load_core.to_string(),
             "--json",
             &text(&report),
         ]
-        .map(str::to_owned);
+        .map(str::to_owned)
+        .into_iter()
+        .chain(bench.arguments.spin.then(|| "--spin".to_owned()));
         let process = Process::start("loadgen", None, &bench.generator, arguments, house.folder())?;
         Ok(Self { process, report })
     }
@@ -93,6 +108,17 @@ impl Load {
     /// A whole run.
     pub(super) fn run(bench: &Bench<'_>, house: &House, node: &Node, sessions: u32) -> anyhow::Result<Seen> {
         Self::start(bench, house, node, sessions)?.finish(bench)
+    }
+
+    /// A whole run of so many measured seconds.
+    pub(super) fn run_for(
+        bench: &Bench<'_>,
+        house: &House,
+        node: &Node,
+        sessions: u32,
+        seconds: u32,
+    ) -> anyhow::Result<Seen> {
+        Self::start_for(bench, house, node, sessions, seconds)?.finish(bench)
     }
 }
 
@@ -120,6 +146,7 @@ impl Seen {
             failed,
             renewals: count("renewals")?,
             p99_us: p99_ns / 1e3,
+            slip_p99_us: report["slip_ns"]["p99"].as_f64().unwrap_or(f64::NAN) / 1e3,
             void: report["void"].as_str().map(str::to_owned),
         })
     }
@@ -137,6 +164,7 @@ mod tests {
             failed: 0,
             renewals: 0,
             p99_us,
+            slip_p99_us: 1.0,
             void: void.map(str::to_owned),
         };
         assert_eq!(ratio(&seen(3.0, None), &seen(2.0, None)), Ok(1.5));

@@ -12,6 +12,7 @@ mod load;
 mod login_flood;
 mod mass_revocation;
 mod operator;
+mod pairs;
 mod renewal;
 mod report;
 mod resume_refusal;
