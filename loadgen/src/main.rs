@@ -22,6 +22,9 @@ use mvt_loadgen::{
     trouble::StartError,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const UNCLEAN: u8 = 1;
 const USAGE: u8 = 2;
 const ASSERTION: u8 = 3;

@@ -37,7 +37,8 @@ pub const HANDSHAKES_PER_TURN_MAX: usize = 1;
 pub const HANDSHAKE_PACKETS_PER_TURN_MAX: usize = 4;
 /// Such packets that wait, at one shard; what comes beyond is dropped.
 pub const HANDSHAKE_PACKETS_MAX: usize = 1024;
-/// Changes of a QUIC client's address in a second; packets from elsewhere are dropped beyond them.
+/// Changes of a QUIC client's address in a second, and probes to other addresses than its own; packets from elsewhere are dropped
+/// beyond the former.
 pub const QUIC_MOVES_PER_SECOND_MAX: u32 = 4;
 /// How long a handshake of QUIC may take.
 pub const HANDSHAKE_STALL: Duration = Duration::from_millis(STALL_MS);

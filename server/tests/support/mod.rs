@@ -22,6 +22,7 @@ use mvt_proto::{
 };
 use tempfile::TempDir;
 
+pub mod forged;
 pub mod initial;
 pub mod quic;
 pub mod relay;

@@ -30,6 +30,8 @@ const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 7440);
 /// A client of QUIC without a socket.
 pub struct Client {
     pub address: SocketAddr,
+    /// The name that the server gave its end, once it has said something.
+    pub server_id: Vec<u8>,
     endpoint: Endpoint,
     handle: ConnectionHandle,
     pub connection: Connection,
@@ -42,7 +44,8 @@ impl Client {
         let mut endpoint = Endpoint::new(Arc::new(kind), None, false, None);
         let (handle, connection) =
             endpoint.connect(now, config.clone(), SERVER.into(), "mvt").expect("started");
-        Self { address: ([127, 0, 0, 2], number).into(), endpoint, handle, connection }
+        let address = ([127, 0, 0, 2], number).into();
+        Self { address, server_id: Vec::new(), endpoint, handle, connection }
     }
 
     /// What it sends now, a packet at a time.
@@ -63,6 +66,10 @@ impl Client {
     }
 
     pub fn take(&mut self, packet: &[u8], now: Instant) {
+        if packet[0] & 0x80 != 0 && self.server_id.is_empty() {
+            let at = 6 + usize::from(packet[5]);
+            self.server_id = packet[at + 1..][..usize::from(packet[at])].to_vec();
+        }
         let mut response = Vec::new();
         let packet = BytesMut::from(packet);
         if let Some(DatagramEvent::ConnectionEvent(_, event)) =

@@ -12,7 +12,10 @@ use crate::{
     driver::{
         quic_port::Outlet,
         udp::PacketSocket,
-        uring::{Station, segments::Segments},
+        uring::{
+            Station,
+            segments::{Refusal, Segments},
+        },
     },
     transport::quic::Arrival,
 };
@@ -137,19 +140,16 @@ impl Station {
 
     pub(super) fn note_unsent(&mut self, error: &io::Error, is_segmented: bool) {
         let counters = self.shard.counters();
-        match Errno::from_io_error(error) {
-            Some(Errno::MSGSIZE) => counters.quic_too_large.add(1),
-            // The same of packets that were to be cut apart: each is larger than what the path takes, all of a sudden.
-            Some(Errno::INVAL) if is_segmented => counters.quic_too_large.add(1),
-            errno => {
-                counters.quic_unsent.add(1);
-                if let Carrier::Ring(carrier) = &mut self.carrier
-                    && (is_segmented && errno == Some(Errno::IO))
-                    && let Some(pause_ms) = carrier.segments.note_refused(self.now_ms)
-                {
-                    tracing::warn!(%error, pause_ms, "the network does not cut packets apart: they are sent one by one");
-                }
-            }
+        let refusal = Refusal::of(Errno::from_io_error(error), is_segmented);
+        match refusal {
+            Refusal::TooLarge => counters.quic_too_large.add(1),
+            Refusal::NotCut | Refusal::Other => counters.quic_unsent.add(1),
+        }
+        if let Carrier::Ring(carrier) = &mut self.carrier
+            && refusal == Refusal::NotCut
+            && let Some(pause_ms) = carrier.segments.note_refused(self.now_ms)
+        {
+            tracing::warn!(%error, pause_ms, "the network does not cut packets apart: they are sent one by one");
         }
     }
 

@@ -1,9 +1,36 @@
 //! How many packets at once the kernel is given to cut apart.
 
+use rustix::io::Errno;
+
 /// How long packets go one by one after some could not be cut apart; twice as long each time.
 const PAUSE_MS: u64 = 1_000;
 /// No longer than this: trying again costs one transmission.
 const PAUSE_MS_MAX: u64 = 600_000;
+
+/// Why packets were not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Each is larger than the network takes.
+    TooLarge,
+    /// The network does not cut them apart.
+    NotCut,
+    /// Anything else: they are as if they were lost.
+    Other,
+}
+
+impl Refusal {
+    /// Of packets that were to be cut apart, or of one.
+    pub(super) const fn of(errno: Option<Errno>, is_segmented: bool) -> Self {
+        match errno {
+            Some(Errno::MSGSIZE) => Self::TooLarge,
+            // On older kernels this is what is said of the size of such packets; they have a checksum and are few, which are its other
+            // reasons.
+            Some(Errno::INVAL) if is_segmented => Self::TooLarge,
+            Some(Errno::IO) if is_segmented => Self::NotCut,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// What a socket may be given at once: many packets, but after a refusal one, for a while. A refusal is of one network, and packets of
 /// the next client may take another.
@@ -65,6 +92,22 @@ mod tests {
             now_ms += pause_ms;
             segments.pass(now_ms);
         }
+    }
+
+    /// One odd packet says nothing of all others.
+    #[test]
+    fn a_refusal_of_the_size_is_not_one_of_the_kind() {
+        let of = |errno, is_segmented| Refusal::of(Some(errno), is_segmented);
+        assert_eq!(of(Errno::INVAL, true), Refusal::TooLarge);
+        assert_eq!(
+            (of(Errno::MSGSIZE, true), of(Errno::MSGSIZE, false)),
+            (Refusal::TooLarge, Refusal::TooLarge)
+        );
+        assert_eq!(of(Errno::IO, true), Refusal::NotCut);
+        for (errno, is_segmented) in [(Errno::IO, false), (Errno::INVAL, false), (Errno::PERM, true)] {
+            assert_eq!(of(errno, is_segmented), Refusal::Other, "{errno:?}");
+        }
+        assert_eq!(Refusal::of(None, true), Refusal::Other);
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! One QUIC connection: its streams and datagrams as lanes of a connection of the shard.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Instant};
 
 use bytes::Bytes;
 use mvt_proto::constants::QUIC_EXPORTER;
@@ -13,9 +10,9 @@ use quinn_proto::{
 
 use crate::{
     counters::Counters,
-    limits::{LANE_DATAGRAMS, QUIC_MOVES_PER_SECOND_MAX, READ_BYTES, STREAMS_PER_CONNECTION_MAX},
+    limits::{LANE_DATAGRAMS, READ_BYTES, STREAMS_PER_CONNECTION_MAX},
     shard::{ChannelBinding, ConnectionId, Shard},
-    transport::quic::proof::{Allowance, Unproved},
+    transport::quic::proof::{Allowance, Rate, Unproved},
 };
 
 /// What reading a connection showed.
@@ -50,8 +47,9 @@ pub(super) struct Link {
     pub(super) unfinished_count: Option<u8>,
     /// Until its address has proved that somebody is there.
     pub(super) unproved: Option<Unproved>,
-    /// Changes of its address in the second that began then.
-    moves: (Instant, u32),
+    /// Changes of its address, and what was sent to another than its own.
+    moves: Rate,
+    elsewhere: Rate,
     /// Where it has moved: what may still be sent there so that it is no more than three times what came from there.
     moved: Option<Allowance>,
 }
@@ -69,7 +67,8 @@ impl Link {
             is_last: false,
             unfinished_count: None,
             unproved,
-            moves: (now, 0),
+            moves: Rate::new(now),
+            elsewhere: Rate::new(now),
             moved: None,
         }
     }
@@ -89,15 +88,12 @@ impl Link {
             self.moved.iter_mut().for_each(|moved| moved.note(byte_count));
             return true;
         }
-        if now.saturating_duration_since(self.moves.0) >= Duration::from_secs(1) {
-            self.moves = (now, 0);
-        }
-        if self.moves.1 >= QUIC_MOVES_PER_SECOND_MAX {
+        if !self.moves.has_room(now) {
             return false;
         }
         self.quic.handle_event(event);
         if self.quic.remote_address() != before {
-            self.moves.1 += 1;
+            self.moves.note();
             self.moved = Some(Allowance::of(byte_count));
         }
         true
@@ -106,14 +102,20 @@ impl Link {
     /// Whether these packets may leave. To a first address that has proved nothing, no more than three times what came from it; to one
     /// that it moved to, no larger packet than such are known to take beyond that: `quinn-proto` holds the others to it, but looks for
     /// larger paths where nobody has proved to be.
-    pub(super) fn admits(&mut self, transmit: &Transmit) -> bool {
+    /// To any other, probes of 1200 bytes are all there is: of the path before, and answers to whoever asks from wherever he says.
+    pub(super) fn admits(&mut self, transmit: &Transmit, now: Instant) -> bool {
         if let Some(unproved) = &mut self.unproved {
             return unproved.take(transmit.size);
+        }
+        if transmit.destination != self.quic.remote_address() {
+            let has_room = self.elsewhere.has_room(now);
+            self.elsewhere.note();
+            return has_room;
         }
         let Some(moved) = &mut self.moved else { return true };
         let is_probe =
             transmit.segment_size.is_none() && transmit.size > usize::from(self.quic.current_mtu());
-        transmit.destination != self.quic.remote_address() || moved.take(transmit.size) || !is_probe
+        moved.take(transmit.size) || !is_probe
     }
 
     /// Takes note of packets that came from `remote` while the handshake is under way; false when they are to be dropped, for

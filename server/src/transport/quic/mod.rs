@@ -265,7 +265,7 @@ impl Quic {
                 None => segments_max.min(packets::per_transmission(link.quic.current_mtu())),
             };
             if let Some(transmit) = link.quic.poll_transmit(now, segments_max, buffer) {
-                if link.admits(&transmit) {
+                if link.admits(&transmit, now) {
                     return Some(transmit);
                 }
                 self.counters.quic_unproved.add(1);

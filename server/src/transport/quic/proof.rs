@@ -1,8 +1,12 @@
 //! What an address that has proved nothing may be sent: three times what came from it, to the byte (RFC 9000 §8.1). `quinn-proto`
 //! lets a whole datagram out while any of that is left, which makes four times out of a first packet of 1201 bytes.
 
+use std::time::{Duration, Instant};
+
 use mvt_sys::steering::LONG_HEADER_ID_AT;
 use quinn_proto::ConnectionId;
+
+use crate::limits::QUIC_MOVES_PER_SECOND_MAX;
 
 /// RFC 9000 §8.1.
 const SENT_PER_RECEIVED_MAX: usize = 3;
@@ -33,6 +37,31 @@ impl Allowance {
             self.bytes_left = left;
         }
         left.is_some()
+    }
+}
+
+/// What a client has us do for addresses that are nobody's yet, counted in the second that began then.
+#[derive(Debug)]
+pub(super) struct Rate {
+    since: Instant,
+    count: u32,
+}
+
+impl Rate {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { since: now, count: 0 }
+    }
+
+    /// Whether it may be done once more.
+    pub(super) fn has_room(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
+            *self = Self::new(now);
+        }
+        self.count < QUIC_MOVES_PER_SECOND_MAX
+    }
+
+    pub(super) const fn note(&mut self) {
+        self.count = self.count.saturating_add(1);
     }
 }
 
