@@ -4,6 +4,10 @@ use std::{fmt, str::FromStr};
 
 use crate::report::{Report, units};
 
+/// A percentile that fewer samples exceed is decided by too few of them to be bounded: p99.9 takes
+/// [`P999_SAMPLES_MIN`](crate::histogram::P999_SAMPLES_MIN), p99 a tenth of that.
+const SAMPLES_BEYOND_MIN: f64 = 10.0;
+
 /// What is bounded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Figure {
@@ -135,11 +139,25 @@ impl Figure {
     }
 
     fn of(self, report: &Report) -> Option<f64> {
+        if !self.is_decided(report) {
+            return None;
+        }
         match self {
             Self::Latency(quantile) => report.latency_at(quantile).map(|ns| ns as f64),
             Self::Slip(quantile) => report.slip_at(quantile).map(|ns| ns as f64),
             Self::Named(index) => FIGURES[index].2(report),
         }
+    }
+
+    /// Whether there are enough samples for a percentile: of four, the 99th is the longest, and a bound on it proves nothing.
+    fn is_decided(self, report: &Report) -> bool {
+        let (quantile, samples) = match self {
+            Self::Latency(quantile) => (quantile, report.latency_ns.count + report.latency_ns.beyond),
+            Self::Slip(quantile) => (quantile, report.slip_ns.map_or(0, |slip| slip.count)),
+            Self::Named(_) => return true,
+        };
+        // The 100th is the longest by its name. A quantile is not exact in binary.
+        quantile >= 1.0 || samples as f64 * (1.0 - quantile) > SAMPLES_BEYOND_MIN - 1e-6
     }
 }
 
@@ -156,6 +174,7 @@ impl Assertion {
             Relation::Equal => figure == self.bound,
         });
         let found = match (figure, self.figure.unit()) {
+            (None, _) if !self.figure.is_decided(report) => "too few samples, run longer".to_owned(),
             (None, _) => "not known".to_owned(),
             (Some(ns), Unit::Time) => units::microseconds(ns.round() as u64),
             (Some(count), Unit::Count) => units::grouped(count.round() as u64),
