@@ -81,6 +81,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) pacing: &'a mut Pacing,
     /// Nothing is begun when there are so many bytes.
     pub(super) bytes_max: usize,
+    /// Requests that may still be sent on the connection before it is replaced.
+    pub(super) left: u64,
     /// Requests that wait on the connection.
     pub(super) waiting: usize,
     pub(super) now_ns: u64,
@@ -96,12 +98,13 @@ impl Outgoing<'_> {
     /// Requests that are due now and alike in what is kept of them, `most` at most: those of an open loop have an instant each.
     #[inline]
     pub(super) fn due_count(&self, most: usize) -> usize {
-        if *self.budget == 0 || !self.pacing.is_due(self.now_ns, self.waiting, self.phase.sends()) {
+        let bound = self.left.min(*self.budget);
+        if bound == 0 || !self.pacing.is_due(self.now_ns, self.waiting, self.phase.sends()) {
             return 0;
         }
         match self.pacing.room(self.waiting) {
-            // A budget beyond `usize` is none.
-            Some(room) => most.min(room).min(usize::try_from(*self.budget).unwrap_or(usize::MAX)),
+            // A bound beyond `usize` is none.
+            Some(room) => most.min(room).min(usize::try_from(bound).unwrap_or(usize::MAX)),
             None => 1,
         }
     }
@@ -117,6 +120,7 @@ impl Outgoing<'_> {
         if measured && *self.budget != u64::MAX {
             *self.budget -= count as u64;
         }
+        self.left -= count as u64;
         self.waiting += count;
         Sent::new(due, measured, None)
     }
