@@ -1,1 +1,5 @@
-//! Benchmarks only: see `README.md` and `benches/`.
+//! What benchmarks measure with, apart from what they measure.
+
+pub mod bootstrap;
+pub mod queue;
+pub mod thread_time;

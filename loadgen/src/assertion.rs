@@ -2,7 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::report::{Report, units};
+use crate::{
+    histogram::Latencies,
+    report::{Report, units},
+    run_directory::percentiles::well_founded,
+};
 
 /// What is bounded.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,12 +138,32 @@ impl Figure {
         }
     }
 
+    /// The figure; of a percentile only if enough samples are above it: of four, the 99th is the longest, and a bound on it
+    /// proves nothing.
     fn of(self, report: &Report) -> Option<f64> {
-        match self {
-            Self::Latency(quantile) => report.latency_at(quantile).map(|ns| ns as f64),
-            Self::Slip(quantile) => report.slip_at(quantile).map(|ns| ns as f64),
-            Self::Named(index) => FIGURES[index].2(report),
-        }
+        self.percentile(report, well_founded)
+    }
+
+    /// Whether there are samples, but too few.
+    fn lacks_samples(self, report: &Report) -> bool {
+        let any = |latencies: &Latencies, percent: f64, beyond| latencies.quantile(percent / 100.0, beyond);
+        self.of(report).is_none() && self.percentile(report, any).is_some()
+    }
+
+    fn percentile(self, report: &Report, of: impl Fn(&Latencies, f64, u64) -> Option<u64>) -> Option<f64> {
+        let (quantile, histogram, beyond) = match self {
+            Self::Latency(quantile) => (quantile, &report.histogram, report.latency_ns.beyond),
+            Self::Slip(quantile) => (quantile, report.slip_histogram.as_ref()?, 0),
+            Self::Named(index) => return FIGURES[index].2(report),
+        };
+        let latencies = &histogram.latencies;
+        // The 100th is the longest by its name.
+        let found = if quantile < 1.0 {
+            of(latencies, 100.0 * quantile, beyond)
+        } else {
+            latencies.quantile(1.0, beyond)
+        };
+        found.map(|ns| ns as f64)
     }
 }
 
@@ -156,6 +180,7 @@ impl Assertion {
             Relation::Equal => figure == self.bound,
         });
         let found = match (figure, self.figure.unit()) {
+            (None, _) if self.figure.lacks_samples(report) => "too few samples, run longer".to_owned(),
             (None, _) => "not known".to_owned(),
             (Some(ns), Unit::Time) => units::microseconds(ns.round() as u64),
             (Some(count), Unit::Count) => units::grouped(count.round() as u64),

@@ -58,7 +58,7 @@ pub struct Environment {
     pub generator_io: String,
     /// `release` or `debug`.
     pub generator_build: String,
-    /// Commit of the tree the run was started in: `MVT_COMMIT`, else what git says.
+    /// Commit of the work tree the program lies in: `MVT_COMMIT`, else what git says; not known of one that was installed.
     pub commit: Option<String>,
     /// Load averages of 1, 5 and 15 minutes at the end of the run.
     pub load_average: Option<String>,
@@ -171,11 +171,18 @@ fn commit() -> Option<String> {
     if let Ok(commit) = std::env::var("MVT_COMMIT") {
         return Some(commit);
     }
-    let described =
-        Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]).output();
-    let output = described.ok().filter(|output| output.status.success())?;
-    let commit = String::from_utf8(output.stdout).ok()?;
-    Some(commit.trim().to_owned()).filter(|commit| !commit.is_empty())
+    // That of the work tree this program was built in; where it was started is somebody else's.
+    let program = std::env::current_exe().ok()?;
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(program.parent()?).args(arguments).output().ok()?;
+        let said = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+        Some(said.trim().to_owned()).filter(|said| !said.is_empty())
+    };
+    let tree = git(&["rev-parse", "--show-toplevel"])?;
+    if !Path::new(&tree).join("loadgen/Cargo.toml").is_file() {
+        return None;
+    }
+    git(&["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"])
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ use mvt_loadgen::{
     trouble::StartError,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const UNCLEAN: u8 = 1;
 const USAGE: u8 = 2;
 const ASSERTION: u8 = 3;
@@ -107,12 +110,19 @@ fn run_once(plan: Result<Plan, PlanError>, output: &Output, slo: &[Assertion]) -
     };
     let bounds: Vec<Assertion> = slo.iter().chain(&output.assertions).cloned().collect();
     report.assert(&bounds);
-    if let Some(folder) = &output.out {
-        run_directory::write(folder, &report, &outcome.tally.timeline)
-            .map_err(|error| (UNCLEAN, error.to_string()))?;
+    // Each is tried whatever became of the others: a full disk loses a file and not the run, and a closed pipe no file.
+    let told = write_report(&report, output.json.as_deref(), output.quiet);
+    let folder = output.out.as_deref();
+    let written = folder.map_or(Ok(()), |folder| {
+        run_directory::write(folder, &report, &outcome.tally.timeline).map_err(|error| error.to_string())
+    });
+    let troubles: Vec<String> = [told, written].into_iter().filter_map(Result::err).collect();
+    match judge(&report, &outcome) {
+        judged if troubles.is_empty() => judged,
+        Ok(()) => Err((UNCLEAN, troubles.join("; "))),
+        // What the run says of itself is graver than where it could not be written.
+        Err((status, message)) => Err((status, format!("{message}; {}", troubles.join("; ")))),
     }
-    write_report(&report, output.json.as_deref(), output.quiet).map_err(|message| (UNCLEAN, message))?;
-    judge(&report, &outcome)
 }
 
 /// A result that could not be written is known before the run, which may be long.
@@ -227,9 +237,10 @@ fn write_report(report: &Report, json_path: Option<&Path>, quiet: bool) -> Resul
             to_stdout(&json::render(report))
         }
         Some(path) => {
-            to_stdout(&text::render(report))?;
-            fs::write(path, json::render(report))
+            let told = to_stdout(&text::render(report));
+            run_directory::replace(path, &json::render(report))
                 .map_err(|error| format!("--json {}: {error}", path.display()))
+                .and(told)
         }
         None => to_stdout(&text::render(report)),
     }

@@ -79,6 +79,17 @@ impl Pacing {
         }
     }
 
+    /// Requests that a closed loop may send more when `waiting` wait; `None` of an open loop, which has an instant for each.
+    #[must_use]
+    #[inline]
+    pub const fn room(&self, waiting: usize) -> Option<usize> {
+        match self {
+            Self::Idle => Some(0),
+            Self::Closed { in_flight } => Some(in_flight.saturating_sub(waiting)),
+            Self::Open(_) => None,
+        }
+    }
+
     /// When the next request is due; `None` when only an answer makes one due.
     #[must_use]
     pub fn next_ns(&self) -> Option<u64> {

@@ -10,6 +10,7 @@ use crate::{
     assertion::Assertion,
     report::Report,
     run::{self, Outcome, Plan},
+    run_directory::percentiles::well_founded,
     schedule::Schedule,
     trouble::StartError,
 };
@@ -44,7 +45,7 @@ pub struct Probe {
     pub verdict: Verdict,
     /// Which bound was missed, or why it is void; empty when it held.
     pub why: String,
-    /// Latency that 99 % do not exceed, ns.
+    /// Latency that 99 % do not exceed, ns; `None` of too few samples.
     pub p99: Option<u64>,
 }
 
@@ -174,7 +175,8 @@ fn judge(report: &Report, outcome: &Outcome, rate_per_s: f64) -> Probe {
         None if outcome.interrupted => (Verdict::Missed, "interrupted".to_owned()),
         None => (Verdict::Held, String::new()),
     };
-    Probe { rate_per_s, verdict, why, p99: report.latency_ns.p99 }
+    let p99 = well_founded(&report.histogram.latencies, 99.0, report.latency_ns.beyond);
+    Probe { rate_per_s, verdict, why, p99 }
 }
 
 #[cfg(test)]

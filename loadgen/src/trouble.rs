@@ -115,7 +115,10 @@ pub enum StartError {
         server: SocketAddr,
     },
     /// No HELLO_R in time.
-    #[error("{server} accepted the connection but did not answer the login\n  cure: is it an MVT server?")]
+    #[error(
+        "{server} accepted the connection but did not answer the login\n  cure: is it an MVT server? if so, \
+             is it busy with the logins of so many --connections and --sessions?"
+    )]
     Silent {
         /// Who.
         server: SocketAddr,

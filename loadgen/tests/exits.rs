@@ -39,6 +39,27 @@ fn each_exit_status_but_that_of_a_void_run_is_as_the_help_says() {
     }
 }
 
+/// A bound on a percentile that fewer than ten samples exceed proves nothing, whatever the longest of them is.
+#[test]
+fn a_percentile_of_too_few_samples_holds_no_bound() {
+    let binary = Binary::new();
+    for (requests, bound, status) in [
+        ("60", "p50<100s", 0),
+        ("60", "p99<100s", 3),
+        ("60", "p99>1ns", 3),
+        ("60", "p100<100s", 0),
+        ("999", "p99<100s", 3),
+        ("1000", "p99<100s", 0),
+        ("1000", "p99.9<100s", 3),
+    ] {
+        let more = ["--requests", requests, "--warmup", "0", "--quiet", "--assert", bound];
+        let output = binary.run(honest(), &more);
+        assert_eq!(output.status.code(), Some(status), "{requests} {bound}: {}", stderr(&output));
+        let says = stderr(&output).contains("too few samples");
+        assert_eq!(says, status == 3, "{requests} {bound}: {}", stderr(&output));
+    }
+}
+
 /// A generator that is stopped for a while is late by its own fault, on any machine.
 #[test]
 fn a_run_whose_generator_stood_still_is_void_and_exits_with_4() {

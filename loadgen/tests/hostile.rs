@@ -94,6 +94,25 @@ fn connections_and_sessions_are_replaced_and_nothing_is_lost() {
     }
 }
 
+/// Not a window more: what the report says of the churn is what was done.
+#[test]
+fn a_connection_is_replaced_after_as_many_requests_as_were_asked_for() {
+    for (in_flight, every) in [(64, 100), (1, 50), (100, 100)] {
+        let mut plan = plan(honest());
+        (plan.workload.connections, plan.workload.sessions, plan.workload.in_flight) = (1, 1, in_flight);
+        plan.schedule = mvt_loadgen::schedule::Schedule::Closed { in_flight };
+        plan.workload.churn = Churn { reconnect_every: Some(every), login_every: None, resume_share: 0.0 };
+        let outcome = of_requests(2_000, plan);
+        assert!(outcome.is_clean(), "{:?}", outcome.tally);
+        // After the last of them the run may be over first.
+        let reconnects = outcome.tally.reconnects;
+        assert!(
+            (2_000 / every - 1..=2_000 / every).contains(&reconnects),
+            "{in_flight} {every}: {reconnects}"
+        );
+    }
+}
+
 #[test]
 fn sessions_are_resumed_by_their_tickets() {
     for (resume_share, suite) in [(1.0, Suite::Gcm256), (0.5, Suite::Hs256)] {

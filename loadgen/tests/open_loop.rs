@@ -89,7 +89,7 @@ fn a_request_that_is_due_waits_for_no_answer() {
 #[test]
 fn an_assertion_that_does_not_hold_exits_with_3_and_is_named() {
     let binary = Binary::new();
-    let short = ["--requests", "500", "--warmup", "0"];
+    let short = ["--requests", "1000", "--warmup", "0"];
     let kept = binary.run(honest(), &[&short[..], &["--assert", "errors==0", "--assert", "p99<1m"]].concat());
     assert_eq!(kept.status.code(), Some(2), "a minute is no unit: {}", stderr(&kept));
     let kept =

@@ -14,6 +14,10 @@ use support::{Binary, stderr};
 
 const SHORT: [&str; 6] = ["--duration", "300ms", "--warmup", "20ms", "--connections", "2"];
 
+/// On a busy machine a handshake takes some hundred milliseconds, which QUIC takes for the way's; and after the path was found to take
+/// large packets its pacer waits for ten of them at such a pace, once.
+const LONGER: [&str; 6] = ["--duration", "2s", "--warmup", "20ms", "--connections", "2"];
+
 /// The echo of quinn, with the fingerprint of its certificate; ended when dropped.
 struct Echo {
     process: Child,
@@ -39,7 +43,7 @@ impl Echo {
         let process = self.process.id().to_string();
         let peer = ["peer", "--protocol", "quinn", "--server", &server, "--server-pid", &process];
         let certificate = ["--server-certificate", &self.certificate];
-        Binary::call(&[&peer[..], &certificate, &SHORT, more].concat())
+        Binary::call(&[&peer[..], &certificate, &LONGER, more].concat())
     }
 }
 

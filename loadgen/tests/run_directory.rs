@@ -134,3 +134,48 @@ fn equal_servers_seldom_differ_and_a_slower_one_does() {
     let back = compare(&side(&like, 92, 1.1e5), &side(&like, 91, 1e5), 1);
     assert_eq!(back[0].verdict, Verdict::Lower);
 }
+
+/// A run that took an hour is not lost because one file of it found no room.
+#[test]
+fn what_cannot_be_written_loses_a_file_and_not_the_run() {
+    let binary = Binary::new();
+    let folder = binary.path("in the way");
+    // In the place of one file, for root writes everywhere.
+    std::fs::create_dir_all(folder.join(run_directory::HGRM).join("full")).expect("a folder");
+    let out = folder.to_str().expect("ASCII");
+    let output = binary.run(honest(), &["--requests", "60", "--warmup", "0", "--quiet", "--out", out]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains(run_directory::HGRM), "{}", stderr(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(" verified  "));
+    assert_eq!(run_directory::read_report(&folder).expect("read back").verified, 60);
+    assert!(folder.join(run_directory::PAGE).is_file());
+
+    // A closed pipe, or a full disk behind it, loses no file; what the run says of itself is what the status tells.
+    for (bound, status) in [("errors==0", 1), ("verified==0", 3)] {
+        let folder = binary.path("unheard");
+        let out = folder.to_str().expect("ASCII");
+        let more = ["--requests", "60", "--warmup", "0", "--quiet", "--out", out, "--assert", bound];
+        let mut command = binary.command(honest(), &more);
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
+        let output = command.stdout(full).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(status), "{}", stderr(&output));
+        assert!(stderr(&output).contains("No space left"), "{}", stderr(&output));
+        assert_eq!(run_directory::read_report(&folder).expect("read back").verified, 60);
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+}
+
+#[test]
+fn a_file_is_replaced_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path().join("report.json");
+    run_directory::replace(&path, "first").expect("written");
+    run_directory::replace(&path, "second").expect("replaced");
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), "second");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing else is left");
+    // What comes first does not fit.
+    std::fs::create_dir(folder.path().join("report.json.part")).expect("in the way");
+    assert!(run_directory::replace(&path, "third").is_err());
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), "second");
+    run_directory::replace(Path::new("/dev/null"), "heard by nobody").expect("a device is written to");
+}

@@ -179,6 +179,16 @@ impl Header {
     /// `Length`, `Version`, `Kind`, `Flags` or `Field`, in this order (§3.2).
     #[inline]
     pub fn parse(frame: &[u8], role: Role) -> Result<Self, Reject> {
+        Self::parse_here(frame, role)
+    }
+
+    /// [`Header::parse`] as a part of its caller: for those that keep a header for each of many frames. Given back through memory
+    /// in small fields and copied from there in large ones, it would wait for its own stores.
+    ///
+    /// # Errors
+    /// As [`Header::parse`].
+    #[inline(always)]
+    pub fn parse_here(frame: &[u8], role: Role) -> Result<Self, Reject> {
         let Some(bytes) = frame.first_chunk::<HEADER_BYTES>() else { return Err(Reject::Length) };
         if frame.len() < FRAME_BYTES_MIN || frame.len() > FRAME_BYTES_MAX {
             return Err(Reject::Length);

@@ -135,6 +135,40 @@ fn answers_are_taken_in_any_order() {
     }
 }
 
+/// §7.2.6: many at once as one by one, those that are not wanted, that do not wait and that come twice among them.
+#[test]
+fn answers_of_a_row_are_taken_as_one_by_one() {
+    for mut pair in both() {
+        let [mut rows, mut alone] = [(); 2].map(|()| Outstanding::default());
+        for number in 0..12 {
+            let (pending, _) = pair.request(b"", 100);
+            rows.push(&pending, number);
+            alone.push(&pending, number);
+        }
+        for (generation, counters) in
+            [(0, &[1, 0, 2, 2][..]), (0, &[7, 12, 5, u64::MAX]), (1, &[3]), (0, &[3, 4, 6, 0, 8, 9, 10, 11])]
+        {
+            let wanted = |number: &i32| number % 5 != 4;
+            let expected: Vec<_> = counters
+                .iter()
+                .map(|counter| (*counter, alone.remove_if(generation, *counter, wanted)))
+                .collect();
+            let mut found = Vec::new();
+            rows.remove_each(generation, counters.iter().copied(), wanted, |counter, removed| {
+                found.push((counter, removed));
+            });
+            assert_eq!(found, expected);
+            assert_eq!(rows.len(), alone.len());
+            for counter in 0..12 {
+                let waits = |one: &Outstanding<i32>| one.get(0, counter).map(|(_, number)| *number);
+                assert_eq!(waits(&rows), waits(&alone));
+            }
+        }
+        // Those that were not wanted: 4 and 9.
+        assert_eq!(rows.drain().collect::<Vec<_>>(), [4, 9]);
+    }
+}
+
 #[test]
 fn a_genuine_lost_is_believed_and_a_decoy_never() {
     for mut pair in both() {

@@ -192,7 +192,11 @@ impl InLanes {
                     let fresh = state.check(&header, now_ms);
                     self.batch.push(state, fresh, span.clone())
                 }
-                None => self.batch.push(&self.dummy, self.dummy.check_unknown(&header), span.clone()),
+                None => self.batch.push(
+                    &self.dummy,
+                    self.dummy.check_unknown(&header, ORIGIN_MS, now_ms),
+                    span.clone(),
+                ),
             };
             assert_eq!(number, rows.len());
             rows.push((header, place, span));

@@ -108,7 +108,11 @@ impl InLanes {
             bytes.extend_from_slice(frame);
             let mut beside = None;
             if header.key_id != self.state.key_id() {
-                self.batch.push(&self.dummy, self.dummy.check_unknown(&header), span.clone());
+                self.batch.push(
+                    &self.dummy,
+                    self.dummy.check_unknown(&header, ORIGIN_MS, now_ms),
+                    span.clone(),
+                );
                 rows.push((header, None, span));
                 continue;
             }

@@ -256,3 +256,80 @@ fn a_batch_of_many_sessions_is_sealed_as_one_by_one() {
         assert_eq!(outstanding.iter().map(Outstanding::len).collect::<Vec<_>>(), [4, 2, 2, 2, 3]);
     }
 }
+
+/// Writes `count` requests with this payload, as many alike at a time as it may, and seals them.
+fn seal_alike(
+    sealer: &mut Sealer,
+    client: &mut ClientSession,
+    payload: &[u8],
+    now_ms: u64,
+    count: usize,
+) -> Vec<u8> {
+    let (mut out, mut written) = (Vec::new(), 0);
+    while written < count {
+        let request = Request { op: 7, payload };
+        let some = sealer.write_alike(client, request, count - written, now_ms, &mut out).expect("sealable");
+        assert!((1..=count - written).contains(&some));
+        written += some;
+        if sealer.is_full() || written == count {
+            sealer.seal(&mut out, |_, _| {});
+        }
+    }
+    out
+}
+
+/// Also through a renewal, whose last request is alone of its generation (§11.3.1).
+#[test]
+fn requests_written_alike_are_those_written_one_by_one() {
+    for engine in engines() {
+        for [mut alone, mut together] in pairs(Limits::DEFAULT) {
+            let mut sealer = Sealer::new(engine);
+            for (index, (count, length)) in
+                [(1usize, 20usize), (2, 0), (31, 3), (32, 27), (33, 28), (34, 300), (70, 20)]
+                    .into_iter()
+                    .enumerate()
+            {
+                let at_ms = 1 + index as u64 * 40_000;
+                for pair in [&mut alone, &mut together] {
+                    pair.exchange(at_ms);
+                    pair.server.advance(ORIGIN_MS + at_ms);
+                    pair.offer_and_take(count as u8, at_ms);
+                }
+                let payload: Vec<u8> = (0..length).map(|byte| byte as u8).collect();
+                let expected: Vec<_> = (0..count).map(|_| alone.request(&payload, at_ms).1).collect();
+                let client = &mut together.client;
+                let out = seal_alike(&mut sealer, client, &payload, CLIENT_ORIGIN_MS + at_ms, count);
+                assert_eq!(out, expected.concat(), "{} x {length} {}", count, engine.path());
+                for frame in expected {
+                    assert_eq!(alone.verdict(&frame, at_ms), "accept");
+                    assert_eq!(together.verdict(&frame, at_ms), "accept");
+                }
+                alone.exchange(at_ms);
+                together.exchange(at_ms);
+            }
+        }
+    }
+}
+
+#[test]
+fn requests_written_alike_end_where_the_batch_and_the_limit_do() {
+    let limits = Limits { renew_after_requests: 40, reject_after_requests: 40, ..Limits::DEFAULT };
+    for [_, mut pair] in pairs(limits) {
+        let mut sealer = Sealer::new(Engine::detect());
+        let (mut out, mut count) = (Vec::new(), 0);
+        let client = &mut pair.client;
+        let mut write = |sealer: &mut Sealer, most, out: &mut Vec<u8>| {
+            sealer.write_alike(client, Request { op: 7, payload: b"pay" }, most, CLIENT_ORIGIN_MS, out)
+        };
+        assert_eq!(write(&mut sealer, 5, &mut out), Ok(5));
+        assert_eq!(write(&mut sealer, usize::MAX, &mut out), Ok(Sealer::REQUESTS_MAX - 5));
+        assert!(sealer.is_full());
+        sealer.seal(&mut out, |lane, waiting| {
+            assert_eq!((lane as u64, lane), (waiting.counter(), count));
+            count += 1;
+        });
+        assert_eq!((count, sealer.len()), (32, 0));
+        assert_eq!(write(&mut sealer, 100, &mut out), Ok(8));
+        assert_eq!((sealer.len(), write(&mut sealer, 1, &mut out)), (8, Err(SealError::Exhausted)));
+    }
+}

@@ -8,7 +8,7 @@ use mvt_proto::{
     constants::{HEADER_BYTES, TAG_BYTES, VERDICTS_MAX},
     framer::{self, Cut},
     header::Flags,
-    session::{BATCH_REQUESTS_MAX, Batch, Pending, SessionState},
+    session::{BATCH_REQUESTS_MAX, Batch, Outstanding, Pending, SessionState},
     slot::{SlotKey, SlotKeys},
     suite::{RequestKey, Tag, payload_of},
 };
@@ -244,5 +244,99 @@ fn authentic_joint_answers_of_another_shape_are_refused() {
         (&[3, VERDICTS_MAX as u64 + 1], &[]),
     ] {
         assert_eq!(open(counters, extra), Err(Reject::Field), "{counters:?} {extra:?}");
+    }
+}
+
+/// Opens what it may of `frames` together, again until none is left: the results in order.
+fn open_together(
+    joined: &mut Joined,
+    engine: Engine,
+    outstanding: &mut Outstanding<()>,
+    frames: &[Vec<u8>],
+) -> Vec<Result<Vec<(u64, u16)>, Reject>> {
+    let received: Vec<(Header, &[u8])> = frames
+        .iter()
+        .map(|frame| (Header::parse(frame, Role::Client).expect("well formed"), frame.as_slice()))
+        .collect();
+    let (mut results, mut rest) = (Vec::new(), &received[..]);
+    while !rest.is_empty() {
+        let mut opened = Vec::new();
+        let some = joined.client.open_verdicts_together(engine, outstanding, rest, |result| {
+            opened.push(result.map(Iterator::collect::<Vec<_>>));
+        });
+        assert_eq!(opened.len(), some);
+        for (counter, _) in opened.iter().flatten().flatten() {
+            assert!(outstanding.remove(0, *counter).is_some(), "each is answered once");
+        }
+        results.extend(opened);
+        rest = &rest[some..];
+    }
+    results
+}
+
+/// Any number of frames of any lengths, some wrong: each is believed or not as if it had come alone, and a wrong one hits its own
+/// requests only. Lengths go over the edges of blocks: three entries are 72 bytes, tags and all.
+#[test]
+fn joint_answers_opened_together_are_those_opened_one_by_one() {
+    let shapes = [&[2usize][..], &[128, 128], &[2, 3, 4], &[5, 127, 6, 2], &[7, 8, 9, 10, 11, 12, 13, 14, 2]];
+    for (suite, engine) in SUITES
+        .into_iter()
+        .flat_map(|suite| Path::ALL.into_iter().filter_map(Engine::forced).map(move |engine| (suite, engine)))
+    {
+        for shape in shapes {
+            for wrong in 0..=shape.len() {
+                let mut joined = Joined::new(suite);
+                let mut outstanding = Outstanding::default();
+                let mut answers = Vec::new();
+                for count in shape {
+                    let (pending, frames) = joined.requests(*count);
+                    pending.iter().for_each(|pending| outstanding.push(pending, ()));
+                    answers.extend(joined.answers(
+                        engine,
+                        &frames,
+                        |number| Service::Verdict(number as u16),
+                        &[],
+                    ));
+                }
+                if let Some(answer) = answers.get_mut(wrong) {
+                    // In turn the tag and the status of a verdict.
+                    let bit = if wrong % 2 == 0 { answer.len() * 8 - 1 } else { (HEADER_BYTES + 7) * 8 };
+                    *answer = flipped(answer, bit);
+                }
+                let results = open_together(&mut joined, engine, &mut outstanding, &answers);
+                let mut counter = 0;
+                for (number, (result, count)) in results.iter().zip(shape).enumerate() {
+                    let verdicts: Vec<_> = (0..*count as u16).map(|n| (counter + u64::from(n), n)).collect();
+                    let expected = if number == wrong { Err(Reject::BadTag) } else { Ok(verdicts) };
+                    assert_eq!(*result, expected, "{suite:?} {} {shape:?} {number}", engine.path());
+                    counter += *count as u64;
+                }
+                assert_eq!(outstanding.len(), shape.get(wrong).copied().unwrap_or(0));
+            }
+        }
+    }
+}
+
+/// A frame that comes twice answers once, however many are opened together.
+#[test]
+fn a_joint_answer_that_comes_twice_answers_once() {
+    for suite in SUITES {
+        let mut joined = Joined::new(suite);
+        let mut outstanding = Outstanding::default();
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            let (pending, frames) = joined.requests(3);
+            pending.iter().for_each(|pending| outstanding.push(pending, ()));
+            answers.extend(joined.answers(Engine::detect(), &frames, |_| Service::Verdict(0), &[]));
+        }
+        // Also behind one that is refused and names nothing that was answered.
+        let broken = flipped(&answers[2], answers[2].len() * 8 - 1);
+        let received = [0, 0, 1].map(|index| answers[index].clone()).into_iter();
+        let received: Vec<_> =
+            received.chain([broken]).chain([0, 1].map(|index| answers[index].clone())).collect();
+        let results = open_together(&mut joined, Engine::detect(), &mut outstanding, &received);
+        let held: Vec<bool> = results.iter().map(Result::is_ok).collect();
+        assert_eq!(held, [true, false, true, false, false, false], "{suite:?}");
+        assert_eq!(outstanding.len(), 3);
     }
 }

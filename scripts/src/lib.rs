@@ -4,6 +4,7 @@ pub mod ci;
 pub mod compare;
 pub mod demo;
 pub mod emulate;
+pub mod harden;
 pub mod lifetime;
 pub mod publish;
 pub mod test;

@@ -1,7 +1,7 @@
 //! `cargo x`: a table of subcommands.
 
 use clap::{Parser, Subcommand};
-use mvt_scripts::{accuracy, ci, compare, demo, emulate, lifetime, publish, test, tour, vectors};
+use mvt_scripts::{accuracy, ci, compare, demo, emulate, harden, lifetime, publish, test, tour, vectors};
 
 /// Tools of the workspace.
 #[derive(Parser)]
@@ -31,6 +31,12 @@ enum Command {
     Lifetime(lifetime::arguments::Arguments),
     /// Run the tests of the lanes on emulated CPUs that have AVX-512; minutes, and packages of Debian.
     Emulate(emulate::Arguments),
+    /// Search for memory errors, for secrets that decide, for times that tell, for bytes nobody thought of; minutes each.
+    Harden {
+        /// What to look for.
+        #[command(subcommand)]
+        search: harden::Search,
+    },
     /// The load generator against theory, as a table.
     Accuracy(accuracy::Arguments),
     /// Write the vectors of `proto-spec/vectors` from the reference.
@@ -59,6 +65,7 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Emulate(arguments) => emulate::run(&arguments),
+        Command::Harden { search } => harden::run(&search),
         Command::Accuracy(arguments) => accuracy::run(&arguments),
         Command::Vectors { check: true } => Ok(vectors::store::check(&vectors::store::folder())?),
         Command::Vectors { check: false } => Ok(vectors::store::write(&vectors::store::folder())?),

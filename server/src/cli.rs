@@ -97,6 +97,15 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Have every session of this server renew its keys, a few at a time: each with its next request.
+    Renew {
+        /// Seconds over which that is spread; a shard does two thousand a second at most.
+        #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=3600))]
+        within: u32,
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
     /// Print the last changes: number, time, user, command.
     Audit {
         /// How many at most, up to 512.

@@ -1,7 +1,9 @@
 //! The configuration file: TOML, every key optional, unknown keys refused, every error located.
 
+mod error;
 mod store;
 mod tickets;
+mod value;
 
 use std::{
     net::SocketAddr,
@@ -9,51 +11,17 @@ use std::{
 };
 
 use mvt_proto::Limits;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 
+pub use error::ConfigError;
 pub use store::{Admin, Engine, StoreTable};
 pub use tickets::Tickets;
 
-use crate::{
-    limits::{LOGIN_THREADS_MAX, SHARDS_MAX},
-    service::ServiceKind,
-};
+use crate::{limits::SHARDS_MAX, service::ServiceKind};
+use error::Clash;
+use value::{address_or_off, between, file, window};
 
 const _: () = assert!(SHARDS_MAX == 256, "the bound of io.shards");
-const _: () = assert!(LOGIN_THREADS_MAX == 64, "the bound of login.threads");
-
-/// Why a configuration is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The OS's reason.
-        source: std::io::Error,
-    },
-    /// The file is wrong at a place.
-    #[error("{path}:{line}:{column}: {text}")]
-    At {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-        /// What is wrong.
-        text: String,
-    },
-    /// Values that are right one by one but not together.
-    #[error("{path}: {text}")]
-    Together {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        text: String,
-    },
-}
 
 /// The whole configuration; `Config::default()` is the embedded default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -75,6 +43,8 @@ pub struct Config {
     pub io: Io,
     /// Bounds.
     pub limits: LimitsTable,
+    /// Where memory may go.
+    pub memory: Memory,
     /// The login pool.
     pub login: Login,
     /// What is done with a verified request.
@@ -105,8 +75,10 @@ impl Default for Listen {
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityFiles {
     /// The server's key file, made by `keygen`.
+    #[serde(deserialize_with = "file")]
     pub key_file: PathBuf,
     /// The authorized file, for `store.engine = "file"`.
+    #[serde(deserialize_with = "file")]
     pub clients_file: PathBuf,
     /// First 16 bits of the key ids this node makes; different on every node.
     pub node_slot: u16,
@@ -123,8 +95,10 @@ impl Default for IdentityFiles {
 #[serde(deny_unknown_fields, default)]
 pub struct QuicFiles {
     /// The TLS certificate, PEM; made on the first start if neither file is there.
+    #[serde(deserialize_with = "file")]
     pub certificate_file: PathBuf,
     /// Its private key, PEM, mode 600.
+    #[serde(deserialize_with = "file")]
     pub key_file: PathBuf,
 }
 
@@ -251,6 +225,14 @@ impl LimitsTable {
     }
 }
 
+/// `[memory]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Memory {
+    /// Whether it is kept out of swap; then a host that does not allow it is refused.
+    pub lock: bool,
+}
+
 /// `[login]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -329,8 +311,12 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], located.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let whole = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+            ConfigError::at(path, &whole, whole.len(), "not UTF-8".into())
+        })?;
         let mut config = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let Self { identity, quic, store, admin, tickets, .. } = &mut config;
@@ -355,82 +341,51 @@ impl Config {
     /// Reads the text of a file, `path` being its name in errors.
     ///
     /// # Errors
-    /// [`ConfigError::At`] or [`ConfigError::Together`].
+    /// [`ConfigError::At`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
-            ConfigError::At {
-                path: path.to_owned(),
-                line: before.matches('\n').count() + 1,
-                column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
-                text: error.message().lines().collect::<Vec<_>>().join(" "),
-            }
+            let at = error.span().map_or(0, |span| span.start.min(text.len()));
+            ConfigError::at(path, text, at, error.message().lines().collect::<Vec<_>>().join(" "))
         })?;
-        config.check_together().map_err(|text| ConfigError::Together { path: path.to_owned(), text })?;
+        config.check_together().map_err(|clash| clash.located(text, path))?;
         Ok(config)
     }
 
-    fn check_together(&self) -> Result<(), String> {
+    fn check_together(&self) -> Result<(), Clash> {
+        let clash = |keys, text: &str| Err(Clash { keys, text: text.into() });
         let limits = &self.limits;
         if limits.renew_after_requests > limits.reject_after_requests {
-            return Err("limits.renew_after_requests is above limits.reject_after_requests".into());
+            let keys = &["limits.renew_after_requests", "limits.reject_after_requests"];
+            return clash(keys, "limits.renew_after_requests is above limits.reject_after_requests");
         }
         if limits.renew_after_ms > limits.reject_after_ms {
-            return Err("limits.renew_after_ms is above limits.reject_after_ms".into());
+            let keys = &["limits.renew_after_ms", "limits.reject_after_ms"];
+            return clash(keys, "limits.renew_after_ms is above limits.reject_after_ms");
         }
         let store = &self.store;
         if store.engine == Engine::Feed && store.feed_file.as_os_str().is_empty() {
-            return Err("store.engine = \"feed\" needs store.feed_file".into());
+            return clash(&["store.engine"], "store.engine = \"feed\" needs store.feed_file");
         }
         if store.engine == Engine::File && !store.feed_file.as_os_str().is_empty() {
-            return Err("store.engine = \"file\" has no store.feed_file".into());
+            return clash(&["store.feed_file"], "store.engine = \"file\" has no store.feed_file");
         }
         if store.resume_stale_ms > store.login_stale_ms {
-            return Err("store.resume_stale_ms is above store.login_stale_ms".into());
+            let keys = &["store.resume_stale_ms", "store.login_stale_ms"];
+            return clash(keys, "store.resume_stale_ms is above store.login_stale_ms");
         }
         let cores = &self.io.cores;
         if !cores.is_empty() && self.io.shards > cores.len() {
-            return Err("io.shards is above the number of io.cores".into());
+            return clash(&["io.shards"], "io.shards is above the number of io.cores");
         }
         if cores.iter().enumerate().any(|(index, core)| cores[..index].contains(core)) {
-            return Err("io.cores names a core twice".into());
+            return clash(&["io.cores"], "io.cores names a core twice");
         }
         let forbidden = mvt_sys::affinity::forbidden_of(cores);
         if !forbidden.is_empty() {
-            return Err(format!("io.cores names cores this process may not run on: {forbidden:?}"));
+            let text = format!("io.cores names cores this process may not run on: {forbidden:?}");
+            return clash(&["io.cores"], &text);
         }
         Ok(())
-    }
-}
-
-/// An integer within bounds, as the type of the field.
-fn between<'de, D, T, const LOW: i64, const HIGH: i64>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: TryFrom<i64>,
-{
-    let value = i64::deserialize(deserializer)?;
-    let outside = || D::Error::custom(format_args!("{value} is not between {LOW} and {HIGH}"));
-    if !(LOW..=HIGH).contains(&value) {
-        return Err(outside());
-    }
-    T::try_from(value).map_err(|_| outside())
-}
-
-fn address_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text == "off" {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|_| D::Error::custom("neither an address with a port nor \"off\""))
-}
-
-fn window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
-    let bits: u16 = between::<_, _, 64, 8192>(deserializer)?;
-    if bits.is_power_of_two() {
-        Ok(bits)
-    } else {
-        Err(D::Error::custom(format_args!("{bits} is not a power of two")))
     }
 }
 
@@ -448,7 +403,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 41, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 42, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]
@@ -469,15 +424,26 @@ mod tests {
             ("[limits]\nreplay_window_bits = 32", "mvt.toml:2:22: 32 is not between 64 and 8192"),
             ("[limits]\nrenew_after_ms = 1.5", "mvt.toml:2:18: "),
             ("[limits]\nrenew_after_ms = ", "mvt.toml:2:"),
-            ("[limits]\nrenew_after_ms = 900001", "mvt.toml: limits.renew_after_ms is above"),
-            ("[limits]\nrenew_after_requests = 3000000", "mvt.toml: limits.renew_after_requests is above"),
+            ("[limits]\nrenew_after_ms = 900001", "mvt.toml:2:18: limits.renew_after_ms is above"),
+            ("\nlimits.reject_after_ms = 1", "mvt.toml:2:26: limits.renew_after_ms is above"),
+            (
+                "[limits]\nrenew_after_requests = 3000000",
+                "mvt.toml:2:24: limits.renew_after_requests is above",
+            ),
             ("[store]\nengine = \"etcd\"", "mvt.toml:2:10: unknown variant `etcd`"),
-            ("[store]\nengine = \"feed\"", "mvt.toml: store.engine = \"feed\" needs store.feed_file"),
-            ("[store]\nlogin_stale_ms = 50000", "mvt.toml: store.resume_stale_ms is above"),
+            ("[store]\nengine = \"feed\"", "mvt.toml:2:10: store.engine = \"feed\" needs store.feed_file"),
+            ("[store]\nlogin_stale_ms = 50000", "mvt.toml:2:18: store.resume_stale_ms is above"),
             ("[store]\nrevocations_max = 0", "mvt.toml:2:19: 0 is not between"),
-            ("[io]\ncores = [0, 0]", "mvt.toml: io.cores names a core twice"),
-            ("[io]\ncores = [1000]", "mvt.toml: io.cores names cores this process may not run on: [1000]"),
-            ("[io]\ncores = [0]\nshards = 2", "mvt.toml: io.shards is above"),
+            ("[io]\ncores = [0, 0]", "mvt.toml:2:9: io.cores names a core twice"),
+            (
+                "[io]\ncores = [1000]",
+                "mvt.toml:2:9: io.cores names cores this process may not run on: [1000]",
+            ),
+            ("[io]\ncores = [0]\nshards = 2", "mvt.toml:3:10: io.shards is above"),
+            ("[identity]\nkey_file = \"\"", "mvt.toml:2:12: empty, and the name of a file is meant"),
+            ("admin.socket = \"\"", "mvt.toml:1:16: empty, and"),
+            ("tickets.ring_file = \"\"", "mvt.toml:1:21: empty, and"),
+            ("store.seal_key_file = \"\"", "mvt.toml:1:23: empty, and"),
         ] {
             let message = refusal(text);
             assert!(message.starts_with(expected), "{text:?} gave {message:?}");

@@ -69,7 +69,10 @@ events! {
     recoveries, "Recoveries recorded.";
     recoveries_refused, "Sessions of recoveries erased because they could not be recorded, or their client was barred.";
     tickets, "Tickets given.";
+    rotations_asked, "Times a session was told to renew because an operator has all of them renew.";
     cookies_asked, "Login frames answered with a cookie to bring.";
+    logins_paused, "Times that a connection was not read for a while because too many of its login frames had to be answered with a RETRY.";
+    logins_shed, "Login frames not looked at because their connection was not to be read.";
     logins_cut_off, "Connections closed because too many login frames came in a second that had to be answered with a RETRY.";
     accepts_paused, "Times that new connections had to wait because logins came faster than they are worked off.";
     accept_failed, "Accepts that failed: no descriptor or no memory left, or the peer was gone.";

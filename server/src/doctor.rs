@@ -24,7 +24,7 @@ const LOCKED_BYTES_MIN: u64 = 1 << 20;
 #[must_use]
 pub fn examine() -> Vec<Finding> {
     let mut findings = vec![kernel(), uring_disabled(), uring_probe(), uring_operations(), uring_packets()];
-    findings.extend([locked_memory(), open_files(), cores()]);
+    findings.extend([locked_memory(), swap(), open_files(), randomness(), cores()]);
     findings.extend(host::cpu_features().into_iter().map(cpu_feature));
     findings.push(huge_pages());
     findings
@@ -91,6 +91,12 @@ fn locked_memory() -> Finding {
     finding("ulimit -l", found, is_good, "raise it to 1024 or more (LimitMEMLOCK= of systemd)")
 }
 
+fn swap() -> Finding {
+    let found = if host::has_swap() { "on" } else { "off" };
+    let cure = "keys may be written to disk: memory.lock = true, or swapoff";
+    finding("swap", found.into(), !host::has_swap(), cure)
+}
+
 fn open_files() -> Finding {
     let (soft, hard) = host::open_files_limits();
     let say = |limit: Option<u64>| limit.map_or("unlimited".into(), |count| count.to_string());
@@ -102,6 +108,15 @@ fn open_files() -> Finding {
     let is_good = hard.is_none_or(|count| count >= OPEN_FILES_MIN);
     let cure = "the hard limit bounds the connections: raise it (LimitNOFILE= of systemd) or lower limits.connections_max";
     finding("ulimit -n", found, is_good, cure)
+}
+
+fn randomness() -> Finding {
+    match getrandom::fill(&mut [0; 32]) {
+        Ok(()) => finding("randomness", "there".into(), true, ""),
+        Err(error) => {
+            finding("randomness", error.to_string(), false, "allow getrandom in seccomp: no start without")
+        }
+    }
 }
 
 fn cores() -> Finding {

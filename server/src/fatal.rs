@@ -7,7 +7,7 @@ use mvt_sys::keystore::SecretFileError;
 
 use crate::{config::ConfigError, store::StoreError};
 
-/// A reason not to start, or not to go on. Printed once, on one line, by `main`.
+/// A reason not to start, or not to go on. Printed once, by `main`, as [`Fatal::line`].
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
     /// The configuration is wrong.
@@ -126,6 +126,13 @@ pub enum Fatal {
 }
 
 impl Fatal {
+    /// What is printed: one line, whatever a file or a name it quotes has in it.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        self.to_string().chars().map(escaped).collect()
+    }
+
     /// The exit status: 2 the operator's input, 66 a missing input, 69 an address or a server that does not answer, 71 the OS, 73 an output, 77 permissions,
     /// 78 the backend (after sysexits.h where it has a number); and those of [`StoreError::exit_status`].
     #[must_use]

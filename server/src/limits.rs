@@ -14,25 +14,27 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Logins of one connection under way at once.
 pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
-/// RETRYs on one connection in a second, beyond which it is closed (SPEC §14.5), those not counted that were followed by the login
-/// they asked for: an honest client that logs in without end leaves none of them, but for those that tell it to wait
-/// [`BUSY_WAIT_MS`]. Whoever sends on is to pay for a connection every so often.
-pub const RETRIES_PER_SECOND_MAX: u32 = 32;
-/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while cookies are asked for: 800 a second. With what each of them may
-/// send, [`RETRIES_PER_SECOND_MAX`] frames of 2 µs, that is less than a tenth of a core.
+/// RETRYs on one connection in a second, less the logins that followed, beyond which it is closed (SPEC §14.5): an honest client is asked for a cookie once for
+/// each login, and waits [`BUSY_WAIT_MS`] when told to; whoever sends on without end is to pay for a connection every so often.
+pub const RETRIES_PER_SECOND_MAX: u32 = 64;
+/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while cookies are asked for, or half as many end that never had a session:
+/// 800 a second. One costs 20 to 40 µs before it has shown anything.
 pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 40;
-/// Threads of the login pool, the steady one not counted.
-pub const LOGIN_THREADS_MAX: usize = 64;
-/// Niceness of the steady login thread: the others run only while nothing else wants their core.
-pub const LOGIN_STEADY_NICE: i32 = 10;
-/// How often the steady login thread takes a frame while some wait: where no core is ever idle that is how fast clients are let in,
-/// each address in its turn. A frame takes 0.2 ms: 2 % of a core.
-pub const LOGIN_STEADY_PACE: Duration = Duration::from_millis(10);
 /// For how long cookies are asked for after the queue was more than half full, or more than half as many clients as it holds came
 /// without one, ms.
 pub const LOGIN_PRESSURE_MS: u64 = 1_000;
-/// Results of one login thread that wait for one shard.
-pub const OUTCOMES_COUNT_MAX: usize = 64;
+/// RETRYs to a connection that never had a session, those not counted that were followed by the login they asked for, after which
+/// it is not read for a while (SPEC §14.5): an honest client has one cookie asked of it, and is told to wait now and then.
+pub const RETRIES_FREE: u32 = 4;
+/// How long that is the first time; then twice as long each time.
+pub const LOGIN_PAUSE_MS: u64 = 50;
+/// At most.
+pub const LOGIN_PAUSE_MS_MAX: u64 = 1_000;
+/// For one that did not wait for any answer: it has sent more login frames before it could have heard of the last one.
+pub const LOGIN_PAUSE_HASTY_MS: u64 = 5_000;
+/// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets a tenth beside one
+/// that is not nice at all. An idle core is its own as before.
+pub const LOGIN_THREAD_NICE: i32 = 15;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.
@@ -47,7 +49,8 @@ pub const HANDSHAKES_PER_TURN_MAX: usize = 1;
 pub const HANDSHAKE_PACKETS_PER_TURN_MAX: usize = 4;
 /// Such packets that wait, at one shard; what comes beyond is dropped.
 pub const HANDSHAKE_PACKETS_MAX: usize = 1024;
-/// Changes of a QUIC client's address in a second; packets from elsewhere are dropped beyond them.
+/// Changes of a QUIC client's address in a second, and probes to other addresses than its own; packets from elsewhere are dropped
+/// beyond the former.
 pub const QUIC_MOVES_PER_SECOND_MAX: u32 = 4;
 /// How long a handshake of QUIC may take.
 pub const HANDSHAKE_STALL: Duration = Duration::from_millis(STALL_MS);
@@ -63,8 +66,9 @@ pub const QUIC_SEND_WINDOW_BYTES: u64 = 256 * 1024;
 pub const QUIC_DATAGRAM_BYTES: usize = 128 * 1024;
 /// Bytes of clients' first packets that wait for their handshake to begin, at one shard.
 pub const QUIC_INCOMING_BYTES: u64 = 1 << 20;
-/// Bytes of the largest packet, where the path takes it: an Ethernet frame less the headers below QUIC.
-pub const QUIC_PACKET_BYTES_MAX: u16 = 1452;
+/// Bytes of the answers in one datagram: what the smallest path takes, whatever the client's connection ids. So none of those that
+/// wait is dropped when a path shrinks; a large packet holds several.
+pub const QUIC_ANSWERS_BYTES_MAX: usize = 1150;
 /// Packets handed to the kernel at once, where it can cut them apart itself.
 pub const QUIC_SEGMENTS_MAX: usize = 32;
 /// Transmissions in one turn; what is left then makes the next turn come at once.
@@ -74,6 +78,15 @@ pub const QUIC_TRANSMITS_PER_TURN_MAX: usize = 256;
 pub const MAILBOX_COUNT_MAX: usize = 4096;
 /// Forwarded frames of one other shard that may wait at least, however many shards there are.
 pub const PASSAGE_COUNT_MIN: usize = 16;
+/// Bytes of QUIC packets waiting in one mailbox; as many of forwarded frames of all shards together, and as many of answers to such,
+/// but for [`PASSAGE_BYTES_MIN`].
+pub const MAILBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of all answers to one forwarded frame: the largest, and the frames of a renewal or a ticket beside it, which are smaller than
+/// 256 bytes each.
+pub const ANSWER_BYTES_MAX: usize = FRAME_BYTES_MAX + (crate::mailbox::ANSWERS_PER_FRAME_MAX - 1) * 256;
+/// Bytes of one other shard's frames that may wait at least, or of answers to it, however many shards there are: two of the largest, so
+/// that one can be on its way while the other is judged.
+pub const PASSAGE_BYTES_MIN: usize = 2 * ANSWER_BYTES_MAX;
 /// Bytes of frames that wait at one shard for room at the one that owns their keys. Their connections are not read, so this is
 /// what had been read of them; a connection that would take more is closed.
 pub const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -82,9 +95,18 @@ pub const SWEEP_INTERVAL_MS: u64 = 50;
 /// Connections looked at in one sweep.
 pub const SWEEP_COUNT_MAX: usize = 4096;
 /// Sessions looked at between two turns: what a request may have to wait for is the time of these, not of all that are due.
-pub const RECLAIM_COUNT_MAX: usize = 256;
-/// Sessions looked at in one step for a revocation.
-pub const REVOKE_COUNT_MAX: usize = 8192;
+pub const RECLAIM_COUNT_MAX: usize = 64;
+/// Sessions a shard tells to renew in a second at most, where an operator has all of them renew: what that takes of a core is
+/// bounded.
+pub const ROTATION_PER_SECOND_MAX: u64 = 2_000;
+/// The same for one turn: no herd of OFFERs follows.
+pub const ROTATION_PER_TURN_MAX: u64 = 2;
+/// The same for one tick, where there are few turns.
+pub const ROTATION_PER_TICK_MAX: u64 = ROTATION_PER_SECOND_MAX * SWEEP_INTERVAL_MS / 1000;
+/// Owners looked at in one step for a revocation; a request may have to wait for one step.
+pub const REVOKE_COUNT_MAX: usize = 1024;
+/// Sessions erased in one such step at most: that costs twenty times as much as a look.
+pub const REVOKE_ERASED_MAX: usize = 64;
 /// How long an admin command waits for every shard to have erased the sessions of a revoked client, ms.
 pub const REVOKE_CONFIRM_MS: u64 = 10_000;
 /// Recoveries waiting to be recorded; beyond them clients ask again.
@@ -122,6 +144,8 @@ pub const SHARDS_MAX: usize = 256;
 
 const _: () = assert!(BATCH_BYTES_MAX >= FRAME_BYTES_MAX + READ_BYTES);
 const _: () = assert!(READ_BYTES >= FRAME_BYTES_MAX);
+const _: () = assert!(PASSAGE_BYTES_MIN >= FRAME_BYTES_MAX && PASSAGE_BYTES_MIN >= ANSWER_BYTES_MAX);
+const _: () = assert!(mvt_proto::constants::TICKET_BYTES + FRAME_BYTES_MIN < 256);
 const _: () = assert!(PASSAGE_COUNT_MIN >= crate::mailbox::ANSWERS_PER_FRAME_MAX);
 // A connection is stopped after the turn that found no room; by then a batch and one read more of it may be here.
 const _: () = assert!(HELD_BYTES_MAX >= 4 * BATCH_BYTES_MAX);

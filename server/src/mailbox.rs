@@ -8,7 +8,7 @@ use std::{
     os::unix::net::UnixStream,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -16,12 +16,12 @@ use crossbeam::{channel::Sender, queue::ArrayQueue};
 use mvt_proto::{Reject, constants::KEY_BYTES, login::Admitted};
 
 use crate::{
-    limits::{MAILBOX_COUNT_MAX, PASSAGE_COUNT_MIN},
+    limits::{ANSWER_BYTES_MAX, MAILBOX_BYTES_MAX, MAILBOX_COUNT_MAX, PASSAGE_BYTES_MIN, PASSAGE_COUNT_MIN},
     owner::Owner,
     revocations::Revocations,
     shard::ConnectionId,
 };
-use passage::Passage;
+use passage::{Letter, Passage};
 
 /// Letters with which a shard answers one forwarded frame: what it was asked, and the frames of a renewal or a ticket beside it.
 pub const ANSWERS_PER_FRAME_MAX: usize = 4;
@@ -48,6 +48,12 @@ pub struct Forwarded {
     pub frame: Box<[u8]>,
 }
 
+impl Letter for Forwarded {
+    fn byte_count(&self) -> usize {
+        self.frame.len()
+    }
+}
+
 /// What the receiver's connection gets for a forwarded frame.
 #[derive(Debug)]
 pub struct Answered {
@@ -57,6 +63,14 @@ pub struct Answered {
     pub frames: Box<[u8]>,
     /// Whether the frame was verified.
     pub is_verified: bool,
+    /// Nothing more is said of the frame, unless a recovery is recorded later: no letter but one for each frame has it.
+    pub is_last: bool,
+}
+
+impl Letter for Answered {
+    fn byte_count(&self) -> usize {
+        self.frames.len()
+    }
 }
 
 /// What other threads tell a shard.
@@ -85,6 +99,11 @@ pub enum Mail {
         /// Has room for every shard.
         confirm: Sender<usize>,
     },
+    /// Have every session renew its keys, within about so many ms (SPEC §11.2.1).
+    Renew {
+        /// How long that may take.
+        within_ms: u64,
+    },
     /// A recovery was recorded, or was not (SPEC §13.4).
     Recorded {
         /// The session it was claimed by.
@@ -99,6 +118,13 @@ pub enum Mail {
     },
     /// Stop accepting, answer what was received, and end.
     Shutdown,
+}
+
+impl Mail {
+    /// What others can make large.
+    fn byte_count(&self) -> usize {
+        if let Self::Packet(packet) = self { packet.bytes.len() } else { 0 }
+    }
 }
 
 /// A session the pool made, with what its shard keeps beside it.
@@ -145,6 +171,8 @@ impl Entrance {
 #[derive(Debug)]
 pub struct Mailbox {
     orders: ArrayQueue<Mail>,
+    /// Bytes of the packets among them, and of those just being put in.
+    packet_bytes: AtomicUsize,
     /// By sender.
     forwarded: Box<[Passage<Forwarded>]>,
     /// By sender.
@@ -165,6 +193,7 @@ impl Mailbox {
         waiter.set_nonblocking(true)?;
         let mailbox = Self {
             orders: ArrayQueue::new(MAILBOX_COUNT_MAX),
+            packet_bytes: AtomicUsize::new(0),
             forwarded: passages(shard_count),
             answered: passages(shard_count),
             waker,
@@ -176,9 +205,15 @@ impl Mailbox {
     /// Puts `mail` into the box and wakes the shard.
     ///
     /// # Errors
-    /// The mail, when the box is full.
+    /// The mail, when the box is full; a packet also when those in it have too many bytes.
     pub fn post(&self, mail: Mail) -> Result<(), Mail> {
-        self.orders.push(mail)?;
+        let byte_count = mail.byte_count();
+        let before = self.packet_bytes.fetch_add(byte_count, Ordering::Relaxed);
+        let posted = match before + byte_count <= MAILBOX_BYTES_MAX || byte_count == 0 {
+            true => self.orders.push(mail),
+            false => Err(mail),
+        };
+        posted.inspect_err(|_| self.forget_bytes(byte_count))?;
         self.wake();
         Ok(())
     }
@@ -186,7 +221,7 @@ impl Mailbox {
     /// The same for a frame that arrived at shard `from`.
     ///
     /// # Errors
-    /// The frame, when too many of that shard's wait; it is woken when there is room.
+    /// The frame, when too many of that shard's wait, or too many bytes of them; it is woken when there is room.
     pub fn forward(&self, from: usize, frame: Forwarded) -> Result<(), Forwarded> {
         self.forwarded[from].put(frame)?;
         self.wake();
@@ -203,15 +238,15 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Frames that shard `from` may forward to us now; it is woken when there is room, if there is none.
-    pub fn forward_room(&self, from: usize) -> usize {
-        room_of(&self.forwarded[from], 1)
+    /// Frames of `frame_bytes` that shard `from` may forward to us now; it is woken when there is room, if there is none.
+    pub fn forward_room(&self, from: usize, frame_bytes: usize) -> usize {
+        self.forwarded[from].room_for(1, frame_bytes)
     }
 
-    /// Frames of ours that shard `from` may judge now, each with [`ANSWERS_PER_FRAME_MAX`] answers; it is woken when there is
-    /// room, if there is none.
+    /// Frames of ours that shard `from` may judge now, each with [`ANSWERS_PER_FRAME_MAX`] answers of [`ANSWER_BYTES_MAX`]
+    /// together; it is woken when there is room, if there is none.
     pub fn answer_room(&self, from: usize) -> usize {
-        room_of(&self.answered[from], ANSWERS_PER_FRAME_MAX)
+        self.answered[from].room_for(ANSWERS_PER_FRAME_MAX, ANSWER_BYTES_MAX)
     }
 
     /// Wakes the shard: it looks for mail and goes on with what it had put off.
@@ -230,7 +265,11 @@ impl Mailbox {
 
     /// The oldest mail of other threads.
     pub fn take(&self) -> Option<Mail> {
-        self.orders.pop()
+        self.orders.pop().inspect(|mail| self.forget_bytes(mail.byte_count()))
+    }
+
+    fn forget_bytes(&self, byte_count: usize) {
+        self.packet_bytes.fetch_sub(byte_count, Ordering::Relaxed);
     }
 
     /// The oldest frame from shard `from`.
@@ -261,22 +300,18 @@ impl Mailbox {
     }
 }
 
-/// The letters of all shards together are about as many as there may be orders.
-fn passages<T>(shard_count: usize) -> Box<[Passage<T>]> {
-    let capacity = (MAILBOX_COUNT_MAX / shard_count.saturating_sub(1).max(1)).max(PASSAGE_COUNT_MIN);
-    (0..shard_count).map(|_| Passage::new(capacity)).collect()
-}
-
-/// How many times `letters` go into `passage`; if not once, the sender is woken when something was taken.
-fn room_of<T>(passage: &Passage<T>, letters: usize) -> usize {
-    if passage.room() < letters {
-        passage.await_room();
-    }
-    passage.room() / letters
+/// The letters of all shards together are about as many as there may be orders, and no more bytes than of packets.
+fn passages<T: Letter>(shard_count: usize) -> Box<[Passage<T>]> {
+    let senders = shard_count.saturating_sub(1).max(1);
+    let capacity = (MAILBOX_COUNT_MAX / senders).max(PASSAGE_COUNT_MIN);
+    let bytes_max = (MAILBOX_BYTES_MAX / senders).max(PASSAGE_BYTES_MIN);
+    (0..shard_count).map(|_| Passage::new(capacity, bytes_max)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use mvt_proto::constants::FRAME_BYTES_MAX;
+
     use super::*;
     use crate::shard::ConnectionId;
 
@@ -287,18 +322,19 @@ mod tests {
     #[test]
     fn frames_fill_their_own_passage_only() {
         let (mailbox, _waiter) = Mailbox::new(3).expect("a socket pair");
-        let room = mailbox.forward_room(1);
+        let room = mailbox.forward_room(1, 0);
         assert_eq!(room, MAILBOX_COUNT_MAX / 2);
         for _ in 0..room {
             assert!(mailbox.forward(1, frame()).is_ok());
         }
-        assert!(mailbox.forward(1, frame()).is_err() && mailbox.forward_room(1) == 0);
+        assert!(mailbox.forward(1, frame()).is_err() && mailbox.forward_room(1, 0) == 0);
         let refused = Mail::LoginRefused { connection: ConnectionId::default(), reject: Reject::Noise };
         assert!(mailbox.post(refused).is_ok() && mailbox.post(Mail::Shutdown).is_ok());
         assert!(matches!(mailbox.take(), Some(Mail::LoginRefused { .. })));
         assert!(matches!(mailbox.take(), Some(Mail::Shutdown)));
         assert!(mailbox.forward(2, frame()).is_ok(), "another shard's have room");
-        assert_eq!(mailbox.answer_room(1), room / ANSWERS_PER_FRAME_MAX, "and so have its answers");
+        let answers = (room / ANSWERS_PER_FRAME_MAX).min(MAILBOX_BYTES_MAX / 2 / ANSWER_BYTES_MAX);
+        assert_eq!(mailbox.answer_room(1), answers, "and so have its answers");
         assert!(mailbox.take_forwarded(1).is_some() && mailbox.is_awaited_by(1) && !mailbox.is_awaited_by(2));
         assert!(mailbox.forward(1, frame()).is_ok());
     }
@@ -307,7 +343,26 @@ mod tests {
     fn however_many_shards_there_are_a_frame_and_its_answers_have_room() {
         for shard_count in [1, 2, 3, 64, 256] {
             let (mailbox, _waiter) = Mailbox::new(shard_count).expect("a socket pair");
-            assert!(mailbox.answer_room(0) >= 1 && mailbox.forward_room(0) >= 1, "{shard_count}");
+            let room = mailbox.forward_room(0, FRAME_BYTES_MAX);
+            assert!(mailbox.answer_room(0) >= 1 && room >= 1, "{shard_count}");
         }
+    }
+
+    /// CASES D-11: 4096 packets of 64 KiB, which anybody may send, would be 256 MiB.
+    #[test]
+    fn packets_are_bounded_in_bytes_and_keep_no_order_out() {
+        let (mailbox, _waiter) = Mailbox::new(2).expect("a socket pair");
+        let packet = |bytes: usize| {
+            let remote = ([127, 0, 0, 1], 1).into();
+            Mail::Packet(Packet { remote, local_ip: None, ecn: None, bytes: vec![0; bytes].into() })
+        };
+        for _ in 0..MAILBOX_BYTES_MAX >> 16 {
+            assert!(mailbox.post(packet(1 << 16)).is_ok());
+        }
+        assert!(mailbox.post(packet(1)).is_err() && mailbox.post(Mail::Shutdown).is_ok());
+        assert!(mailbox.take().is_some() && mailbox.post(packet(1 << 16)).is_ok());
+        assert!(mailbox.post(packet(1)).is_err());
+        while mailbox.take().is_some() {}
+        assert_eq!(mailbox.packet_bytes.into_inner(), 0);
     }
 }

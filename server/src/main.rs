@@ -19,13 +19,17 @@ fn main() -> ExitCode {
     match execute(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            eprintln!("mvt-server: {fatal}");
+            eprintln!("mvt-server: {}", fatal.line());
             ExitCode::from(fatal.exit_status())
         }
     }
 }
 
 fn execute(command: Command) -> Result<(), Fatal> {
+    // Before all else: the standard library's tables panic where there is no randomness.
+    if !matches!(command, Command::Doctor) {
+        getrandom::fill(&mut [0; 32]).map_err(Fatal::Randomness)?;
+    }
     match command {
         Command::Keygen { file, client } => {
             println!("{}", keys::generate(&file, client)?);
@@ -43,6 +47,7 @@ fn execute(command: Command) -> Result<(), Fatal> {
         Command::RotateTicketKey { void_others, target } => {
             command::ask(&target, Request::RotateTicketKey { void_others })?;
         }
+        Command::Renew { within, target } => command::ask(&target, Request::Renew { within_s: within })?,
         Command::Audit { last, target } => command::ask(&target, Request::Audit { count: last })?,
         Command::CheckConfig { config } => {
             match run::prepare(config.as_deref()) {

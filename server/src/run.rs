@@ -98,6 +98,12 @@ impl Prepared {
     pub fn serve(self) -> Result<(), Fatal> {
         start_log(&self.config.log);
         abort_on_panic();
+        // Of what a crash would leave on disk, and of what a host short of memory would.
+        mvt_sys::host::forbid_core_dumps();
+        if self.config.memory.lock {
+            let what = "memory.lock = true is not possible (LimitMEMLOCK=infinity or CAP_IPC_LOCK allow it)";
+            mvt_sys::host::lock_memory().map_err(|source| Fatal::Os { what, source })?;
+        }
         warn_of_clock(self.behind_ms);
         let mut signals = Signals::new([SIGTERM, SIGINT])
             .map_err(|source| Fatal::Os { what: "cannot wait for signals", source })?;

@@ -13,7 +13,7 @@ use std::{
 
 use mvt_proto::{Suite, keyfile};
 use mvt_server::limits::{ADMIN_PEER_MS, ADMIN_PEERS_MAX, ADMIN_REQUEST_BYTES_MAX};
-use support::{PATIENCE, Server, mvt_server};
+use support::{PATIENCE, Server, counted, mvt_server};
 
 fn ask(server: &Server, arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = mvt_server(&server.path(""), arguments);
@@ -112,6 +112,25 @@ fn a_ticket_key_is_added_by_the_running_server_and_without_one() {
     }
     assert_eq!(status, 0);
     assert_eq!(count(), 2);
+}
+
+/// SPEC §11.2.1: each with its next request.
+#[test]
+fn all_sessions_renew_when_an_operator_asks_for_it() {
+    let server = Server::start("io.shards = 1");
+    let (mut wire, mut session) = server.login(Suite::Hs256);
+    let mut request = |text: &[u8]| {
+        let (pending, _) = wire.request(&mut session, text);
+        assert_eq!(wire.answer(&mut session, &pending), Ok(0));
+    };
+    request(b"before");
+    let (status, said, _) = ask(&server, &["renew", "--within", "1"]);
+    assert_eq!((status, &*said), (0, "sessions renew, over 1 s or more\n"));
+    assert!(ask(&server, &["audit"]).1.contains("renew all sessions within 1 s"));
+    // The tick after the first second tells it, at the latest; the OFFER comes with an answer.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    request(b"after");
+    assert_eq!(counted(&server.stop(), "offers"), 1);
 }
 
 #[test]

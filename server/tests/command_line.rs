@@ -53,6 +53,17 @@ fn every_mistake_has_its_exit_status_and_place() {
     fs::remove_file(path.join("server.key")).unwrap();
     mvt_server(path, &["keygen", "--client", "server.key"]);
     assert!(matches!(check(""), (2, text) if text.contains("mvt-reset-secret")));
+    // O-01: nothing that steers a terminal, not even out of the operator's own file.
+    let steering = check("[io]\n\"a\\u001b[2J\" = 1");
+    assert!(
+        matches!(steering, (2, text) if text.contains("unknown field `a\\u{1b}[2J`") && !text.contains('\u{1b}'))
+    );
+    fs::write(path.join("bytes.toml"), b"[io]\npin = \"\xff\"").unwrap();
+    let output = mvt_server(path, &["check-config", "--config", "bytes.toml"]);
+    assert_eq!(
+        (output.status.code(), &output.stderr[..]),
+        (Some(2), &b"mvt-server: bytes.toml:2:8: not UTF-8\n"[..])
+    );
     assert_eq!(mvt_server(path, &["check-config", "--config", "none.toml"]).status.code(), Some(66));
     assert_eq!(mvt_server(path, &["no-such-command"]).status.code(), Some(2));
 }
@@ -92,9 +103,17 @@ fn the_doctor_says_one_line_for_each_finding() {
     let output = mvt_server(folder.path(), &["doctor"]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
-    for subject in
-        ["kernel", "io_uring_disabled", "io_uring ops", "ulimit -l", "ulimit -n", "cores", "huge pages"]
-    {
+    for subject in [
+        "kernel",
+        "io_uring_disabled",
+        "io_uring ops",
+        "ulimit -l",
+        "swap",
+        "ulimit -n",
+        "randomness",
+        "cores",
+        "huge pages",
+    ] {
         assert!(text.lines().any(|line| line.contains(subject)), "{subject} in {text}");
     }
     assert!(text.lines().all(|line| line.starts_with("ok ") || line.starts_with("warn ")), "{text}");

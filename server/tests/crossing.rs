@@ -7,12 +7,13 @@ use std::{collections::VecDeque, io::Read, os::unix::net::UnixStream};
 
 use mvt_proto::{
     ClientId, Header, Limits, Role, Suite,
+    constants::PAYLOAD_BYTES_MAX,
     framer::{self, Cut},
     login::Admitted,
     session::{Answer, ClientSession, Pending},
 };
 use mvt_server::{
-    limits::{HELD_BYTES_MAX, STALL_MS},
+    limits::{HELD_BYTES_MAX, MAILBOX_BYTES_MAX, STALL_MS},
     mailbox::{Entrance, Mail, Newcomer},
     owner::Owner,
     service::ServiceKind,
@@ -32,8 +33,12 @@ struct Side {
     waiter: UnixStream,
     connection: ConnectionId,
     session: ClientSession,
+    /// Of each request.
+    payload: Vec<u8>,
     sent: VecDeque<Pending>,
     output: Vec<u8>,
+    /// The shard has said its last word on the connection.
+    is_over: bool,
 }
 
 /// Shards 0 and 1, each with a client whose session is the other's.
@@ -57,7 +62,8 @@ fn sides(service: ServiceKind) -> (Rig, [Side; 2]) {
         let mail = Mail::Admitted { connection, newcomer: Box::new(newcomer) };
         assert!(rig.mailboxes[index].post(mail).is_ok());
         shard.read_mail(ORIGIN_MS);
-        Side { index, shard, waiter, connection, session: client, sent: VecDeque::new(), output: Vec::new() }
+        let (payload, sent, output) = Default::default();
+        Side { index, shard, waiter, connection, session: client, payload, sent, output, is_over: false }
     });
     let [zero, one] = &mut shards;
     std::mem::swap(&mut zero.session, &mut one.session);
@@ -86,7 +92,7 @@ impl Side {
             return false;
         }
         for _ in 0..count {
-            let frame = self.frame(b"");
+            let frame = self.frame(&self.payload.clone());
             self.shard.ingest(self.connection, &frame, NOW_MS);
         }
         self.shard.turn(NOW_MS);
@@ -101,7 +107,7 @@ impl Side {
         }
         self.shard.read_mail(NOW_MS);
         while let Some(id) = self.shard.next_resumed() {
-            assert!(self.shard.wants_read(id));
+            assert!(self.shard.wants_read(id) || !self.shard.is_open(id));
         }
         self.take_output();
         true
@@ -110,7 +116,8 @@ impl Side {
     fn take_output(&mut self) {
         while let Some(id) = self.shard.next_dirty() {
             let mut output = Vec::new();
-            self.shard.take_output(id, &mut output, NOW_MS);
+            assert!(!self.is_over || output.is_empty(), "nothing comes after the last word");
+            self.is_over |= self.shard.take_output(id, &mut output, NOW_MS) && id == self.connection;
             self.output.extend_from_slice(&output);
             self.shard.sent(id, output);
         }
@@ -140,8 +147,16 @@ impl Side {
 /// M-02: no tick and no timer helps here, so a wake-up that is not given is seen as a world asleep.
 #[test]
 fn frames_of_two_shards_that_are_full_of_each_other_are_all_answered_in_order() {
-    for seed in 1..=6u64 {
-        let (_rig, mut sides) = sides(ServiceKind::Verdict);
+    // A passage is full by number, by bytes, or now by these and now by those; answers too, where they are as large.
+    for (seed, payload_bytes) in (1..=3u64).map(|seed| (seed, [0, 0])).chain([
+        (4, [PAYLOAD_BYTES_MAX; 2]),
+        (5, [PAYLOAD_BYTES_MAX, 0]),
+        (6, [900, 3000]),
+    ]) {
+        let (_rig, mut sides) = sides(ServiceKind::Echo);
+        for (side, bytes) in sides.iter_mut().zip(payload_bytes) {
+            side.payload = vec![7; bytes];
+        }
         let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut below = |bound: u64| {
             random ^= random << 13;
@@ -157,7 +172,8 @@ fn frames_of_two_shards_that_are_full_of_each_other_are_all_answered_in_order() 
             // Now one of them for a while, now the other: each finds what the other has left full.
             let at = below(2) as usize;
             for _ in 0..below(64) {
-                if left[at] > 0 && below(2) > 0 && sides[at].feed(1 + below(300) as usize) {
+                let count = 1 + below(300) as usize / (1 + payload_bytes[at] / 1000);
+                if left[at] > 0 && below(2) > 0 && sides[at].feed(count) {
                     left[at] -= 1;
                 } else {
                     sides[at].read_mail_if_woken();
@@ -207,9 +223,9 @@ fn a_connection_held_up_for_too_long_is_closed_and_no_other() {
 #[test]
 fn what_waits_is_bounded_whatever_the_driver_reads() {
     let (_rig, [mut side, _still]) = sides(ServiceKind::Verdict);
-    let payload = vec![7; 16_384];
+    let payload = vec![7; PAYLOAD_BYTES_MAX];
     let frame_bytes = side.frame(&payload).len();
-    let mut most = side.counted("forwarded") as usize;
+    let mut most = 0;
     while side.shard.is_open(side.connection) {
         let frame = side.frame(&payload);
         side.shard.ingest(side.connection, &frame, NOW_MS);
@@ -217,6 +233,9 @@ fn what_waits_is_bounded_whatever_the_driver_reads() {
         most += 1;
         assert!(most * frame_bytes < 2 * HELD_BYTES_MAX, "it has to end");
     }
+    // CASES D-11: by bytes, long before their number.
+    let passage_bytes = MAILBOX_BYTES_MAX / (SHARDS - 1);
+    assert_eq!(side.counted("forwarded") as usize, passage_bytes / frame_bytes);
     let dropped = side.counted("forward_dropped") as usize;
     assert_eq!(dropped, HELD_BYTES_MAX / frame_bytes + 1, "all that waited, and the one too many");
 }
@@ -225,7 +244,7 @@ fn what_waits_is_bounded_whatever_the_driver_reads() {
 #[test]
 fn an_owner_without_room_for_answers_is_woken_when_there_is_some() {
     let (rig, [mut side, mut owner]) = sides(ServiceKind::Verdict);
-    let room = rig.mailboxes[1].forward_room(0);
+    let room = rig.mailboxes[1].forward_room(0, 0);
     assert!(side.feed(room) && side.counted("forward_paused") == 0, "exactly full");
     while owner.read_mail_if_woken() {}
     assert!(rig.mailboxes[1].has_forwarded(0), "some have to wait for room for their answers");
@@ -233,4 +252,61 @@ fn an_owner_without_room_for_answers_is_woken_when_there_is_some() {
     assert!(owner.read_mail_if_woken() && side.read_mail_if_woken());
     side.check_answers();
     assert!(side.sent.is_empty());
+}
+
+/// SPEC §17.1.4, §3.2.5: both sides of a passage act until nobody is woken any more; whatever ends the connection, what came before
+/// is answered.
+fn ends_after_its_answers(count: usize, end: impl Fn(&mut Side)) {
+    let (_rig, [mut side, mut owner]) = sides(ServiceKind::Verdict);
+    side.feed(count);
+    end(&mut side);
+    side.take_output();
+    assert!(!side.is_over, "{count}: it owes");
+    let late = side.frame(b"");
+    side.sent.pop_back();
+    side.shard.ingest(side.connection, &late, NOW_MS);
+    while owner.read_mail_if_woken() | side.read_mail_if_woken() {
+        side.check_answers();
+        assert_eq!(side.is_over, side.sent.is_empty(), "{count}: over when all is answered, and not before");
+    }
+    assert!(side.is_over && owner.counted("verified") == count as u64, "{count}");
+}
+
+#[test]
+fn what_other_shards_judge_is_answered_before_a_connection_that_the_client_ended_is_closed() {
+    let (rig, _) = sides(ServiceKind::Verdict);
+    let room = rig.mailboxes[1].forward_room(0, 0);
+    // One; a passage full; more than it takes, so that some wait here.
+    for count in [1, room, room + 1, 4 * room] {
+        ends_after_its_answers(count, |side| side.shard.hang_up(side.connection, NOW_MS));
+        ends_after_its_answers(count, |side| {
+            side.shard.ingest(side.connection, &[0, 0], NOW_MS);
+            side.shard.turn(NOW_MS);
+        });
+    }
+}
+
+#[test]
+fn a_shard_that_never_answers_keeps_no_ended_connection() {
+    for count in [1, 1000] {
+        let (_rig, [mut side, mut still]) = sides(ServiceKind::Verdict);
+        assert!(side.feed(1) && still.read_mail_if_woken() && side.read_mail_if_woken());
+        side.check_answers();
+        side.feed(count);
+        side.shard.hang_up(side.connection, NOW_MS);
+        let mut hand = SweepHand::default();
+        let mut cut_off = Vec::new();
+        for (after_ms, is_over) in [(STALL_MS, false), (2 * STALL_MS + 1, true)] {
+            // A look finds the deadline of what is held, one that of what is owed.
+            for _ in 0..4 {
+                side.shard.sweep(&mut hand, NOW_MS + after_ms, |id| cut_off.push(id));
+                side.take_output();
+            }
+            assert_eq!((side.is_over, cut_off.len()), (is_over, 0), "{count} after {after_ms} ms");
+        }
+        for _ in 0..4 {
+            side.shard.sweep(&mut hand, NOW_MS + 3 * STALL_MS, |id| cut_off.push(id));
+        }
+        assert!(cut_off.contains(&side.connection), "the peer has its time to hear of it, and no more");
+    }
 }

@@ -239,6 +239,19 @@ fn a_frame_cut_off_by_the_end_of_a_connection_has_no_effect() {
     });
 }
 
+/// SPEC §17.1.4 holds for a login too, which threads of its own work on.
+#[test]
+fn a_login_is_answered_after_the_client_ended_its_direction() {
+    each_backend(|server| {
+        let mut wire = server.connect();
+        wire.send(&server.hello(&server.client_keys(), Suite::Hs256).1);
+        wire.stream.shutdown(Shutdown::Write).expect("half closed");
+        let frame = wire.frame().expect("a HELLO_R");
+        assert_eq!(frame[2], 0x19);
+        wire.expect_close();
+    });
+}
+
 #[test]
 fn every_refused_login_is_a_closed_connection() {
     each_backend(|server| {

@@ -65,6 +65,8 @@ fn a_follower_that_hears_nothing_lets_nobody_in_until_it_hears_again() {
     let owner = Server::start("io.shards = 1\nstore.feed_file = \"feed.mvt\"");
     let node = follower(&owner, "store.resume_stale_ms = 5000\nstore.login_stale_ms = 5000");
     let (mut wire, mut session) = node.login(Suite::Hs256);
+    // Used at once: what nobody uses for ten seconds ends.
+    assert_eq!(ask(&mut wire, &mut session), Ok(0));
     // The heartbeat keeps it fresh for longer than its bound.
     std::thread::sleep(Duration::from_millis(5500));
     assert!(may_log_in(&node));

@@ -17,13 +17,13 @@ use mvt_server::{
     enrolment::Enrolment,
     handshakes::{Job, judge},
     limits::{
-        ACCEPTS_PER_INTERVAL_MAX, BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_SECOND_MAX,
-        SWEEP_INTERVAL_MS,
+        ACCEPTS_PER_INTERVAL_MAX, BUSY_WAIT_MS, LOGIN_PAUSE_HASTY_MS, LOGIN_PAUSE_MS,
+        LOGINS_PER_CONNECTION_MAX, RETRIES_FREE, RETRIES_PER_SECOND_MAX, SWEEP_INTERVAL_MS,
     },
     mailbox::{Entrance, Mail},
     node::Node,
     service::ServiceKind,
-    shard::ConnectionId,
+    shard::{ConnectionId, SweepHand},
     store::record,
     tickets::TicketKeys,
 };
@@ -163,19 +163,73 @@ fn a_recovery_without_a_secret_to_check_is_refused_like_one_that_does_not_open()
     }
 }
 
-/// §14.5: BUSY or a cookie to bring, and again. Who waits as told is never near the bound.
+/// §14.5: a stranger that sends on without end is told so a few times, and not read for a while, longer each time; what it sent before it
+/// could know is not looked at. It is none the worse where it waits as told.
 #[test]
-fn a_connection_that_sends_login_frames_without_end_is_closed() {
+fn a_stranger_that_sends_login_frames_without_end_is_not_read_for_a_while() {
     let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 64, 1);
     let hello = *rig.hello();
     let [patient, hasty] = [7, 8].map(|port| rig.connect(port, ORIGIN_MS));
-    // Four of them wait in the queue; the others are told to wait a quarter of a second. As many as that at once make the bound.
+    for _ in 0..LOGINS_PER_CONNECTION_MAX + RETRIES_FREE {
+        rig.shard.ingest(patient, &hello, ORIGIN_MS);
+    }
+    rig.shard.turn(ORIGIN_MS);
+    assert!(rig.shard.wants_read(patient) && !rig.shard.is_held(patient));
+
+    let most = LOGINS_PER_CONNECTION_MAX + RETRIES_FREE + 1;
+    let flood = |rig: &mut Rig, now_ms| {
+        for _ in 0..100 {
+            rig.shard.ingest(hasty, &hello, now_ms);
+        }
+        rig.shard.turn(now_ms);
+        assert!(rig.shard.is_open(hasty) && rig.shard.is_held(hasty) && !rig.shard.wants_read(hasty));
+        rig.output(hasty, now_ms).0.len()
+    };
+    let retry_bytes = flood(&mut rig, ORIGIN_MS) / (RETRIES_FREE as usize + 1);
+    assert!((1..hello.len()).contains(&retry_bytes));
+    assert_eq!(rig.counters.logins_shed.get(), u64::from(100 - most));
+    let mut hand = SweepHand::default();
+    let mut resumed_at = |rig: &mut Rig, now_ms| {
+        rig.shard.sweep(&mut hand, now_ms, |_| {});
+        rig.shard.next_resumed()
+    };
+    let again_ms = ORIGIN_MS + LOGIN_PAUSE_MS;
+    assert_eq!(resumed_at(&mut rig, again_ms - 1), None);
+    assert_eq!(resumed_at(&mut rig, again_ms), Some(hasty));
+    assert!(rig.shard.wants_read(hasty));
+    // One answer more, and a longer while, for it had not waited.
+    assert_eq!(flood(&mut rig, again_ms), retry_bytes);
+    let later_ms = again_ms + LOGIN_PAUSE_HASTY_MS;
+    assert_eq!(resumed_at(&mut rig, later_ms - 1), None);
+    assert_eq!(resumed_at(&mut rig, later_ms), Some(hasty));
+    assert_eq!(rig.counters.logins_paused.get(), 2);
+    // Nor is it waited for until it has seen our last bytes.
+    rig.shard.hang_up(hasty, later_ms);
+    rig.shard.hang_up(patient, later_ms);
+    assert!(rig.shard.is_abrupt(hasty) && !rig.shard.is_abrupt(patient));
+}
+
+/// §14.5: one that has a session is read on, for others' requests may come by it, and closed where that is too much.
+#[test]
+fn a_connection_with_sessions_that_sends_login_frames_without_end_is_closed() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 64, 1);
+    let hello = *rig.hello();
+    let [patient, hasty] = [7, 8].map(|port| rig.connect(port, ORIGIN_MS));
+    for (id, mut session) in [patient, hasty].into_iter().zip(rig.sessions(2, Suite::Hs256, Limits::DEFAULT))
+    {
+        let mut frame = Vec::new();
+        session.seal_request(1, b"first", ORIGIN_MS, &mut frame).map(drop).expect("sealable");
+        rig.shard.ingest(id, &frame, ORIGIN_MS);
+        rig.shard.turn(ORIGIN_MS);
+        assert!(!rig.output(id, ORIGIN_MS).0.is_empty());
+    }
+    // Four of them wait in the queue; the others are told to wait a quarter of a second.
     for round in 0..40 {
-        for _ in 0..RETRIES_PER_SECOND_MAX * BUSY_WAIT_MS / 1_000 {
+        for _ in 0..12 {
             rig.shard.ingest(patient, &hello, ORIGIN_MS + round * u64::from(BUSY_WAIT_MS));
         }
         rig.shard.turn(ORIGIN_MS + round * u64::from(BUSY_WAIT_MS));
-        assert!(rig.shard.is_open(patient), "{round}");
+        assert!(rig.shard.is_open(patient) && rig.shard.wants_read(patient), "{round}");
     }
     let most = LOGINS_PER_CONNECTION_MAX + RETRIES_PER_SECOND_MAX;
     for number in 1..=2 * most {
@@ -183,7 +237,7 @@ fn a_connection_that_sends_login_frames_without_end_is_closed() {
         rig.shard.turn(ORIGIN_MS);
         assert_eq!(rig.shard.is_open(hasty), number <= most, "{number}");
     }
-    assert_eq!(rig.counters.logins_cut_off.get(), 1);
+    assert_eq!((rig.counters.logins_cut_off.get(), rig.counters.logins_paused.get()), (1, 0));
     let (output, is_last) = rig.output(hasty, ORIGIN_MS);
     assert!(
         is_last && output.len() < most as usize * hello.len(),
@@ -240,52 +294,31 @@ fn a_stranger_that_sends_what_no_client_would_is_not_read_any_more() {
     assert!(!rig.shard.is_open(gone) && !rig.shard.is_abrupt(gone), "who is done is closed in good order");
 }
 
-/// Where no core is ever idle the others do not run: here there are none.
+/// Who never logs in pays for his connections with the time they take to be taken in.
 #[test]
-fn the_steady_thread_lets_clients_in_by_itself() {
+fn while_strangers_come_and_go_connections_are_taken_in_at_a_pace() {
     let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
-    rig.start_logins(0);
-    let hello = *rig.hello();
-    let id = rig.connect(11, ORIGIN_MS);
-    for _ in 0..LOGINS_PER_CONNECTION_MAX {
-        rig.shard.ingest(id, &hello, ORIGIN_MS);
-    }
-    rig.shard.turn(ORIGIN_MS);
-    let refused = |rig: &Rig| {
-        rig.counters
-            .rejects()
-            .find(|(name, _)| *name == Reject::UnknownClient.name())
-            .map_or(0, |(_, count)| count)
+    // An interval of its own: the rig has connected already.
+    let now_ms = ORIGIN_MS + SWEEP_INTERVAL_MS;
+    let churn = |rig: &mut Rig, now_ms| {
+        let id = rig.connect(1, now_ms);
+        rig.shard.close(id);
+        rig.shard.wants_accept()
     };
-    let begun = std::time::Instant::now();
-    while refused(&rig) < u64::from(LOGINS_PER_CONNECTION_MAX) {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{} came back", refused(&rig));
-        std::thread::sleep(std::time::Duration::from_millis(1));
-        rig.shard.read_mail(ORIGIN_MS);
+    for count in 1..=ACCEPTS_PER_INTERVAL_MAX {
+        assert_eq!(churn(&mut rig, now_ms), count < ACCEPTS_PER_INTERVAL_MAX, "{count}");
     }
-}
-
-/// proc(5): policy is the 41st field; 5 is SCHED_IDLE.
-#[test]
-fn login_threads_but_the_steady_one_run_only_when_nothing_else_does() {
-    let rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
-    rig.start_logins(1);
-    let policies = || {
-        let mut found = std::collections::BTreeMap::new();
-        for task in std::fs::read_dir("/proc/self/task").expect("our threads").flatten() {
-            let Ok(text) = std::fs::read_to_string(task.path().join("stat")) else { continue };
-            let Some((name, fields)) = text.rsplit_once(") ") else { continue };
-            let name = name.split_once('(').map_or("", |(_, name)| name).to_owned();
-            let policy = fields.split(' ').nth(38).and_then(|field| field.parse::<u32>().ok());
-            // Tests of one process have threads of the same names: all of them are to become so.
-            let is_idle = found.entry(name).or_insert(true);
-            *is_idle &= policy == Some(5);
-        }
-        found
-    };
-    let begun = std::time::Instant::now();
-    while policies().get("mvt-login-0") != Some(&true) || policies().get("mvt-login-s") != Some(&false) {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", policies());
-        std::thread::sleep(std::time::Duration::from_millis(1));
+    let next_ms = now_ms + SWEEP_INTERVAL_MS;
+    for count in 1..=ACCEPTS_PER_INTERVAL_MAX {
+        rig.connect(2, next_ms);
+        assert_eq!(
+            rig.shard.wants_accept(),
+            count < ACCEPTS_PER_INTERVAL_MAX,
+            "not forgotten at once: {count}"
+        );
+    }
+    for _ in 0..2 * ACCEPTS_PER_INTERVAL_MAX {
+        rig.connect(3, next_ms + SWEEP_INTERVAL_MS);
+        assert!(rig.shard.wants_accept(), "those that stay are none");
     }
 }

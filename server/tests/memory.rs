@@ -267,3 +267,42 @@ fn keys_leave_the_memory_of_the_server_with_their_generation() {
 fn keys_of_sealed_sessions_leave_it_too() {
     leaves_nothing("io.backend = \"epoll\"\n", Suite::Gcm256);
 }
+
+/// CASES O-07: neither a crash nor a host that is short of memory leaves keys on a disk.
+#[test]
+fn memory_is_kept_off_disks_or_the_start_is_refused() {
+    let row = |server: &Server, file: &str, row: &str| {
+        let path = format!("/proc/{}/{file}", server.process_id());
+        let text = std::fs::read_to_string(path).expect("it runs");
+        text.lines().find(|line| line.starts_with(row)).expect("a row").to_owned()
+    };
+    let is_root = rustix::process::geteuid().is_root();
+    let config = if is_root { "memory.lock = true\n" } else { "" };
+    let mut server = Server::start(config);
+    assert!(row(&server, "limits", "Max core file size").contains(" 0  "), "no core dump");
+    assert_eq!(
+        row(&server, "status", "VmLck").contains(" 0 kB"),
+        !is_root,
+        "locked where that was asked for"
+    );
+    still_serves(&server);
+    server.kill();
+    server.wait();
+    std::fs::write(server.path("locked.toml"), "listen.tcp = \"127.0.0.1:0\"\nmemory.lock = true\n")
+        .expect("written");
+    // With a limit, and without the capability to ignore it.
+    let drop = if is_root { "setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock" } else { "" };
+    let start =
+        format!("ulimit -l 64; exec {drop} {} run --config locked.toml", env!("CARGO_BIN_EXE_mvt-server"));
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.args(["-c", &start]).current_dir(server.path("")).output().expect("a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(71), "{said}");
+    assert!(said.contains("memory.lock") && said.contains("LimitMEMLOCK"), "{said}");
+}
+
+fn still_serves(server: &Server) {
+    let (mut wire, mut session) = server.login(Suite::Hs256);
+    let (pending, _) = wire.request(&mut session, b"locked");
+    assert_eq!(wire.answer(&mut session, &pending), Ok(0));
+}

@@ -2,17 +2,16 @@
 
 mod support;
 
-use std::{net::UdpSocket, time::Duration};
+use std::time::Duration;
 
 use mvt_proto::Suite;
-use quinn::{ConnectionError, TransportConfig};
 use support::{
     Server, counted,
     initial::{initial, protected},
     judge,
-    quic::{Host, client_config, tls_config},
-    relay::{Relay, Rules},
+    quic::{Host, tls_config},
     seal,
+    stranger::{Stranger, good_parameters, is_retry, load},
 };
 
 const CONFIG: &str = "listen.quic = \"127.0.0.1:0\"\nio.shards = 1\n";
@@ -23,35 +22,6 @@ fn still_serves(server: &Server) {
     let (pending, frame) = seal(&mut session, b"");
     stream.send(&frame);
     assert_eq!(judge(&mut session, &pending, &mut stream.frame().expect("an answer")), Ok(0));
-}
-
-/// One who sends packets and counts what comes back.
-struct Stranger {
-    socket: UdpSocket,
-    sent_bytes: usize,
-    received: Vec<Vec<u8>>,
-}
-
-impl Stranger {
-    fn new(server: &Server) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("bound");
-        socket.connect(server.quic.as_ref().expect("on").0).expect("connected");
-        socket.set_nonblocking(true).expect("set");
-        Self { socket, sent_bytes: 0, received: Vec::new() }
-    }
-
-    fn send(&mut self, packet: &[u8]) {
-        // Refused by a full buffer, perhaps: as if it were lost.
-        self.sent_bytes += self.socket.send(packet).unwrap_or(0);
-    }
-
-    fn listen(&mut self) -> usize {
-        let mut buffer = [0; 65536];
-        while let Ok(length) = self.socket.recv(&mut buffer) {
-            self.received.push(buffer[..length].to_vec());
-        }
-        self.received.iter().map(Vec::len).sum()
-    }
 }
 
 fn number(seed: &mut u64) -> u64 {
@@ -104,11 +74,6 @@ fn an_unproved_address_gets_at_most_three_times_its_bytes() {
     assert!(received <= 3 * stranger.sent_bytes, "{received} for {}", stranger.sent_bytes);
 }
 
-/// initial_source_connection_id, empty as our packet's.
-fn good_parameters() -> Vec<u8> {
-    vec![0x0f, 0x00]
-}
-
 #[test]
 fn malformed_transport_parameters_end_the_handshake() {
     let server = Server::start(CONFIG);
@@ -154,41 +119,6 @@ fn malformed_transport_parameters_end_the_handshake() {
     assert_eq!(counted(&log, "logins"), 1, "{log}");
 }
 
-/// Long header, type 3.
-fn is_retry(packet: &[u8]) -> bool {
-    packet[0] & 0xf0 == 0xf0
-}
-
-/// Opens so many handshakes, and never goes on with them, that others must prove their address: ten of these were asked to.
-/// Each `round` has connection ids of its own.
-fn load(server: &Server, round: u64) -> Vec<Stranger> {
-    let mut strangers: Vec<Stranger> = Vec::new();
-    for number in 0..400u64 {
-        let mut stranger = Stranger::new(server);
-        stranger.send(&initial(
-            (number | round << 32 | 5 << 60).to_be_bytes(),
-            &good_parameters(),
-            tls_config(b"mvt1"),
-        ));
-        strangers.push(stranger);
-        std::thread::sleep(Duration::from_millis(5));
-        for stranger in &mut strangers {
-            stranger.listen();
-        }
-        if strangers.iter().filter(|stranger| stranger.received.iter().any(|p| is_retry(p))).count() >= 10 {
-            return strangers;
-        }
-    }
-    let of =
-        |kind: fn(&[u8]) -> bool| strangers.iter().filter(|s| s.received.iter().any(|p| kind(p))).count();
-    let log = std::fs::read_to_string(server.path("log")).unwrap_or_default();
-    panic!(
-        "round {round}: asked to prove an address: {}, answered at all: {}: {log}",
-        of(is_retry),
-        of(|_| true)
-    );
-}
-
 #[test]
 fn under_load_clients_prove_their_address_first() {
     let server = Server::start(CONFIG);
@@ -202,30 +132,6 @@ fn under_load_clients_prove_their_address_first() {
     // Whoever can prove it is served meanwhile.
     still_serves(&server);
     assert!(counted(&server.stop(), "quic_retries") >= 10);
-}
-
-/// CASES Q-02.
-#[test]
-fn a_retry_token_is_of_one_address() {
-    let server = Server::start(CONFIG);
-    let _strangers = load(&server, 0);
-    let (address, _) = server.quic.clone().expect("on");
-    let host = Host::new();
-    let config = client_config(b"mvt1", TransportConfig::default());
-    let honest = Relay::to(address, Rules::default(), 1);
-    assert!(
-        host.try_connect(honest.address, config.clone()).is_ok(),
-        "the canary: it is good where it was given"
-    );
-    // On a slow machine the strangers of before may be forgotten by now.
-    let _more = load(&server, 1);
-    let moved = Relay::to(address, Rules { moves_at_answer: true, ..Rules::default() }, 1);
-    match host.try_connect(moved.address, config) {
-        Err(ConnectionError::ConnectionClosed(close)) => {
-            assert!(format!("{close:?}").contains("INVALID_TOKEN"), "{close:?}")
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Half-open handshakes are bounded in number and time: the flood passes, and is forgotten.
@@ -247,4 +153,37 @@ fn a_flood_of_first_packets_is_forgotten() {
     let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "2,000 strangers cost {grown} bytes");
     still_serves(&server);
+}
+
+/// CASES Q-05: whoever resets his streams has ended his connection (SPEC §17.2.4), however often he comes again.
+#[test]
+fn a_storm_of_resets_ends_its_connections_and_harms_nobody() {
+    const ROUNDS: u64 = 150;
+    let server = Server::start(CONFIG);
+    let host = Host::new();
+    let (_connection, mut stream, mut session) = host.login(&server, Suite::Hs256);
+    let mut before = 0;
+    for round in 0..ROUNDS {
+        let storming = host.connect(&server);
+        let mut streams: Vec<_> =
+            (0..4).map(|_| host.wait(storming.open_bi()).expect("four are let")).collect();
+        for (send, receive) in &mut streams {
+            host.wait(send.write_all(&[0])).expect("sent");
+            send.reset(7u8.into()).expect("open");
+            receive.stop(7u8.into()).expect("open");
+        }
+        let reason = host.wait(storming.closed());
+        assert!(matches!(reason, quinn::ConnectionError::ApplicationClosed(_)), "{round}: {reason:?}");
+        if round % 10 == 0 {
+            let (pending, frame) = seal(&mut session, b"");
+            stream.send(&frame);
+            assert_eq!(judge(&mut session, &pending, &mut stream.frame().expect("an answer")), Ok(0));
+        }
+        if round == ROUNDS / 3 {
+            before = server.resident_bytes();
+        }
+    }
+    let grown = server.resident_bytes().saturating_sub(before);
+    assert!(grown < 4 << 20, "{grown} bytes for {} connections more", ROUNDS - ROUNDS / 3);
+    assert_eq!(counted(&server.stop(), "quic_opened"), ROUNDS + 1);
 }

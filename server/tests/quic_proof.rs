@@ -91,6 +91,40 @@ fn a_flood_of_moves_is_probed_a_few_times_a_second() {
     assert_eq!(house.rig.shard.connection_count(), 3);
 }
 
+/// The same with large probes: what looks for a larger path is sent to nobody who has not sent a third of it.
+#[test]
+fn a_claimed_address_gets_no_large_probes() {
+    let mut house = House::with(true);
+    let mut client = house.connected(1, TransportConfig::default());
+    let honest: SocketAddr = ([127, 0, 8, 1], 9).into();
+    let (mut claimed_count, mut large_count) = (0, 0);
+    for number in 0..8u8 {
+        client.connection.ping();
+        let address = ([127, 0, 9, number], 1000).into();
+        let packets: Vec<_> = client.packets(house.now).into_iter().map(|packet| (address, packet)).collect();
+        for (to, packet) in house.turn(&packets) {
+            assert!(to != address || packet.len() <= 1200, "{} bytes for a ping", packet.len());
+            claimed_count += u32::from(to == address);
+        }
+        house.now += Duration::from_secs(1);
+    }
+    assert!(claimed_count >= 8, "the canary: it was looked for at {claimed_count}");
+    // From where it is really now it hears, answers, says enough, and its path is searched.
+    client.address = honest;
+    for _ in 0..400 {
+        client.connection.ping();
+        let packets: Vec<_> = client.packets(house.now).into_iter().map(|packet| (honest, packet)).collect();
+        for (_, packet) in house.turn(&packets).iter().filter(|(to, _)| *to == honest) {
+            large_count += u32::from(packet.len() > 1200);
+            client.take(packet, house.now);
+        }
+        house.now += Duration::from_millis(50);
+        client.pass(house.now);
+    }
+    assert!(large_count > 0, "the canary: a client that is there has its path searched");
+    assert!(house.counted("quic_unproved") > 0);
+}
+
 /// Packets of connections that nobody has: each is answered by less than it was, and not more than fifty times a second.
 #[test]
 fn resets_are_smaller_than_what_asked_for_them_and_few() {

@@ -9,14 +9,14 @@ use std::{
 };
 
 use mvt_proto::{Suite, session::ClientSession};
-use quinn::Connection;
+use quinn::{Connection, TransportConfig};
 use quinn_udp::{Transmit, UdpSocketState};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use support::{
     Server, counted,
     initial::initial,
     judge,
-    quic::{Host, Stream, tls_config},
+    quic::{Host, Stream, client_config, tls_config},
     seal,
 };
 
@@ -129,15 +129,17 @@ fn a_client_that_has_gone_disturbs_nobody() {
     }
 }
 
-/// A network namespace whose loopback takes packets of 1,300 bytes at most; gone when dropped.
+/// A network namespace whose loopback takes packets of so many bytes at most; gone when dropped.
 struct Narrow(String);
 
 impl Narrow {
-    fn make(number: usize) -> Option<Self> {
-        let this = Self(format!("mvt-narrow-{}-{number}", std::process::id()));
-        let name = &this.0;
-        let is_made = ip(&format!("netns add {name}")) && ip(&format!("-n {name} link set lo mtu 1300 up"));
-        is_made.then_some(this)
+    fn make(number: usize, bytes_max: usize) -> Option<Self> {
+        let this = Self(format!("mvt-narrow-{}-{bytes_max}-{number}", std::process::id()));
+        (ip(&format!("netns add {}", this.0)) && this.set(bytes_max)).then_some(this)
+    }
+
+    fn set(&self, bytes_max: usize) -> bool {
+        ip(&format!("-n {} link set lo mtu {bytes_max} up", self.0))
     }
 
     fn enter(&self) {
@@ -161,7 +163,7 @@ fn ip(line: &str) -> bool {
 #[test]
 fn a_path_of_small_packets_serves() {
     for (number, way) in WAYS.into_iter().enumerate() {
-        let Some(narrow) = Narrow::make(number) else {
+        let Some(narrow) = Narrow::make(number, 1300) else {
             return println!("skipped: this needs the right to make a network namespace, and ip");
         };
         let server = Server::start_under(&config(way, "127.0.0.1", 1), &["ip", "netns", "exec", &narrow.0]);
@@ -178,5 +180,50 @@ fn a_path_of_small_packets_serves() {
         let log = server.stop();
         assert_eq!((counted(&log, "verified"), counted(&log, "quic_unsent")), (60, 0), "{way}: {log}");
         assert!(counted(&log, "quic_too_large") > 0, "the canary: {way}: {log}");
+    }
+}
+
+/// EMSGSIZE, or EINVAL on an older kernel, for packets to be cut apart: the network takes smaller ones than before, all of a sudden.
+/// QUIC finds out; that the kernel cuts packets apart does not change.
+#[test]
+fn a_path_that_becomes_smaller_serves_on() {
+    for (number, way) in WAYS.into_iter().enumerate() {
+        let Some(narrow) = Narrow::make(number, 9000) else {
+            return println!("skipped: this needs the right to make a network namespace, and ip");
+        };
+        let server = Server::start_under(&config(way, "127.0.0.1", 1), &["ip", "netns", "exec", &narrow.0]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                narrow.enter();
+                let host = Host::new();
+                // Its own packets are of a size that is taken before and after.
+                let mut small = TransportConfig::default();
+                small.mtu_discovery_config(None);
+                let (address, _) = server.quic.clone().expect("on");
+                let connection = host.try_connect(address, client_config(b"mvt1", small)).expect("connected");
+                let mut stream = host.open(&connection);
+                let mut session = host.login_on(&server, &connection, &mut stream, Suite::Hs256);
+                for round in 0..12 {
+                    if round == 6 {
+                        assert!(narrow.set(1300));
+                    }
+                    // Answers of many packets.
+                    let (pending, frames): (Vec<_>, Vec<_>) =
+                        (0..100).map(|_| seal(&mut session, &[7; 100])).unzip();
+                    stream.send(&frames.concat());
+                    for pending in &pending {
+                        let mut answer = stream.frame().expect("an answer");
+                        assert_eq!(judge(&mut session, pending, &mut answer), Ok(5));
+                    }
+                }
+            });
+        });
+        let log = server.stop();
+        assert_eq!(counted(&log, "verified"), 1200, "{way}: {log}");
+        assert!(!log.contains("cut packets apart"), "{way}: {log}");
+        if number == 0 {
+            assert!(counted(&log, "quic_too_large") > 0, "the canary: {log}");
+            assert_eq!(counted(&log, "quic_unsent"), 0, "{log}");
+        }
     }
 }

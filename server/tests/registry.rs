@@ -164,6 +164,11 @@ impl Host for Diary {
         Ok(())
     }
 
+    fn renew_all(&mut self, within_ms: u64) -> Result<(), String> {
+        self.lines.push(format!("renew {within_ms}"));
+        Ok(())
+    }
+
     fn tell_recorded(&mut self, _: &Claim, authenticated_ms: Option<u64>) {
         self.lines.push(format!("recorded {authenticated_ms:?}"));
     }
@@ -195,6 +200,18 @@ fn a_revocation_is_not_older_than_the_last_login_that_found_the_client() {
     assert!(diary.revoked.as_ref().unwrap().refuses(&a, 100) && registry.revocations().refuses(&a, 101));
     let none = execute(&mut registry, &mut diary, 0, &Request::Revoke { names: vec![] }).unwrap();
     assert!(matches!(none, Answer::Refused { status: 2, .. }), "{none:?}");
+}
+
+/// §11.2.1
+#[test]
+fn a_renewal_of_all_is_done_and_stands_in_the_audit() {
+    let medium = Medium::with_store();
+    let (mut registry, mut diary) = (registry(&medium, 32), Diary::default());
+    let answer = execute(&mut registry, &mut diary, 3, &Request::Renew { within_s: 7 }).unwrap();
+    assert!(matches!(answer, Answer::Renewing { within_s: 7 }), "{answer:?}");
+    assert_eq!(diary.lines, ["renew 7000"]);
+    let (_, noted) = registry.audit(1).unwrap().pop().expect("a line");
+    assert_eq!((noted.uid, &*noted.what), (3, "renew all sessions within 7 s"));
 }
 
 /// §13.4.1, §13.4.3, §13.2.4

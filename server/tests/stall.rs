@@ -57,6 +57,15 @@ impl Drop for LetGo {
     }
 }
 
+/// Two shards of them, whether one stands still, and what lets it go; to be dropped before the house.
+fn house_of_stallers(mechanism: Mechanism) -> (House, Arc<AtomicBool>, LetGo) {
+    let (is_stalled, is_let_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let house = House::start(mechanism, 2, |_| {
+        Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
+    });
+    (house, is_stalled, LetGo(is_let_go))
+}
+
 fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     for _ in 0..PATIENCE.as_millis() {
         if is_so() {
@@ -75,11 +84,7 @@ fn serves(wire: &mut Wire, session: &mut ClientSession, count: usize) {
 }
 
 fn stall_one_of_two(mechanism: Mechanism) {
-    let (is_stalled, is_let_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let house = House::start(mechanism, 2, |_| {
-        Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
-    });
-    let let_go = LetGo(is_let_go.clone());
+    let (house, is_stalled, let_go) = house_of_stallers(mechanism);
     let (mut still_wire, mut still) = house.login_at(0);
     serves(&mut still_wire, &mut still, 1);
     let (mut lively_wire, mut lively) = house.login_at(1);
@@ -131,11 +136,7 @@ fn answers_all(wire: &mut Wire, session: &mut ClientSession, crossing: &[Pending
 
 /// What is not read stays with its sender: a server that read on would have to close the connection in the end.
 fn stop_reading(mechanism: Mechanism) {
-    let (is_stalled, is_let_go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let house = House::start(mechanism, 2, |_| {
-        Box::new(Staller { is_stalled: is_stalled.clone(), is_let_go: is_let_go.clone() })
-    });
-    let _let_go = LetGo(is_let_go);
+    let (house, is_stalled, _let_go) = house_of_stallers(mechanism);
     let (mut still_wire, mut still) = house.login_at(0);
     let (mut crossing_wire, _) = house.login_at(1);
     let (_, frame) = seal(&mut still, STALL);
@@ -222,4 +223,43 @@ fn a_shard_that_stands_still_stops_no_other_on_uring() {
 #[test]
 fn a_shard_that_stands_still_stops_no_other_on_epoll() {
     stall_one_of_two(Mechanism::Epoll);
+}
+
+/// SPEC §17.1.4: the client ends its direction behind its last request, whose owner takes its time.
+fn answer_after_the_end(mechanism: Mechanism) {
+    let (house, is_stalled, let_go) = house_of_stallers(mechanism);
+    let (mut still_wire, mut still) = house.login_at(0);
+    serves(&mut still_wire, &mut still, 1);
+    let mut crossing: Vec<Wire> = (0..3).map(|_| house.login_at(1).0).collect();
+    let (_, frame) = seal(&mut still, STALL);
+    still_wire.send(&frame);
+    wait_for("standing still", || is_stalled.load(SeqCst));
+    let pending: Vec<Pending> = crossing
+        .iter_mut()
+        .map(|wire| {
+            let (pending, frame) = seal(&mut still, b"the last one");
+            wire.send(&frame);
+            wire.stream.shutdown(std::net::Shutdown::Write).expect("half closed");
+            pending
+        })
+        .collect();
+    wait_for("handed over", || house.counted("forwarded") == 3);
+    // Long enough for a connection that has nothing to wait for to be closed.
+    thread::sleep(Duration::from_millis(1500));
+    drop(let_go);
+    for (wire, pending) in crossing.iter_mut().zip(&pending) {
+        assert_eq!(wire.answer(&mut still, pending), Ok(5));
+        wire.expect_close();
+    }
+    wait_for("closed", || house.counted("connections_opened") == house.counted("connections_closed") + 1);
+}
+
+#[test]
+fn what_another_shard_judges_is_answered_after_the_clients_end_on_uring() {
+    answer_after_the_end(Mechanism::Uring);
+}
+
+#[test]
+fn what_another_shard_judges_is_answered_after_the_clients_end_on_epoll() {
+    answer_after_the_end(Mechanism::Epoll);
 }

@@ -216,7 +216,7 @@ proptest! {
                 reference.receive(&rig, 0, frame, now_ms);
                 // Connections are counted where they are.
                 reference.closed[0] = false;
-                let Some(Answered { connection: to, frames, is_verified }) = rig.mailboxes[1].take_answered(0) else {
+                let Some(Answered { connection: to, frames, is_verified, .. }) = rig.mailboxes[1].take_answered(0) else {
                     return Err(TestCaseError::fail("one answer for each frame"));
                 };
                 prop_assert_eq!(&frames[..], &reference.output[0][..]);
@@ -252,6 +252,26 @@ fn after_eight_unverified_frames_the_rest_of_the_batch_has_no_effect() {
         assert_eq!(rig.counters.unverified_closed.get(), 1);
         assert_eq!(rig.counters.verified.get(), 1);
     }
+}
+
+/// SPEC §3.2.5: a stream is not taken up again behind what was refused, wherever a read happened to end.
+#[test]
+fn what_follows_a_malformed_frame_in_the_next_read_of_the_turn_has_no_effect() {
+    let (mut rig, _, mut clients) = rig_and_reference(Engine::detect(), 1);
+    let now_ms = ORIGIN_MS + 5;
+    let id = rig.connect(1, now_ms);
+    let plan = Plan { session: 0, connection: 0, twist: Twist::Honest, payload_bytes: 5, off_ms: 0 };
+    for is_malformed in [false, true] {
+        let honest = frame(&plan, &mut clients, now_ms, &[]);
+        if is_malformed {
+            rig.shard.ingest(id, &[0, 41], now_ms);
+        }
+        rig.shard.ingest(id, &honest, now_ms);
+    }
+    rig.shard.turn(now_ms);
+    let (output, is_last) = rig.output(id, now_ms);
+    assert_eq!((output.len(), is_last), (28 + 5 + 16, true));
+    assert_eq!(rig.counters.verified.get(), 1);
 }
 
 /// CASES D-05: a peer that reads nothing of what it was sent, and sends nothing more either.

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use mvt_congestion::packets;
 use mvt_proto::constants::{KEY_BYTES, QUIC_EXPORTER};
 use quinn::{Connection, Endpoint, EndpointConfig, RecvStream, SendStream, TokioRuntime, TransportConfig};
 
@@ -34,13 +35,16 @@ pub(super) async fn dial(address: SocketAddr, certificate: &ServerCertificate) -
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(local)?;
-    let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))?;
+    let mut kind = EndpointConfig::default();
+    packets::take_large(&mut kind);
+    let endpoint = Endpoint::new(kind, None, socket, Arc::new(TokioRuntime))?;
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(0u8.into())
         .max_concurrent_uni_streams(0u8.into())
         .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
         .datagram_send_buffer_size(DATAGRAM_SEND_BYTES)
+        .mtu_discovery_config(Some(packets::search()))
         .congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()));
     let config = certificate.client_config(transport)?;
     let connecting = endpoint.connect_with(config, address, certificate.name());

@@ -6,7 +6,7 @@ use mvt_proto::{
     constants::VERDICTS_MAX,
     framer::{self, Cut},
     reject::ErrReason,
-    session::{Answer, Received},
+    session::{Answer, ClientSession, Received},
 };
 
 use super::{
@@ -50,6 +50,12 @@ struct Heard {
     said: Said,
 }
 
+impl Heard {
+    const fn is_response(&self) -> bool {
+        matches!(self.said, Said::Response)
+    }
+}
+
 /// Answers in a row that came at one instant to requests written at one instant: counted as one.
 #[derive(Default)]
 struct Run {
@@ -90,7 +96,7 @@ impl Established {
         while !received.is_full() {
             // What is wrong here is found by the caller when it comes first.
             let Ok(Cut::Frame(length)) = framer::cut(rest, Role::Client) else { break };
-            let Ok(header) = Header::parse(&rest[..length], Role::Client) else { break };
+            let Ok(header) = Header::parse_here(&rest[..length], Role::Client) else { break };
             let is_answer = matches!(header.kind, Kind::Resp | Kind::Err | Kind::Lost);
             if header.key_id != session.key_id() || !is_answer {
                 break;
@@ -116,47 +122,83 @@ impl Established {
         });
         drop(received);
         (0..strays).for_each(|_| self.meet_stray(tally));
-        let mut run = Run::default();
-        for heard in heard {
-            self.conclude(&heard, arrival, &mut run, tally);
-        }
-        run.end(arrival, tally);
+        self.conclude_all(&heard, arrival, tally);
         used
     }
 
-    /// The same for a VERDICTS: every verdict or none (SPEC §7.4.2).
+    /// The same for VERDICTS, several at once: every verdict of one or none (SPEC §7.4.2).
     fn accept_joint(&mut self, bytes: &[u8], arrival: Arrival, tally: &mut Tally) -> usize {
-        let Ok(Cut::Frame(length)) = framer::cut(bytes, Role::Client) else { unreachable!("cut before") };
-        let frame = &bytes[..length];
-        let Ok(header) = Header::parse(frame, Role::Client) else { unreachable!("parsed before") };
-        let generation = header.generation;
-        let outstanding = &self.outstanding;
-        let find = |counter| outstanding.get(generation, counter).map(|(pending, _)| pending);
-        let verdicts: ArrayVec<(u64, u16), VERDICTS_MAX> =
-            match self.session.open_verdicts(&header, frame, find) {
-                Ok(verdicts) => verdicts.collect(),
-                Err(_) => {
-                    tally.failed_verifications += 1;
-                    return length;
-                }
-            };
-        let mut run = Run::default();
-        for (counter, _) in verdicts {
-            let heard = Heard { generation, counter, kind: Kind::Resp, said: Said::Response };
-            self.conclude(&heard, arrival, &mut run, tally);
+        let Self { session, outstanding, engine, .. } = self;
+        let mut received: ArrayVec<(Header, &[u8]), { ClientSession::VERDICTS_TOGETHER_MAX }> =
+            ArrayVec::new();
+        let mut rest = bytes;
+        while !received.is_full() {
+            // What is wrong here is found by the caller when it comes first.
+            let Ok(Cut::Frame(length)) = framer::cut(rest, Role::Client) else { break };
+            let (frame, after) = rest.split_at(length);
+            let Ok(header) = Header::parse(frame, Role::Client) else { break };
+            if header.key_id != session.key_id() || header.kind != Kind::Verdicts {
+                break;
+            }
+            received.push((header, frame));
+            rest = after;
         }
-        run.end(arrival, tally);
-        length
+        let mut opened: ArrayVec<_, { ClientSession::VERDICTS_TOGETHER_MAX }> = ArrayVec::new();
+        session.open_verdicts_together(*engine, outstanding, &received, |result| opened.push(result));
+        let mut used = 0;
+        for ((header, frame), result) in received.iter().zip(opened) {
+            used += frame.len();
+            match result {
+                Ok(verdicts) => {
+                    let counters = verdicts.map(|(counter, _)| counter);
+                    self.conclude_responses(header.generation, counters, arrival, tally);
+                }
+                Err(_) => tally.failed_verifications += 1,
+            }
+        }
+        used
     }
 
+    /// Concludes answers in the order received.
+    fn conclude_all(&mut self, heard: &[Heard], arrival: Arrival, tally: &mut Tally) {
+        for alike in heard.chunk_by(|one, next| {
+            one.is_response() && next.is_response() && one.generation == next.generation
+        }) {
+            if alike[0].is_response() {
+                let counters = alike.iter().map(|heard| heard.counter);
+                self.conclude_responses(alike[0].generation, counters, arrival, tally);
+            } else {
+                alike.iter().for_each(|heard| self.conclude_special(heard, arrival, tally));
+            }
+        }
+    }
+
+    /// Concludes RESPs that verified.
     #[inline]
-    fn conclude(&mut self, heard: &Heard, arrival: Arrival, run: &mut Run, tally: &mut Tally) {
+    fn conclude_responses(
+        &mut self,
+        generation: u16,
+        counters: impl Iterator<Item = u64>,
+        arrival: Arrival,
+        tally: &mut Tally,
+    ) {
         // Where copies are kept, this one's is to be forgotten.
-        let may_be_plain = self.repeats.is_none() && matches!(heard.said, Said::Response);
-        let is_plain = |sent: &Sent| may_be_plain && sent.is_plain();
-        match self.outstanding.remove_if(heard.generation, heard.counter, is_plain) {
-            Some(sent) => run.add(&sent, arrival, tally),
-            None => self.conclude_special(heard, arrival, tally),
+        let may_be_plain = self.repeats.is_none();
+        let mut run = Run::default();
+        let mut special: ArrayVec<u64, VERDICTS_MAX> = ArrayVec::new();
+        self.outstanding.remove_each(
+            generation,
+            counters,
+            |sent| may_be_plain && sent.is_plain(),
+            |counter, removed| match removed {
+                Some(sent) => run.add(&sent, arrival, tally),
+                None => special.push(counter),
+            },
+        );
+        run.end(arrival, tally);
+        for counter in special {
+            let heard = Heard { generation, counter, kind: Kind::Resp, said: Said::Response };
+            self.conclude_special(&heard, arrival, tally);
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use mvt_lanes::Engine;
 use mvt_proto::{
     Header, Role,
-    constants::{FUTURE_BOUND_MS, KEY_BYTES},
+    constants::{FRAME_BYTES_MIN, FUTURE_BOUND_MS, KEY_BYTES},
     resume::Kept,
     secret::Secret,
     session::{ClientSession, Outstanding, Request, Sealer, Told, Waiting},
@@ -53,6 +53,11 @@ impl Draw {
             // Arrivals take the seed itself.
             random: generator(workload.seed ^ u64::from_be_bytes(*b"payloads"), of_all),
         }
+    }
+
+    /// Whether every payload is the same.
+    pub(super) const fn is_alike(&self) -> bool {
+        self.sizes.is_fixed()
     }
 
     fn payload(&mut self) -> &[u8] {
@@ -133,13 +138,24 @@ impl Established {
         self.spent || is_worn || self.session.replacement_is_due(now_ms)
     }
 
-    /// Writes a request, to be sealed with others.
+    /// Writes up to `most` requests, to be sealed with others, until there are `bytes_max` bytes: how many, at least one. More
+    /// than one only where every payload is the same.
     #[inline]
-    pub(super) fn write(&mut self, sealer: &mut Sealer, draw: &mut Draw, boot_ms: u64, out: &mut Vec<u8>) {
+    pub(super) fn write(
+        &mut self,
+        sealer: &mut Sealer,
+        draw: &mut Draw,
+        boot_ms: u64,
+        (most, bytes_max): (usize, usize),
+        out: &mut Vec<u8>,
+    ) -> usize {
         let request = Request { op: OP, payload: draw.payload() };
-        let written = sealer.write(&mut self.session, request, boot_ms, out);
-        written.expect("there is room under the limits, and the payload is within bounds");
-        self.written_count += 1;
+        let frame_bytes = FRAME_BYTES_MIN + request.payload.len();
+        let most = most.min(bytes_max.saturating_sub(out.len()).div_ceil(frame_bytes));
+        let written = sealer.write_alike(&mut self.session, request, most, boot_ms, out);
+        let count = written.expect("there is room under the limits, and the payload is within bounds");
+        self.written_count += count;
+        count
     }
 
     /// Keeps a request just sealed until its answer comes.

@@ -277,7 +277,7 @@ impl Connection {
 
     /// Whether the connection is to be replaced, and nothing is on its way any more.
     fn wants_another(&mut self, workload: &Workload) -> bool {
-        let worn = workload.churn.reconnect_every.is_some_and(|every| self.sent_count >= every);
+        let worn = left_before_reconnect(workload, self.sent_count) == 0;
         let wanted = worn || self.speech.has_forged_all();
         self.speech.hold(wanted);
         wanted && self.waiting() == 0 && !self.socket.is_blocked() && self.speech.is_quiet()
@@ -367,6 +367,7 @@ impl Connection {
         let mut outgoing = Outgoing {
             pacing: &mut self.pacing,
             bytes_max,
+            left: left_before_reconnect(turn.workload, self.sent_count),
             waiting,
             now_ns,
             boot_ms: clock::boot_ms(),
@@ -381,13 +382,19 @@ impl Connection {
         if waiting == 0 && sealed > 0 {
             self.heard_at_ns = now_ns;
         }
-        let spent = !self.speech.can_seal() || *turn.budget == 0;
+        let is_worn = left_before_reconnect(turn.workload, self.sent_count) == 0;
+        let spent = is_worn || !self.speech.can_seal() || *turn.budget == 0;
         !spent && self.pacing.is_due(now_ns, waiting + sealed, turn.phase.sends())
     }
 
     fn flush(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
         self.socket.flush(turn.io).map_err(|error| self.speech.meaning_of(&error))
     }
+}
+
+/// Requests that a connection on which `sent_count` were sent may still send before it is replaced.
+fn left_before_reconnect(workload: &Workload, sent_count: u64) -> u64 {
+    workload.churn.reconnect_every.map_or(u64::MAX, |every| every.saturating_sub(sent_count))
 }
 
 impl From<Reject> for Trouble {

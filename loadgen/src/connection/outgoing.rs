@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What is kept beside a request that waits: small, for there are many.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sent {
     /// Where its latency begins: the intended instant, or in a closed loop just before the write that carries it, set
     /// when the kernel is given the write.
@@ -81,6 +81,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) pacing: &'a mut Pacing,
     /// Nothing is begun when there are so many bytes.
     pub(super) bytes_max: usize,
+    /// Requests that may still be sent on the connection before it is replaced.
+    pub(super) left: u64,
     /// Requests that wait on the connection.
     pub(super) waiting: usize,
     pub(super) now_ns: u64,
@@ -93,20 +95,39 @@ pub(super) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// The next request that is due now; it waits from now on.
+    /// Requests that are due now and alike in what is kept of them, `most` at most: those of an open loop have an instant each.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Sent> {
-        let is_due = *self.budget > 0 && self.pacing.is_due(self.now_ns, self.waiting, self.phase.sends());
-        if !is_due {
-            return None;
+    pub(super) fn due_count(&self, most: usize) -> usize {
+        let bound = self.left.min(*self.budget);
+        if bound == 0 || !self.pacing.is_due(self.now_ns, self.waiting, self.phase.sends()) {
+            return 0;
         }
+        match self.pacing.room(self.waiting) {
+            // A bound beyond `usize` is none.
+            Some(room) => most.min(room).min(usize::try_from(bound).unwrap_or(usize::MAX)),
+            None => 1,
+        }
+    }
+
+    /// Takes `count` requests of [`Self::due_count`]; they wait from now on.
+    #[inline]
+    pub(super) fn take(&mut self, count: usize) -> Sent {
         let due = self.pacing.take();
         let measured = match due.intended_ns {
             Some(intended_ns) => self.phases.is_some_and(|phases| phases.measures(intended_ns)),
             None => self.phase == Phase::Measure,
         };
-        *self.budget -= u64::from(measured && *self.budget != u64::MAX);
-        self.waiting += 1;
-        Some(Sent::new(due, measured, None))
+        if measured && *self.budget != u64::MAX {
+            *self.budget -= count as u64;
+        }
+        self.left -= count as u64;
+        self.waiting += count;
+        Sent::new(due, measured, None)
+    }
+
+    /// The next request that is due now; it waits from now on.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Sent> {
+        (self.due_count(1) > 0).then(|| self.take(1))
     }
 }

@@ -6,8 +6,6 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
-
 /// The first copy is waited for this long at least.
 pub(super) const PAUSE_NS_MIN: u64 = 100_000_000;
 /// And no copy for longer than this, but for paths that are slower.
@@ -32,8 +30,9 @@ pub(super) enum Fate {
 #[derive(Debug)]
 struct Entry {
     name: Name,
-    /// Empty once it is answered.
-    frame: Bytes,
+    /// Where its frame begins in the bytes kept, and its length; none once it is answered.
+    begin: usize,
+    length: usize,
     first_ns: u64,
     last_ns: u64,
     copies: u32,
@@ -47,13 +46,14 @@ struct Entry {
 pub(super) struct Repeats {
     count_max: usize,
     entries: VecDeque<Entry>,
-    bytes: BytesMut,
+    /// The frames of all entries behind each other, behind those that nobody waits for any more.
+    bytes: Vec<u8>,
 }
 
 impl Repeats {
     pub(super) fn new(replay_window_bits: u16) -> Self {
         let count_max = usize::from(replay_window_bits);
-        Self { count_max, entries: VecDeque::new(), bytes: BytesMut::new() }
+        Self { count_max, entries: VecDeque::new(), bytes: Vec::new() }
     }
 
     /// How many more requests may be sealed.
@@ -64,19 +64,30 @@ impl Repeats {
 
     /// Adds a request just sealed.
     pub(super) fn push(&mut self, name: Name, frame: &[u8], now_ns: u64) {
+        self.reclaim();
+        let (begin, length) = (self.bytes.len(), frame.len());
         self.bytes.extend_from_slice(frame);
-        let frame = self.bytes.split().freeze();
-        let entry = Entry { name, frame, first_ns: now_ns, last_ns: now_ns, copies: 1, is_replayed: false };
+        let (first_ns, last_ns) = (now_ns, now_ns);
+        let entry = Entry { name, begin, length, first_ns, last_ns, copies: 1, is_replayed: false };
         self.entries.push_back(entry);
     }
 
     /// Forgets a request: it does not wait any more.
     pub(super) fn end(&mut self, name: Name) {
         if let Some(entry) = self.find(name) {
-            entry.frame = Bytes::new();
+            entry.length = 0;
         }
-        while self.entries.front().is_some_and(|entry| entry.frame.is_empty()) {
+        while self.entries.front().is_some_and(|entry| entry.length == 0) {
             self.entries.pop_front();
+        }
+    }
+
+    /// Gives the room of answered requests back, once it is more than that of the others: so each byte is moved once.
+    fn reclaim(&mut self) {
+        let begin = self.entries.front().map_or(self.bytes.len(), |entry| entry.begin);
+        if 2 * begin > self.bytes.len() {
+            self.bytes.drain(..begin);
+            self.entries.iter_mut().for_each(|entry| entry.begin -= begin);
         }
     }
 
@@ -97,7 +108,7 @@ impl Repeats {
         mut each: impl FnMut(Name, Fate, &[u8]),
     ) -> Option<u64> {
         let mut next_ns: Option<u64> = None;
-        for entry in self.entries.iter_mut().filter(|entry| !entry.frame.is_empty()) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.length > 0) {
             let due_ns = entry.last_ns + pause_ns(rtt_ns, entry.copies);
             if due_ns <= now_ns {
                 let fate = match entry.is_replayed {
@@ -105,7 +116,7 @@ impl Repeats {
                     false if now_ns - entry.first_ns >= GIVE_UP_NS => Fate::GivenUp,
                     false => Fate::Again,
                 };
-                each(entry.name, fate, &entry.frame);
+                each(entry.name, fate, &self.bytes[entry.begin..entry.begin + entry.length]);
                 (entry.copies, entry.last_ns) = (entry.copies + 1, now_ns);
             }
             let due_ns = entry.last_ns + pause_ns(rtt_ns, entry.copies);
@@ -115,8 +126,13 @@ impl Repeats {
     }
 
     fn find(&mut self, name: Name) -> Option<&mut Entry> {
-        // Sealed in this order: generation, then counter.
-        let place = self.entries.binary_search_by_key(&name, |entry| entry.name).ok()?;
+        // Sealed in this order: generation, then counter; of one generation each counter.
+        let first = self.entries.front()?.name;
+        let guess = usize::try_from(name.1.wrapping_sub(first.1)).unwrap_or(usize::MAX);
+        let place = match self.entries.get(guess) {
+            Some(entry) if entry.name == name => guess,
+            _ => self.entries.binary_search_by_key(&name, |entry| entry.name).ok()?,
+        };
         self.entries.get_mut(place)
     }
 }
@@ -161,6 +177,23 @@ mod tests {
         repeats.note_replayed((0, 0), 250 * MS);
         assert_eq!(fates(&mut repeats, 309 * MS), []);
         assert_eq!(fates(&mut repeats, 310 * MS), [(0, Fate::Unknown, b"frame".to_vec())]);
+    }
+
+    /// A thousand rounds with some answers out of order: the bytes are those of their request, and the memory stays what it was.
+    #[test]
+    fn what_is_kept_is_bounded_and_each_frame_is_its_own() {
+        let mut repeats = Repeats::new(64);
+        for counter in 0..1000u64 {
+            repeats.push((0, counter), &[counter as u8; 100], counter * MS);
+            if counter >= 10 {
+                // By pairs, the later one first.
+                repeats.end((0, (counter - 10) ^ 1));
+            }
+            assert!(repeats.bytes.len() <= 64 * 100, "{} bytes", repeats.bytes.len());
+        }
+        let last = fates(&mut repeats, 2000 * MS);
+        assert!((9..=12).contains(&last.len()), "{}", last.len());
+        assert!(last.iter().all(|(counter, _, frame)| *frame == [*counter as u8; 100]));
     }
 
     /// SPEC §17.2.7: none is sealed whose counter is a window or more above one that may come again.

@@ -35,6 +35,14 @@ pub const FORGED_COUNT_MAX: u32 = UNVERIFIED_PER_CONNECTION_MAX - 1;
 /// Seats whose limits are looked at in one turn.
 const LOOKS: usize = 8;
 
+/// Requests of one seat that were written in a row, of which the same is kept.
+#[derive(Debug)]
+struct Written {
+    seat: usize,
+    sent: Sent,
+    count: usize,
+}
+
 /// All sessions of a connection.
 #[derive(Debug)]
 pub(super) struct Seats {
@@ -57,8 +65,8 @@ pub(super) struct Seats {
     /// Seals the requests of all seats.
     sealer: Sealer,
     engine: Engine,
-    /// The seats of the requests written and not sealed; empty between two calls.
-    written: ArrayVec<(usize, Sent), { Sealer::REQUESTS_MAX }>,
+    /// The requests written and not sealed; empty between two calls.
+    written: ArrayVec<Written, { Sealer::REQUESTS_MAX }>,
     /// Seats whose last requests the kernel has not seen.
     unstamped: Vec<usize>,
     held: bool,
@@ -332,26 +340,32 @@ impl Seats {
 
     /// Seals what is due in lanes, whatever sessions it is of: how many requests.
     pub(super) fn seal(&mut self, outgoing: &mut Outgoing<'_>, out: &mut Vec<u8>) -> usize {
+        // Where nothing is drawn for each request, and each has not a copy of its own, many are written as one.
+        let most = if self.picker.is_only() && self.draw.is_alike() && !self.loses { usize::MAX } else { 1 };
         let mut count = 0;
         let mut start = out.len();
         while out.len() < outgoing.bytes_max
-            && let Some(index) = self.next_seat()
+            && let Some(seat) = self.next_seat()
         {
-            let Some(session) = &mut self.seats[index].current else { break };
+            let Some(session) = &mut self.seats[seat].current else { break };
             if !session.has_room(outgoing.boot_ms) {
                 continue;
             }
-            let Some(sent) = outgoing.next() else { break };
+            let most = outgoing.due_count(most);
+            if most == 0 {
+                break;
+            }
             if !session.share_ahead().is_empty() {
                 let share = session.share_ahead().to_vec();
                 self.seal_written(start, outgoing, out);
                 out.extend_from_slice(&share);
                 start = out.len();
             }
-            let Some(session) = &mut self.seats[index].current else { break };
-            session.write(&mut self.sealer, &mut self.draw, outgoing.boot_ms, out);
-            self.written.push((index, sent));
-            count += 1;
+            let Some(session) = &mut self.seats[seat].current else { break };
+            let bounds = (most, outgoing.bytes_max);
+            let some = session.write(&mut self.sealer, &mut self.draw, outgoing.boot_ms, bounds, out);
+            self.written.push(Written { seat, sent: outgoing.take(some), count: some });
+            count += some;
             if self.sealer.is_full() {
                 self.seal_written(start, outgoing, out);
                 start = out.len();
@@ -367,29 +381,37 @@ impl Seats {
 
     /// Seals the requests written from `start` on, with the copies and the bad frames that go with them.
     fn seal_written(&mut self, mut start: usize, outgoing: &mut Outgoing<'_>, out: &mut Vec<u8>) {
-        let Self { seats, sealer, written, draw, unstamped, .. } = self;
-        self.waiting += written.len();
-        let mut lanes: ArrayVec<usize, { Sealer::REQUESTS_MAX }> = ArrayVec::new();
-        let mut requests = written.drain(..);
-        sealer.seal(out, |_, waiting| {
-            let Some((index, sent)) = requests.next() else { return };
-            if let Some(session) = &mut seats[index].current {
-                session.keep(waiting, sent);
+        let Self { seats, sealer, written, draw, unstamped, waiting, loses, .. } = self;
+        *waiting += sealer.len();
+        {
+            let mut left = written.iter().map(|some| (some, some.count));
+            let mut some = left.next();
+            sealer.seal(out, |_, waiting| {
+                let Some((of, count)) = &mut some else { return };
+                if let Some(session) = &mut seats[of.seat].current {
+                    session.keep(waiting, of.sent.clone());
+                }
+                *count -= 1;
+                if *count == 0 {
+                    some = left.next();
+                }
+            });
+        }
+        for some in &*written {
+            if unstamped.last() != Some(&some.seat) {
+                unstamped.push(some.seat);
             }
-            lanes.push(index);
-            if unstamped.last() != Some(&index) {
-                unstamped.push(index);
-            }
-        });
-        if draw.bad.is_none() && !self.loses {
+        }
+        if draw.bad.is_none() && !*loses {
+            written.clear();
             return;
         }
-        for index in lanes {
+        for seat in written.drain(..).flat_map(|some| std::iter::repeat_n(some.seat, some.count)) {
             let frame = start..start + 2 + usize::from(u16::from_be_bytes([out[start], out[start + 1]]));
             start = frame.end;
-            if let Some(session) = &mut seats[index].current {
+            if let Some(session) = &mut seats[seat].current {
                 session.keep_copy(&out[frame.clone()], outgoing.now_ns);
-                self.waiting += session.add_bad(frame, outgoing, draw, out);
+                *waiting += session.add_bad(frame, outgoing, draw, out);
             }
         }
     }

@@ -1,17 +1,20 @@
-//! A QUIC echo server with a stream for each request: quinn as it comes, on one thread.
+//! A QUIC echo server with a stream for each request: quinn as a careful user has it, on one thread.
 
 use std::{
     io::{self, Write as _},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, UdpSocket},
     sync::Arc,
 };
 
-use quinn::{Connection, Endpoint, ServerConfig, crypto::rustls::QuicServerConfig};
+use mvt_congestion::packets;
+use quinn::{
+    Connection, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, crypto::rustls::QuicServerConfig,
+};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// Streams of one connection at once: more than any depth that is compared.
 const STREAM_COUNT_MAX: u32 = 65_536;
-/// Bytes of a request at most.
+/// Bytes taken of a request at once.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// The protocol, as that of ours: the dialer offers no other.
 const ALPN: &[u8] = b"mvt1";
@@ -24,7 +27,11 @@ pub fn run() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (config, fingerprint) = config().map_err(io::Error::other)?;
-        let endpoint = Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into())?;
+        // Packets as large as ours.
+        let mut kind = EndpointConfig::default();
+        packets::take_large(&mut kind);
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let endpoint = Endpoint::new(kind, Some(config), socket, Arc::new(TokioRuntime))?;
         let mut out = io::stdout();
         writeln!(out, "ready quic={} certificate=sha256:{fingerprint}", endpoint.local_addr()?)?;
         out.flush()?;
@@ -44,11 +51,13 @@ async fn echo(connection: &Connection) {
     while let Ok((mut send, mut receive)) = connection.accept_bi().await {
         tokio::spawn(async move {
             // What fails ends its stream; the client counts it.
-            if let Ok(request) = receive.read_to_end(REQUEST_BYTES_MAX).await
-                && send.write_all(&request).await.is_ok()
-            {
-                let _ = send.finish();
+            // What came is sent back as it is, without a copy: a quarter cheaper than `read_to_end`, `write_all`.
+            while let Ok(Some(chunk)) = receive.read_chunk(REQUEST_BYTES_MAX, true).await {
+                if send.write_chunk(chunk.bytes).await.is_err() {
+                    return;
+                }
             }
+            let _ = send.finish();
         });
     }
 }
@@ -66,7 +75,9 @@ fn config() -> Result<(ServerConfig, String), Box<dyn std::error::Error + Send +
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
     if let Some(transport) = Arc::get_mut(&mut config.transport) {
-        transport.max_concurrent_bidi_streams(STREAM_COUNT_MAX.into());
+        transport
+            .max_concurrent_bidi_streams(STREAM_COUNT_MAX.into())
+            .mtu_discovery_config(Some(packets::search()));
     }
     Ok((config, fingerprint))
 }

@@ -201,18 +201,6 @@ impl Report {
         self.datagrams.as_ref().map(rows).unwrap_or_default()
     }
 
-    /// The latency that `quantile` of all requests do not exceed, those never answered or sent included.
-    #[must_use]
-    pub fn latency_at(&self, quantile: f64) -> Option<u64> {
-        self.histogram.latencies.quantile(quantile, self.latency_ns.beyond)
-    }
-
-    /// The slip that `quantile` of the requests do not exceed.
-    #[must_use]
-    pub fn slip_at(&self, quantile: f64) -> Option<u64> {
-        self.slip_histogram.as_ref()?.latencies.quantile(quantile, 0)
-    }
-
     /// Everything that went wrong, failed verifications apart.
     #[must_use]
     pub fn error_count(&self) -> u64 {

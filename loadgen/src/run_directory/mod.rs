@@ -96,10 +96,28 @@ pub fn can_write(path: &Path) -> io::Result<()> {
     if was_there { Ok(()) } else { fs::remove_file(path) }
 }
 
-/// Writes every file of a run into `folder`, which is made when it is not there.
+/// Writes `text` to `path`, whole or not at all: a disk that is full leaves what was there.
 ///
 /// # Errors
-/// [`DirectoryError::Os`].
+/// The OS's.
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // A pipe or a device is written to, and not replaced.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, text);
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+/// Writes every file of a run into `folder`, which is made when it is not there: those for which there is room.
+///
+/// # Errors
+/// [`DirectoryError::Os`], the first.
 pub fn write(folder: &Path, report: &Report, timeline: &Timeline) -> Result<(), DirectoryError> {
     fs::create_dir_all(folder).map_err(|source| DirectoryError::Os { path: folder.to_owned(), source })?;
     let setting = Setting { environment: &report.environment, workload: &report.workload };
@@ -113,11 +131,13 @@ pub fn write(folder: &Path, report: &Report, timeline: &Timeline) -> Result<(), 
         (ENVIRONMENT, setting),
         (PAGE, html::render(report)),
     ];
+    let mut written = Ok(());
     for (name, text) in files {
         let path = folder.join(name);
-        fs::write(&path, text).map_err(|source| DirectoryError::Os { path, source })?;
+        let one = replace(&path, &text).map_err(|source| DirectoryError::Os { path, source });
+        written = written.and(one);
     }
-    Ok(())
+    written
 }
 
 /// Reads the report of `folder`.

@@ -162,6 +162,12 @@ impl Sizes {
             Self::Mix(index, sizes) => sizes[index.sample(random)],
         }
     }
+
+    /// Whether all are alike, and nothing is drawn.
+    #[must_use]
+    pub const fn is_fixed(&self) -> bool {
+        matches!(self, Self::Fixed(_))
+    }
 }
 
 #[cfg(test)]

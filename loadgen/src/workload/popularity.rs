@@ -60,6 +60,12 @@ impl Picker {
         }
     }
 
+    /// Whether there is one, and nothing is drawn.
+    #[must_use]
+    pub const fn is_only(&self) -> bool {
+        matches!(self, Self::Only)
+    }
+
     /// The next one, below the count.
     #[inline]
     pub fn pick(&self, random: &mut Xoshiro256PlusPlus) -> usize {

@@ -1,6 +1,7 @@
 //! What the tests share: a stand-in for the server with faults, plans against it, the binary.
 #![allow(dead_code)] // each test binary uses its part
 
+pub(crate) mod joining;
 pub(crate) mod stand_in;
 
 use std::{

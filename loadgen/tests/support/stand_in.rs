@@ -331,13 +331,13 @@ fn response(request_header: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn random_secret() -> Secret {
+pub(crate) fn random_secret() -> Secret {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("randomness");
     Secret::new(bytes)
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since: Duration = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     since.as_millis() as u64
 }

@@ -1,4 +1,4 @@
-//! Congestion control of MVT over QUIC, the same at both ends: CUBIC with a floor.
+//! How MVT over QUIC treats a path, the same at both ends: its congestion control, which is CUBIC with a floor; the size of [`packets`].
 //!
 //! CUBIC takes each lost packet for congestion. On a path that loses packets at random its window ends at two packets, of
 //! which `quinn-proto` has one on its way at a time; every second round trip then ends in a probe timeout, each of which
@@ -6,6 +6,8 @@
 //! Frames are small, and what is outstanding is bounded by the replay window, so a connection is never denied the window
 //! that it began with (RFC 9002 §7.2, that of RFC 6928), which any client would get again by connecting anew. Where
 //! nothing arrives, the probe timeouts still back off.
+
+pub mod packets;
 
 use std::{any::Any, sync::Arc, time::Instant};
 

@@ -107,8 +107,19 @@ impl<'a> Job<'a> {
     fn write_any_block(&self, index: usize, block: &mut Block) {
         let total = self.message_bytes();
         let start = index * BLOCK_BYTES;
-        block.0.fill(0);
         let mut begin = 0;
+        // Of a long message most blocks are a piece of one part.
+        for part in &self.parts {
+            if let Some(from) = start.checked_sub(begin)
+                && let Some(whole) = part.get(from..).and_then(<[u8]>::first_chunk)
+            {
+                block.0 = *whole;
+                return;
+            }
+            begin += part.len();
+        }
+        block.0.fill(0);
+        begin = 0;
         for part in &self.parts {
             let end = begin + part.len();
             if begin < start + BLOCK_BYTES && end > start {

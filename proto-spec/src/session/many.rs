@@ -18,6 +18,8 @@ use crate::{
 
 /// Requests sealed, and answers whose tags are checked, together.
 const SOME: usize = 32;
+/// Where the op of a header is; the counter follows it (§3).
+const OP_AT: usize = 14;
 
 /// A request to seal.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +47,7 @@ pub struct Received<'f> {
 pub struct Sealer {
     engine: Engine,
     written: Vec<Written>,
+    written_count: usize,
     /// Those of the requests written, each once for neighbours.
     slot_keys: Box<[HmacKey; SOME]>,
     slot_key_count: usize,
@@ -54,25 +57,40 @@ pub struct Sealer {
     macs: Box<[[u8; MAC_BYTES]; SOME]>,
 }
 
-/// A request written and not sealed.
+/// Requests written and not sealed: one, or several that differ in their counters alone, which follow each other, as their
+/// frames do.
 #[derive(Debug, Clone, Copy)]
 struct Written {
     key_id: u64,
     timestamp: u64,
+    /// Of the first.
     counter: u64,
     generation: u16,
     suite: Suite,
-    /// It may be answered with others (§7.4).
+    /// They may be answered with others (§7.4).
     is_joint: bool,
     slot_key: usize,
-    /// Where the frame is.
+    /// Where the first frame is.
     start: usize,
-    end: usize,
+    frame_bytes: usize,
+    count: usize,
+}
+
+impl Written {
+    /// Where each frame is.
+    #[inline]
+    fn frames(&self) -> impl Iterator<Item = Range<usize>> {
+        let Self { start, frame_bytes, count, .. } = *self;
+        (0..count).map(move |number| {
+            let start = start + number * frame_bytes;
+            start..start + frame_bytes
+        })
+    }
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("written", &self.written.len()).finish_non_exhaustive()
+        f.debug_struct("Sealer").field("written", &self.written_count).finish_non_exhaustive()
     }
 }
 
@@ -86,6 +104,7 @@ impl Sealer {
         Self {
             engine,
             written: Vec::with_capacity(SOME),
+            written_count: 0,
             slot_keys: Box::new([const { HmacKey::blank() }; SOME]),
             slot_key_count: 0,
             keys: Box::new([const { HmacKey::blank() }; SOME]),
@@ -96,19 +115,19 @@ impl Sealer {
     /// Requests written and not sealed.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.written.len()
+        self.written_count
     }
 
     /// Whether nothing is to be sealed.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.written.is_empty()
+        self.written_count == 0
     }
 
     /// Whether no more can be written before [`Sealer::seal`].
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.written.len() == SOME
+        self.written_count == SOME
     }
 
     /// Appends a request of `session` under its next counter to `out`, its payload in the clear and its tag zeros: not to be
@@ -127,19 +146,51 @@ impl Sealer {
         now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), SealError> {
+        self.write_alike(session, request, 1, now_ms, out).map(|_| ())
+    }
+
+    /// The same for up to `most` requests that are alike, each under a counter of its own: how many were written. At least one;
+    /// fewer than `most` when it is full, at a hard limit, and where a generation ends.
+    ///
+    /// # Errors
+    /// [`SealError`]; then nothing changed.
+    ///
+    /// # Panics
+    /// When it is full.
+    pub fn write_alike(
+        &mut self,
+        session: &mut ClientSession,
+        request: Request<'_>,
+        most: usize,
+        now_ms: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, SealError> {
         assert!(!self.is_full(), "sealed before it is full");
         session.may_seal(request.payload.len(), now_ms)?;
         let header = session.next_header(request.op, request.payload.len(), now_ms);
         let slot_key = self.keep_slot_key(session, &header);
         // The copy serves the last request of a generation, too.
         session.leave_previous();
-        let start = out.len();
-        out.reserve(header.frame_bytes());
+        let most = most.clamp(1, SOME - self.written_count);
+        let count = 1 + session.take_counters(header.generation, most - 1);
+        let (start, frame_bytes) = (out.len(), header.frame_bytes());
+        out.reserve(count * frame_bytes);
         out.extend_from_slice(&header.to_bytes());
         out.extend_from_slice(request.payload);
         out.extend_from_slice(&[0; TAG_BYTES]);
-        let Header { key_id, timestamp, counter, generation, .. } = header;
-        let (suite, is_joint, end) = (session.suite(), header.flags.joint(), out.len());
+        // Copied twofold each time: a call for each frame would cost more than its bytes.
+        while out.len() < start + count * frame_bytes {
+            let rest = start + count * frame_bytes - out.len();
+            let copied = start + rest.min(out.len() - start);
+            out.extend_from_within(start..copied);
+        }
+        let Header { key_id, timestamp, counter, generation, op, .. } = header;
+        let (suite, is_joint) = (session.suite(), header.flags.joint());
+        for (number, frame) in out[start..].chunks_exact_mut(frame_bytes).enumerate().skip(1) {
+            // With the op before them: one word of eight bytes.
+            let word = u64::from(op) << 48 | (counter + number as u64);
+            frame[OP_AT..OP_AT + 8].copy_from_slice(&word.to_be_bytes());
+        }
         self.written.push(Written {
             key_id,
             timestamp,
@@ -149,9 +200,11 @@ impl Sealer {
             is_joint,
             slot_key,
             start,
-            end,
+            frame_bytes,
+            count,
         });
-        Ok(())
+        self.written_count += count;
+        Ok(count)
     }
 
     /// Copies the slot key of a request, unless the one before has the same; where it is.
@@ -172,60 +225,84 @@ impl Sealer {
     /// Seals what was written, in `out`, which still has it where it was written; `sink` gets what opens the answer of each,
     /// in the order written, with its number.
     pub fn seal(&mut self, out: &mut [u8], mut sink: impl FnMut(usize, Waiting<'_>)) {
-        let mut from = 0;
+        let (mut from, mut first_lane) = (0, 0);
         while let Some(first) = self.written.get(from) {
             let of_suite = self.written[from..].iter().take_while(|written| written.suite == first.suite);
-            let until = from + of_suite.count();
+            let (until, count) = of_suite.fold((from, 0), |(at, sum), written| (at + 1, sum + written.count));
+            let sink = |lane, waiting: Waiting<'_>| sink(first_lane + lane, waiting);
             match first.suite {
-                Suite::Hs256 => self.seal_hs256(from..until, out, &mut sink),
-                Suite::Gcm256 => self.seal_gcm256(from..until, out, &mut sink),
+                Suite::Hs256 => self.seal_hs256(from..until, count, out, sink),
+                Suite::Gcm256 => self.seal_gcm256(from..until, count, out, sink),
             }
-            from = until;
+            (from, first_lane) = (until, first_lane + count);
         }
         self.slot_keys[..self.slot_key_count].iter_mut().for_each(HmacKey::zeroize);
-        self.macs[..self.written.len()].as_flattened_mut().zeroize();
         self.slot_key_count = 0;
         self.written.clear();
+        self.written_count = 0;
     }
 
-    fn seal_hs256(&mut self, some: Range<usize>, out: &mut [u8], sink: &mut impl FnMut(usize, Waiting<'_>)) {
+    fn seal_hs256(
+        &mut self,
+        some: Range<usize>,
+        count: usize,
+        out: &mut [u8],
+        mut sink: impl FnMut(usize, Waiting<'_>),
+    ) {
         let Self { engine, written, slot_keys, keys, macs, .. } = self;
-        let written = &written[some.clone()];
-        let (keys, macs) = (&mut keys[..written.len()], &mut macs[..written.len()]);
+        let written = &written[some];
+        let (keys, macs) = (&mut keys[..count], &mut macs[..count]);
         let (slot_keys, inputs) = derivation(written, slot_keys);
-        engine.derive(&slot_keys[..written.len()], &inputs[..written.len()], keys);
+        engine.derive(&slot_keys[..count], &inputs[..count], keys);
         {
             let mut jobs = [Job::new(&keys[0], &[]); SOME];
-            for ((job, key), written) in jobs.iter_mut().zip(&*keys).zip(written) {
-                *job = Job::new(key, &out[written.start..written.end - TAG_BYTES]);
+            let mut lanes = jobs.iter_mut().zip(&*keys);
+            for written in written {
+                for (frame, (job, key)) in written.frames().zip(&mut lanes) {
+                    *job = Job::new(key, &out[frame.start..frame.end - TAG_BYTES]);
+                }
             }
-            engine.mac(&jobs[..written.len()], macs);
+            engine.mac(&jobs[..count], macs);
         }
-        for (lane, (written, mac)) in written.iter().zip(&*macs).enumerate() {
-            let frame = &mut out[written.start..written.end];
-            let (signed, tag) = frame.split_at_mut(frame.len() - TAG_BYTES);
-            tag.copy_from_slice(&mac[..TAG_BYTES]);
-            sink(some.start + lane, waiting(KeyRef::Hs256(&keys[lane]), signed, tag));
+        let mut lanes = keys.iter().zip(&*macs).enumerate();
+        for written in written {
+            for (frame, (lane, (key, mac))) in written.frames().zip(&mut lanes) {
+                let (signed, tag) = out[frame].split_last_chunk_mut().expect("a frame ends with its tag");
+                tag.copy_from_slice(&mac[..TAG_BYTES]);
+                sink(lane, waiting(KeyRef::Hs256(key), signed, tag));
+            }
         }
         keys.iter_mut().for_each(HmacKey::zeroize);
+        macs.as_flattened_mut().zeroize();
     }
 
-    fn seal_gcm256(&mut self, some: Range<usize>, out: &mut [u8], sink: &mut impl FnMut(usize, Waiting<'_>)) {
+    fn seal_gcm256(
+        &mut self,
+        some: Range<usize>,
+        count: usize,
+        out: &mut [u8],
+        mut sink: impl FnMut(usize, Waiting<'_>),
+    ) {
         let Self { engine, written, slot_keys, macs, .. } = self;
-        let written = &written[some.clone()];
-        let macs = &mut macs[..written.len()];
+        let written = &written[some];
+        let macs = &mut macs[..count];
         let (slot_keys, inputs) = derivation(written, slot_keys);
-        engine.derive_bytes(&slot_keys[..written.len()], &inputs[..written.len()], macs);
-        for (lane, (written, mac)) in written.iter().zip(&*macs).enumerate() {
-            let key = Secret::new(*mac);
-            let scheduled = Scheduled::new(&key);
-            let frame = &mut out[written.start..written.end];
-            scheduled.seal(frame, &[]);
-            let (sealed, tag) = frame.split_at(frame.len() - TAG_BYTES);
-            // Of requests answered together one key of many is asked for; of one answered alone its own, for certain.
-            let kept = if written.is_joint { KeyRef::Gcm256(&key) } else { KeyRef::Scheduled(&scheduled) };
-            sink(some.start + lane, waiting(kept, sealed, tag));
+        engine.derive_bytes(&slot_keys[..count], &inputs[..count], macs);
+        let mut lanes = macs.iter().enumerate();
+        for written in written {
+            for (frame, (lane, mac)) in written.frames().zip(&mut lanes) {
+                let key = Secret::new(*mac);
+                let scheduled = Scheduled::new(&key);
+                let frame = &mut out[frame];
+                scheduled.seal(frame, &[]);
+                let (sealed, tag) = frame.split_last_chunk().expect("a frame ends with its tag");
+                // Of requests answered together one key of many is asked for; of one answered alone its own, for certain.
+                let kept =
+                    if written.is_joint { KeyRef::Gcm256(&key) } else { KeyRef::Scheduled(&scheduled) };
+                sink(lane, waiting(kept, sealed, tag));
+            }
         }
+        macs.as_flattened_mut().zeroize();
     }
 }
 
@@ -237,17 +314,21 @@ fn derivation<'k>(
 ) -> ([&'k HmacKey; SOME], [[u8; REQUEST_KEY_INPUT_BYTES]; SOME]) {
     let mut of_lanes = [&slot_keys[0]; SOME];
     let mut inputs = [[0; REQUEST_KEY_INPUT_BYTES]; SOME];
-    for (lane, written) in written.iter().enumerate() {
-        of_lanes[lane] = &slot_keys[written.slot_key];
-        inputs[lane] = request_key_input(written.generation, written.counter);
+    let mut lanes = of_lanes.iter_mut().zip(&mut inputs);
+    for written in written {
+        let counters = written.counter..written.counter + written.count as u64;
+        // The counters first: what ends the loop is asked for nothing more.
+        for (counter, (slot_key, input)) in counters.zip(&mut lanes) {
+            *slot_key = &slot_keys[written.slot_key];
+            *input = request_key_input(written.generation, counter);
+        }
     }
     (of_lanes, inputs)
 }
 
 #[inline]
-fn waiting<'a>(key: KeyRef<'a>, frame: &'a [u8], tag: &'a [u8]) -> Waiting<'a> {
-    let header = frame.first_chunk().expect("a frame begins with its header");
-    Waiting { key, header, tag: tag.try_into().expect("16 bytes") }
+fn waiting<'a>(key: KeyRef<'a>, frame: &'a [u8], tag: &'a Tag) -> Waiting<'a> {
+    Waiting { key, header: frame.first_chunk().expect("a frame begins with its header"), tag }
 }
 
 impl ClientSession {

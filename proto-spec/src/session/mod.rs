@@ -20,6 +20,7 @@ pub use renewal::{BadTags, Current, Offering, Rekey, Renewal, Shared};
 pub use server::ServerSession;
 pub use state::{STATE_BYTES_HOT, SessionState};
 pub use steps::{Authentic, Fresh, Refused};
+pub use verdicts::Verdicts;
 
 use crate::{
     Reject,

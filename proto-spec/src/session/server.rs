@@ -134,7 +134,7 @@ impl ServerSession {
 
     /// The same for a key id the server does not hold; `self` is then a dummy session (§9.2).
     pub fn check_unknown(&self, header: &Header) -> Fresh {
-        self.state.check_unknown(header)
+        self.state.check_unknown(header, self.state.origin_ms(), header.timestamp)
     }
 
     /// Tag: see [`SessionState::open`].

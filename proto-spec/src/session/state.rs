@@ -63,7 +63,7 @@ impl Phase {
     pub(super) const DRAINING: u8 = 0x02;
     /// A `last` was verified.
     pub(super) const ENDED: u8 = 0x04;
-    /// Bad tags ask for a renewal.
+    /// Bad tags, or an operator, ask for a renewal.
     pub(super) const SUSPECT: u8 = 0x08;
     /// Nothing of the generation that drains can be accepted any more (§11.3.8).
     pub(super) const SPENT: u8 = 0x10;
@@ -194,6 +194,13 @@ impl SessionState {
         self.is_in(Phase::CUT)
     }
 
+    /// Has the next recorded request call for an OFFER, whatever the limits (§11.2.1).
+    pub const fn ask_renewal(&mut self) {
+        if self.generation() < u16::MAX {
+            self.enter(Phase::SUSPECT);
+        }
+    }
+
     /// Whether a verified request of this generation calls for an OFFER, or for the one outstanding again (§11.2.1,
     /// §11.2.3), or for the end of a drain that only keeps the next OFFER waiting (§11.3.8): `soft` are the node's limits. The
     /// time is spread by the key id over its last tenth.
@@ -285,16 +292,12 @@ impl SessionState {
     #[inline]
     pub(super) fn check_until(&mut self, header: &Header, now_ms: u64, until_ms: u64) -> Fresh {
         self.advance(now_ms);
-        let held = if header.generation != self.generation() || now_ms >= until_ms {
-            Err(Reject::NoSlot)
-        } else {
-            slot_of(self.origin_ms(), header.timestamp)
-                .and_then(|asked| Slot::of(u32::from(self.index), asked))
-        };
-        let (slot, refused) = match held {
-            Ok(slot) => (slot, None),
-            Err(reject) => (Slot::Current, Some(reject)),
-        };
+        let slot = slot_of(self.origin_ms(), header.timestamp)
+            .and_then(|asked| Slot::of(u32::from(self.index), asked));
+        let is_held = header.generation == self.generation() && now_ms < until_ms;
+        let refused = if is_held { slot.err() } else { Some(Reject::NoSlot) };
+        // Of another generation too: a key is derived or not by the timestamp alone.
+        let slot = slot.unwrap_or(Slot::Current);
         Fresh { stale: in_time(header.timestamp, now_ms).is_err(), ..self.fresh(header, slot, refused) }
     }
 
@@ -305,21 +308,29 @@ impl SessionState {
         asked.and_then(|asked| Slot::of(u32::from(self.index), asked)).is_ok()
     }
 
-    /// The same for a key id the server does not hold; `self` is then a dummy session (§9.2).
+    /// The same for a key id the server does not hold; `self` is then a dummy session (§9.2). Its slots are pretended to begin at
+    /// `origin_ms`, so that a timestamp for which a session there would derive a key has one derived here.
     #[inline]
-    pub fn check_unknown(&self, header: &Header) -> Fresh {
-        self.fresh(header, Slot::Current, Some(Reject::UnknownKey))
+    pub fn check_unknown(&self, header: &Header, origin_ms: u64, now_ms: u64) -> Fresh {
+        let slot = slot_of(origin_ms, now_ms)
+            .and_then(|index| Slot::of(index, slot_of(origin_ms, header.timestamp)?))
+            .unwrap_or(Slot::Current);
+        self.fresh(header, slot, Some(Reject::UnknownKey))
     }
 
+    /// Computed with the suite of the frame's flag, whoever's it is: what a frame costs tells nothing of the session it names. One of
+    /// another suite than the session's has a bad tag (§4.2).
     #[inline]
-    const fn fresh(&self, header: &Header, slot: Slot, refused: Option<Reject>) -> Fresh {
+    fn fresh(&self, header: &Header, slot: Slot, refused: Option<Reject>) -> Fresh {
+        let suite = if header.flags.sealed() { Suite::Gcm256 } else { Suite::Hs256 };
+        let bad_tag = (suite != self.suite()).then_some(Reject::BadTag);
         Fresh {
             key_id: self.key_id,
             counter: header.counter,
             generation: self.generation(),
-            suite: self.suite(),
+            suite,
             slot,
-            refused,
+            refused: refused.or(bad_tag),
             stale: false,
             joint: header.flags.joint(),
             last: header.flags.0 & Flags::LAST != 0,
@@ -396,6 +407,38 @@ impl SessionState {
         match verdict {
             Ok(()) => Ok(exchange),
             Err(reject) => Err(Refused { reject, exchange }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kind, Limits, schedule::GenerationKeys, session::ServerSession};
+
+    /// §9.2: by what a request costs nobody learns whether the session it names is there, of which suite, of which generation.
+    #[test]
+    fn suite_and_slot_follow_from_the_frame_alone() {
+        const ORIGIN_MS: u64 = 1_700_000_000_000;
+        let session = |suite| {
+            let keys = GenerationKeys::derive(Secret::new([1; 32]), 7, 0);
+            ServerSession::new(7, suite, Limits::DEFAULT, keys, ORIGIN_MS).into_parts().0
+        };
+        let now_ms = ORIGIN_MS + 70_000;
+        for (flags, generation, off_ms) in [Suite::Hs256, Suite::Gcm256]
+            .into_iter()
+            .flat_map(|suite| [0, 5].map(|generation| (suite.flags(), generation)))
+            .flat_map(|(flags, generation)| [0, -30_000, 65_536, 400_000].map(|ms| (flags, generation, ms)))
+        {
+            let timestamp = now_ms.saturating_add_signed(off_ms);
+            let (kind, payload_bytes) = (Kind::Req, 0);
+            let header =
+                Header { kind, flags, key_id: 7, generation, op: 0, counter: 0, timestamp, payload_bytes };
+            let none = session(Suite::Hs256).check_unknown(&header, ORIGIN_MS, now_ms);
+            for suite in [Suite::Hs256, Suite::Gcm256] {
+                let there = session(suite).check(&header, now_ms);
+                assert_eq!((there.suite, there.slot), (none.suite, none.slot), "{header:?}, {suite:?}");
+            }
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use alloc::vec::Vec;
 
+use mvt_lanes::{Engine, HmacKey, Job};
+
 use crate::{
     Header, Reject,
     constants::{HEADER_BYTES, TAG_BYTES, VERDICT_BYTES, VERDICTS_MAX},
     header::{Flags, Kind},
-    session::{ClientSession, Fresh, Waiting, exchange::Addressed},
-    suite::{Tag, payload_of},
+    session::{ClientSession, Fresh, Outstanding, Waiting, exchange::Addressed},
+    suite::{KeyRef, Tag, payload_of},
 };
 
 /// A VERDICTS that is being written at the end of the answers of a batch.
@@ -79,15 +81,38 @@ impl Growing {
     }
 }
 
-/// The counters and statuses of a payload, in order.
-fn entries(payload: &[u8]) -> impl Iterator<Item = (u64, u16)> + '_ {
-    payload.as_chunks::<VERDICT_BYTES>().0.iter().map(|bytes| {
-        let entry = u64::from_be_bytes(*bytes);
-        (entry >> 16, entry as u16)
-    })
+/// The verdicts of a VERDICTS that was opened: counter and status of each request, in order.
+#[derive(Debug, Clone)]
+pub struct Verdicts<'f>(core::slice::Iter<'f, [u8; VERDICT_BYTES]>);
+
+impl<'f> Verdicts<'f> {
+    #[inline]
+    fn of(payload: &'f [u8]) -> Self {
+        Self(payload.as_chunks().0.iter())
+    }
 }
 
+impl Iterator for Verdicts<'_> {
+    type Item = (u64, u16);
+
+    #[inline]
+    fn next(&mut self) -> Option<(u64, u16)> {
+        let entry = u64::from_be_bytes(*self.0.next()?);
+        Some((entry >> 16, entry as u16))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+/// The tags of the requests of one VERDICTS.
+type Tags = [Tag; VERDICTS_MAX];
+
 impl ClientSession {
+    /// VERDICTS whose tags are checked together at most.
+    pub const VERDICTS_TOGETHER_MAX: usize = 4;
+
     /// Opens `frame`, a VERDICTS whose header was parsed, and gives the counter and status of every request it answers.
     /// `pending_of` finds outstanding requests by counter.
     ///
@@ -98,19 +123,84 @@ impl ClientSession {
         header: &Header,
         frame: &'f [u8],
         pending_of: impl Fn(u64) -> Option<P>,
-    ) -> Result<impl Iterator<Item = (u64, u16)> + 'f, Reject> {
+    ) -> Result<Verdicts<'f>, Reject> {
+        let mut tags = [Tag::default(); VERDICTS_MAX];
+        let find = |counter| pending_of(counter).map(Into::into);
+        let (first, count) = self.claim(header, frame, &mut tags, find)?;
+        first.key.open_joint(frame, tags[..count].as_flattened())?;
+        self.note_verified(header.generation);
+        Ok(Verdicts::of(payload_of(frame)))
+    }
+
+    /// Opens the frames at the front of `received`, VERDICTS of this session in the order received, with their tags checked in
+    /// lanes, as [`ClientSession::open_verdicts`] opens each: how many, at least one and at most
+    /// [`ClientSession::VERDICTS_TOGETHER_MAX`]. `sink` gets the result of each in order. One that may answer again what one
+    /// before it answers is left, so that it is judged when that is done.
+    ///
+    /// # Panics
+    /// Without a frame.
+    pub fn open_verdicts_together<'f, T>(
+        &mut self,
+        engine: Engine,
+        outstanding: &Outstanding<T>,
+        received: &[(Header, &'f [u8])],
+        mut sink: impl FnMut(Result<Verdicts<'f>, Reject>),
+    ) -> usize {
+        const MOST: usize = ClientSession::VERDICTS_TOGETHER_MAX;
+        let mut tags = [[Tag::default(); VERDICTS_MAX]; MOST];
+        let mut claims = [const { Err(Reject::Field) }; MOST];
+        let mut count = 0;
+        let mut answered = None;
+        for ((header, frame), (tags, claim)) in received.iter().zip(tags.iter_mut().zip(&mut claims)) {
+            if answered.is_some_and(|answered| (header.generation, header.counter) <= answered) {
+                break;
+            }
+            let last = Verdicts::of(payload_of(frame)).0.next_back();
+            let last = last.map(|entry| (header.generation, u64::from_be_bytes(*entry) >> 16));
+            answered = answered.max(last);
+            let find = outstanding.of(header.generation);
+            *claim = self.claim(header, frame, tags, find);
+            count += 1;
+        }
+        assert!(count > 0, "there is a frame");
+        let holds = joint_tags_hold(engine, &received[..count], &claims, &tags);
+        for (((header, frame), claim), holds) in received[..count].iter().zip(claims).zip(holds) {
+            sink(match (claim, holds) {
+                (Err(reject), _) => Err(reject),
+                (Ok(_), false) => Err(Reject::BadTag),
+                (Ok(_), true) => {
+                    self.note_verified(header.generation);
+                    Ok(Verdicts::of(payload_of(frame)))
+                }
+            });
+        }
+        count
+    }
+
+    /// Judges everything of a VERDICTS but its tag: the first request it answers, under whose key that is, and how many they
+    /// are, their tags in `tags`.
+    ///
+    /// # Errors
+    /// `Field`.
+    #[inline]
+    fn claim<'p>(
+        &self,
+        header: &Header,
+        frame: &[u8],
+        tags: &mut Tags,
+        pending_of: impl Fn(u64) -> Option<Waiting<'p>>,
+    ) -> Result<(Waiting<'p>, usize), Reject> {
         let payload = payload_of(frame);
         let count = payload.len() / VERDICT_BYTES;
         let is_whole = payload.len() == count * VERDICT_BYTES && (2..=VERDICTS_MAX).contains(&count);
         if header.kind != Kind::Verdicts || !is_whole {
             return Err(Reject::Field);
         }
-        let mut tags = [Tag::default(); VERDICTS_MAX];
         let mut counter_next = header.counter;
         let mut first = None;
-        for (tag, (counter, _)) in tags.iter_mut().zip(entries(payload)) {
+        for (tag, (counter, _)) in tags.iter_mut().zip(Verdicts::of(payload)) {
             let is_in_order = if first.is_none() { counter == counter_next } else { counter >= counter_next };
-            let pending = pending_of(counter).map(Into::into).filter(|pending: &Waiting<'_>| {
+            let pending = pending_of(counter).filter(|pending| {
                 is_in_order && pending.flags().joint() && self.names_the_request(*pending, header, counter)
             });
             let pending = pending.ok_or(Reject::Field)?;
@@ -118,9 +208,37 @@ impl ClientSession {
             counter_next = counter + 1;
             first = first.or(Some(pending));
         }
-        let first = first.ok_or(Reject::Field)?;
-        first.key.open_joint(frame, tags[..count].as_flattened())?;
-        self.note_verified(header.generation);
-        Ok(entries(payload))
+        first.map(|first| (first, count)).ok_or(Reject::Field)
     }
+}
+
+/// Whether the tag of each VERDICTS holds whose claim does: those of HS256 in lanes.
+fn joint_tags_hold<const N: usize>(
+    engine: Engine,
+    received: &[(Header, &[u8])],
+    claims: &[Result<(Waiting<'_>, usize), Reject>; N],
+    tags: &[Tags; N],
+) -> [bool; N] {
+    let blank = HmacKey::blank();
+    let mut jobs = [Job::new(&blank, &[]); N];
+    let (mut made, mut lanes, mut lane_count) = ([Tag::default(); N], [0; N], 0);
+    let mut holds = [false; N];
+    for (number, (((_, frame), claim), tags)) in received.iter().zip(claims).zip(tags).enumerate() {
+        let Ok((first, count)) = claim else { continue };
+        let tags = tags[..*count].as_flattened();
+        if let KeyRef::Hs256(key) = first.key {
+            let (signed, tag) = frame.split_last_chunk().expect("a frame ends with its tag");
+            (jobs[lane_count], made[lane_count]) = (Job::joined(key, signed, tags), *tag);
+            lanes[lane_count] = number;
+            lane_count += 1;
+        } else {
+            holds[number] = first.key.open_joint(frame, tags).is_ok();
+        }
+    }
+    let mut of_lanes = [false; N];
+    engine.verify(&jobs[..lane_count], &made[..lane_count], &mut of_lanes[..lane_count]);
+    for (number, holding) in lanes[..lane_count].iter().zip(of_lanes) {
+        holds[*number] = holding;
+    }
+    holds
 }

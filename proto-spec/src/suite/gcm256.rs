@@ -24,6 +24,8 @@ type Cipher = AesGcm<Aes256Enc, U12>;
 
 /// Lanes whose keys are derived at a time.
 const SOME: usize = 16;
+/// A header, and the tag of a request.
+const ASSOCIATED_BYTES_MAX: usize = HEADER_BYTES + TAG_BYTES;
 
 pub(crate) fn seal(key: &Secret, frame: &mut [u8], bound_to: &[u8]) {
     Scheduled::new(key).seal(frame, bound_to);
@@ -68,18 +70,19 @@ impl core::fmt::Debug for Scheduled {
 
 fn seal_with(cipher: &Cipher, frame: &mut [u8], bound_to: &[u8]) {
     let (header, payload, tag) = split(frame);
-    let (associated, length) = associated(header, bound_to);
+    let mut room = [0; ASSOCIATED_BYTES_MAX];
     let made = cipher
-        .encrypt_inout_detached(&nonce(header), &associated[..length], payload.into())
+        .encrypt_inout_detached(&nonce(header), associated(header, bound_to, &mut room), payload.into())
         .expect("a payload is far below GCM's bound");
     tag.copy_from_slice(&made);
 }
 
 fn open_with(cipher: &Cipher, frame: &mut [u8], bound_to: &[u8]) -> bool {
     let (header, payload, tag) = split(frame);
-    let (associated, length) = associated(header, bound_to);
+    let mut room = [0; ASSOCIATED_BYTES_MAX];
+    let associated = associated(header, bound_to, &mut room);
     let tag = Tag::<Cipher>::try_from(&*tag).expect("16 bytes");
-    cipher.decrypt_inout_detached(&nonce(header), &associated[..length], payload.into(), &tag).is_ok()
+    cipher.decrypt_inout_detached(&nonce(header), associated, payload.into(), &tag).is_ok()
 }
 
 /// The tag of a VERDICTS, which encrypts nothing (§7.4).
@@ -174,12 +177,17 @@ fn nonce(header: &[u8]) -> Nonce<Cipher> {
     nonce.into()
 }
 
-fn associated(header: &[u8], bound_to: &[u8]) -> ([u8; HEADER_BYTES + TAG_BYTES], usize) {
-    let mut bytes = [0u8; HEADER_BYTES + TAG_BYTES];
+/// Header and what the frame is bound to, joined in `room` where there is something: a request is bound to nothing, and what is
+/// written in pieces and read in blocks at once is waited for.
+#[inline]
+fn associated<'a>(header: &'a [u8], bound_to: &[u8], room: &'a mut [u8; ASSOCIATED_BYTES_MAX]) -> &'a [u8] {
+    if bound_to.is_empty() {
+        return header;
+    }
     let length = HEADER_BYTES + bound_to.len();
-    bytes[..HEADER_BYTES].copy_from_slice(header);
-    bytes[HEADER_BYTES..length].copy_from_slice(bound_to);
-    (bytes, length)
+    room[..HEADER_BYTES].copy_from_slice(header);
+    room[HEADER_BYTES..length].copy_from_slice(bound_to);
+    &room[..length]
 }
 
 fn split(frame: &mut [u8]) -> (&[u8], &mut [u8], &mut [u8]) {

@@ -11,6 +11,7 @@ use aes_gcm::{
     aead::{AeadInOut, Nonce, Tag},
 };
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -48,7 +49,8 @@ impl TicketKey {
     /// [`RingError::Key`] for all zero and for any other length (§12.1.2).
     pub fn new(bytes: &[u8]) -> Result<Self, RingError> {
         let bytes: Zeroizing<[u8; KEY_BYTES]> = Zeroizing::new(bytes.try_into().map_err(|_| RingError::Key)?);
-        if *bytes == [0; KEY_BYTES] {
+        // In constant time: what a key begins with is not for the clock to tell.
+        if bytes.ct_eq(&[0; KEY_BYTES]).into() {
             return Err(RingError::Key);
         }
         let digest = Sha256::new().chain_update(b"mvt1 ticket key").chain_update(&bytes[..]).finalize();

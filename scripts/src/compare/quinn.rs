@@ -1,4 +1,4 @@
-//! Quinn as it comes: an echo with a QUIC stream for each request, TLS by rustls and ring, nothing verified.
+//! Quinn as a careful user has it: an echo with a QUIC stream for each request, TLS by rustls and ring, nothing verified.
 
 use anyhow::Context;
 
@@ -18,8 +18,8 @@ pub fn start(seat: &Seat<'_>) -> anyhow::Result<Running> {
         process,
         address: quic.address,
         configuration:
-            "mvt-loadgen floor --quinn: quinn on one thread of tokio, a bidirectional stream for each \
-                        request, 64 bytes there and back"
+            "mvt-loadgen floor --quinn: quinn on one thread of tokio with mimalloc, packets as large as \
+                        ours, a bidirectional stream for each request, 64 bytes there and back, uncopied"
                 .into(),
         client_arguments: vec!["--server-certificate".into(), quic.certificate],
     })

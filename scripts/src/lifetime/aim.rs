@@ -41,6 +41,8 @@ pub(super) struct Aim {
     pub(super) samples: Vec<f64>,
     /// What of the samples is judged, 0 to 1: the median or another quantile.
     pub(super) quantile: f64,
+    /// Between which two the median lies, if the aim is judged by that: met or missed only where all of it is. `Some(None)`: unknown.
+    pub(super) interval: Option<Option<(f64, f64)>>,
     /// Samples that were not taken, because one of their runs says nothing of the server: why.
     pub(super) voids: Vec<String>,
     /// Why the samples as a whole say nothing.
@@ -59,6 +61,7 @@ impl Aim {
             bound,
             samples: Vec::new(),
             quantile: 0.5,
+            interval: None,
             voids: Vec::new(),
             doubts: Vec::new(),
             notes: Vec::new(),
@@ -82,6 +85,11 @@ impl Aim {
     pub(super) fn verdict(&self) -> Verdict {
         if !self.doubts.is_empty() || self.voids.len() > self.samples.len() {
             return Verdict::Void;
+        }
+        match self.interval {
+            Some(Some((low, high))) if (low <= self.bound) == (high <= self.bound) => {}
+            Some(_) => return Verdict::Void,
+            None => {}
         }
         let is_met = self.figure().is_some_and(|figure| match self.side {
             Side::AtMost => figure <= self.bound,
@@ -114,6 +122,7 @@ impl Aim {
             "figure": self.figure(),
             "least": self.spread().map(|(least, _)| least),
             "quartiles": self.quartiles().map(|(low, high)| [low, high]),
+            "interval_95": self.interval.flatten().map(|(low, high)| [low, high]),
             "greatest": self.spread().map(|(_, greatest)| greatest),
             "samples": self.samples,
             "void_samples": self.voids,

@@ -38,12 +38,21 @@ pub struct Arguments {
     /// Measured seconds of one run.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
+    /// Pairs of short runs, where renewals are measured.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pairs: u32,
+    /// Measured seconds of each run of a pair.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub pair_seconds: u32,
+    /// Have loads look for work instead of sleeping, and shards too where renewals are measured.
+    #[arg(long)]
+    pub spin: bool,
     /// Requests a second, at which latency is measured: open loop.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     pub rate: u32,
     /// Requests after which a session renews, where renewals are measured. Three requests of each generation carry a step of a
     /// renewal: where they are more than 1 % of all, p99 is what such a step takes.
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
     pub renew_after: u32,
     /// Identities that are revoked.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]

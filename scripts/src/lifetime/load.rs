@@ -32,6 +32,8 @@ pub(super) struct Seen {
     pub(super) failed: u64,
     pub(super) renewals: u64,
     pub(super) p99_us: f64,
+    /// How late the generator was.
+    pub(super) slip_p99_us: f64,
     /// Why the generator says that its figures are its own.
     pub(super) void: Option<String>,
 }
@@ -44,15 +46,16 @@ impl Load {
         node: &Node,
         sessions: u32,
     ) -> anyhow::Result<Self> {
-        Self::start_with(bench, house, node, sessions, &[])
+        Self::start_with(bench, house, node, sessions, bench.arguments.seconds, &[])
     }
 
-    /// The same with more arguments.
+    /// The same for so many measured seconds, with more arguments.
     pub(super) fn start_with(
         bench: &Bench<'_>,
         house: &House,
         node: &Node,
         sessions: u32,
+        seconds: u32,
         more: &[&str],
     ) -> anyhow::Result<Self> {
         let report = house.folder().join(format!("{}.json", node.name));
@@ -75,7 +78,7 @@ impl Load {
             "--warmup",
             &format!("{}s", WARMUP.as_secs()),
             "--duration",
-            &format!("{}s", bench.arguments.seconds),
+            &format!("{seconds}s"),
             "--threads=1",
             "--pin",
             &bench.load_core.to_string(),
@@ -83,7 +86,9 @@ impl Load {
             &text(&report),
         ]
         .map(str::to_owned);
-        let arguments = arguments.into_iter().chain(more.iter().map(|argument| (*argument).to_owned()));
+        let spin = bench.arguments.spin.then(|| "--spin".to_owned());
+        let more = more.iter().map(|argument| (*argument).to_owned());
+        let arguments = arguments.into_iter().chain(spin).chain(more);
         let process = Process::start("loadgen", None, &bench.generator, arguments, house.folder())?;
         Ok(Self { process, report })
     }
@@ -105,6 +110,17 @@ impl Load {
     /// A whole run.
     pub(super) fn run(bench: &Bench<'_>, house: &House, node: &Node, sessions: u32) -> anyhow::Result<Seen> {
         Self::start(bench, house, node, sessions)?.finish(bench)
+    }
+
+    /// A whole run of so many measured seconds.
+    pub(super) fn run_for(
+        bench: &Bench<'_>,
+        house: &House,
+        node: &Node,
+        sessions: u32,
+        seconds: u32,
+    ) -> anyhow::Result<Seen> {
+        Self::start_with(bench, house, node, sessions, seconds, &[])?.finish(bench)
     }
 }
 
@@ -132,6 +148,7 @@ impl Seen {
             failed,
             renewals: count("renewals")?,
             p99_us: p99_ns / 1e3,
+            slip_p99_us: report["slip_ns"]["p99"].as_f64().unwrap_or(f64::NAN) / 1e3,
             void: report["void"].as_str().map(str::to_owned),
         })
     }
@@ -149,6 +166,7 @@ mod tests {
             failed: 0,
             renewals: 0,
             p99_us,
+            slip_p99_us: 1.0,
             void: void.map(str::to_owned),
         };
         assert_eq!(ratio(&seen(3.0, None), &seen(2.0, None)), Ok(1.5));

@@ -66,7 +66,7 @@ impl<'a> Stage<'a> {
         let Self { bench, house, .. } = self;
         let mut node = house.start_on(bench, Some(bench.server_core), "flooded", "")?;
         // What the load does not need of its core is the flood's.
-        let load = Load::start_with(bench, house, &node, SESSIONS, &["--doze"])?;
+        let load = Load::start_with(bench, house, &node, SESSIONS, bench.arguments.seconds, &["--doze"])?;
         // The load's logins come first: what is judged is what becomes of sessions that are there.
         thread::sleep(WARMUP / 2);
         let target: SocketAddr = node.address;

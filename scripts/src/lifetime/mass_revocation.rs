@@ -18,6 +18,7 @@ use super::{
     house::{House, Node},
     load::{Load, Seen, ratio},
     operator::{NAMES_MAX, Operator},
+    pairs::{self, Pair},
 };
 
 const SESSIONS: u32 = 64;
@@ -74,6 +75,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
     aim.notes.push(format!("{count} clients enrolled in {:.1} s", begun.elapsed().as_secs_f64()));
     let mut node = house.start(bench, "revoking", "")?;
     let mut left = names;
+    let mut pairs = Vec::new();
     let share = left.len() / bench.arguments.rounds as usize;
     for round in 0..bench.arguments.rounds {
         let quiet = Load::run(bench, &house, &node, SESSIONS)?;
@@ -93,6 +95,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
         ));
         aim.take(ratio(&busy, &quiet));
         aim.notes.push(format!("{done} revoked in one run"));
+        pairs.push(Pair { steady: quiet, disturbed: busy });
     }
     let begun = Instant::now();
     let mut operator = Operator::call(&house.folder().join("revoking.sock"))?;
@@ -109,5 +112,6 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
     let revoked = listed.matches("\"state\":\"revoked\"").count();
     ensure!(revoked <= count as usize, "more revoked than there are");
     kept.samples.push(revoked as f64 / f64::from(count));
-    Ok(vec![aim, kept])
+    let paired = pairs::judge("p99 while clients are revoked, pairs disturbed alike", 2.0, &pairs, &[]);
+    Ok(vec![paired, aim, kept])
 }

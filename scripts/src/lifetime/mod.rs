@@ -15,6 +15,7 @@ mod login_flood;
 mod mass_revocation;
 mod newcomer;
 mod operator;
+mod pairs;
 mod renewal;
 mod report;
 mod resume_refusal;

@@ -9,7 +9,7 @@ use super::{
     arguments::Arguments,
 };
 
-pub(super) const SCHEMA: &str = "mvt.lifetime/2";
+pub(super) const SCHEMA: &str = "mvt.lifetime/3";
 
 /// One line for each aim: what is judged (the median, where nothing else is said), the middle half of the samples, all of them. Then
 /// what else there is to know.
@@ -40,6 +40,9 @@ pub(super) fn text(aims: &[Aim]) -> String {
     }
     for aim in aims {
         let _ = writeln!(out, "\n{}", aim.name);
+        if let Some((low, high)) = aim.interval.flatten() {
+            let _ = writeln!(out, "  the median lies between {low:.3} and {high:.3} (95 %)");
+        }
         let doubts = aim.doubts.iter().map(|why| format!("VOID: {why}"));
         // The reasons are much alike: one of them will do.
         let (count, tried) = (aim.voids.len(), aim.voids.len() + aim.samples.len());
@@ -61,6 +64,9 @@ pub(super) fn json(aims: &[Aim], arguments: &Arguments, load_average: [Option<St
         "rate_per_s": arguments.rate,
         "renew_after": arguments.renew_after,
         "seconds": arguments.seconds,
+        "pairs": arguments.pairs,
+        "pair_seconds": arguments.pair_seconds,
+        "spin": arguments.spin,
         "rounds": arguments.rounds,
         "load_average": { "before": before, "after": after },
         "cores": std::thread::available_parallelism().map_or(0, usize::from),

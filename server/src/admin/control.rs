@@ -319,6 +319,12 @@ impl Host for Station {
         Ok(())
     }
 
+    fn renew_all(&mut self, within_ms: u64) -> Result<(), String> {
+        self.owed.extend((0..self.mailboxes.len()).map(|shard| (shard, Mail::Renew { within_ms })));
+        self.post_owed();
+        Ok(())
+    }
+
     fn tell_recorded(&mut self, claim: &Claim, authenticated_ms: Option<u64>) {
         self.owed.push((claim.shard, Mail::Recorded { key_id: claim.key_id, authenticated_ms }));
         self.post_owed();

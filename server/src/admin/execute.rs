@@ -28,6 +28,12 @@ pub trait Host {
     /// When a shard did not confirm in time.
     fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed>;
 
+    /// Has every session renew its keys within about `within_ms`.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn renew_all(&mut self, within_ms: u64) -> Result<(), String>;
+
     /// Tells the shard of a claim that it was recorded, and since when its session is authenticated; or that it was not.
     fn tell_recorded(&mut self, claim: &Claim, authenticated_ms: Option<u64>);
 
@@ -128,10 +134,12 @@ enum Refusal {
     Unconfirmed(Vec<usize>),
     #[error("revoked on this node until it stops, but not kept: {0}")]
     Unwritten(StoreError),
-    #[error("the ticket key was made, but stands in no audit: {0}")]
+    #[error("it was done, but stands in no audit: {0}")]
     Unnoted(StoreError),
     #[error("no new ticket key: {0}")]
     TicketKey(String),
+    #[error("{0}")]
+    Renewal(String),
 }
 
 impl From<StoreError> for Refusal {
@@ -142,7 +150,7 @@ impl From<StoreError> for Refusal {
 
 impl Refusal {
     const fn is_ours(&self) -> bool {
-        matches!(self, Self::Unconfirmed(_) | Self::TicketKey(_) | Self::ServerKey(_))
+        matches!(self, Self::Unconfirmed(_) | Self::TicketKey(_) | Self::ServerKey(_) | Self::Renewal(_))
     }
 
     fn exit_status(&self) -> u8 {
@@ -198,10 +206,13 @@ fn answer(
             let others = if *void_others { Others::Void } else { Others::Keep };
             let id = host.rotate_ticket_key(others).map_err(Refusal::TicketKey)?;
             let what = if *void_others { " in the place of all others" } else { "" };
-            registry
-                .note(actor, format!("rotate-ticket-key {id:08x}{what}"))
-                .map_err(|error| if error.is_end() { error.into() } else { Refusal::Unnoted(error) })?;
+            note(registry, actor, format!("rotate-ticket-key {id:08x}{what}"))?;
             Answer::TicketKey { id }
+        }
+        Request::Renew { within_s } => {
+            host.renew_all(u64::from(*within_s) * 1000).map_err(Refusal::Renewal)?;
+            note(registry, actor, format!("renew all sessions within {within_s} s"))?;
+            Answer::Renewing { within_s: *within_s }
         }
         Request::Audit { count } => {
             let lines = registry.audit((*count).min(ADMIN_LIST_COUNT_MAX))?;
@@ -210,6 +221,13 @@ fn answer(
             }
         }
     })
+}
+
+/// A line of the audit for what was done.
+fn note(registry: &mut Registry, actor: Actor, what: String) -> Result<(), Refusal> {
+    registry
+        .note(actor, what)
+        .map_err(|error| if error.is_end() { error.into() } else { Refusal::Unnoted(error) })
 }
 
 fn read(client: &NewClient) -> Result<Line, Refusal> {

@@ -50,6 +50,11 @@ pub enum Request {
         #[serde(default)]
         void_others: bool,
     },
+    /// Have every session of this node renew its keys.
+    Renew {
+        /// Over how long, s.
+        within_s: u32,
+    },
     /// The last changes.
     Audit {
         /// How many at most.
@@ -135,6 +140,11 @@ pub enum Answer {
     TicketKey {
         /// Its number.
         id: u32,
+    },
+    /// Every shard was told to have its sessions renew.
+    Renewing {
+        /// Over how long, s.
+        within_s: u32,
     },
     /// Not done.
     Refused {

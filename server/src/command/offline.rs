@@ -56,6 +56,10 @@ impl Host for Nobody {
         Ok(())
     }
 
+    fn renew_all(&mut self, _: u64) -> Result<(), String> {
+        Err("no server runs here: there is no session to renew".into())
+    }
+
     fn tell_recorded(&mut self, _: &Claim, _: Option<u64>) {}
 
     fn tell_complete(&mut self, _: &Claim) {}

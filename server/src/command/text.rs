@@ -39,6 +39,7 @@ fn write(text: &mut String, answer: &Answer) -> std::fmt::Result {
             let (at_ms, uid, what) = (view.line.at_ms, view.line.uid, view.line.what.escape_debug());
             writeln!(text, "{} {at_ms} uid={uid} {what}", view.revision)
         }),
+        Answer::Renewing { within_s } => writeln!(text, "sessions renew, over {within_s} s or more"),
         Answer::TicketKey { id } => writeln!(text, "ticket key {id:08x}"),
         Answer::Refused { text: why, .. } => writeln!(text, "{why}"),
     }

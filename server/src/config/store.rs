@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::config::between;
+use super::value::{between, file};
 
 /// What keeps clients and revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -25,8 +25,10 @@ pub struct StoreTable {
     /// What keeps clients and revocations.
     pub engine: Engine,
     /// The file of the embedded store.
+    #[serde(deserialize_with = "file")]
     pub file: PathBuf,
     /// The key file under which recovery secrets in it are sealed.
+    #[serde(deserialize_with = "file")]
     pub seal_key_file: PathBuf,
     /// Where the owner of the store tells other nodes of it, and where these hear of it; empty for neither.
     pub feed_file: PathBuf,
@@ -64,6 +66,7 @@ impl Default for StoreTable {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// The Unix socket of the running server, mode 600.
+    #[serde(deserialize_with = "file")]
     pub socket: PathBuf,
 }
 

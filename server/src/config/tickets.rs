@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use mvt_proto::constants::TICKET_LIFE_MS;
 use serde::Deserialize;
 
-use super::between;
+use super::value::{between, file};
 
 /// `[tickets]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tickets {
     /// The ring of ticket keys; nodes that share it take each other's tickets.
+    #[serde(deserialize_with = "file")]
     pub ring_file: PathBuf,
     /// Whether this node makes the ring when it is not there, and adds keys to it in time. Otherwise that is done by
     /// `rotate-ticket-key`, or on another node, and without a ring there are no tickets.

@@ -34,6 +34,8 @@ const READ_BYTES_FIRST: usize = 4096;
 const TIMER_TICK: Duration = Duration::from_millis(1);
 /// Between two pieces of the sessions that are due: 256,000 a second at most.
 const RECLAIM_PAUSE: Duration = Duration::from_millis(1);
+/// Pieces before such a pause.
+const RECLAIM_PIECES: usize = 4;
 /// How long to wait when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -358,7 +360,8 @@ async fn sweep(station: Rc<Station>) {
     loop {
         ::monoio::time::sleep(Duration::from_millis(SWEEP_INTERVAL_MS)).await;
         // In pieces, and whatever is ready to be read in between.
-        while station.shard.borrow_mut().reclaim(station.clock.now_ms()) {
+        let reclaim = || station.shard.borrow_mut().reclaim(station.clock.now_ms());
+        while (0..RECLAIM_PIECES).all(|_| reclaim()) {
             ::monoio::time::sleep(RECLAIM_PAUSE).await;
         }
         let now_ms = station.clock.now_ms();

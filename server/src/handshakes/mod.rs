@@ -2,45 +2,41 @@
 
 mod cookies;
 mod login;
-mod outcomes;
 mod queue;
 mod recover;
 mod resume;
 mod stock;
-mod threads;
 
 use std::{
     net::SocketAddr,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
 
-use arc_swap::ArcSwapOption;
+use crossbeam::channel::{Receiver, Sender, bounded, select};
 use mvt_proto::{
     Kind, Suite,
     agreement::Ephemeral,
     constants::{COOKIE_BYTES, KEY_BYTES},
     frame::grant::Grant,
     header,
-    secret::Secret,
+    secret::{Secret, scrub_stack},
 };
 
 use crate::{
     fatal::Fatal,
     keys::random_secret,
-    limits::LOGIN_THREADS_MAX,
+    limits::LOGIN_THREAD_NICE,
     mailbox::{Mail, Mailbox},
     node::Node,
     shard::{ChannelBinding, ConnectionId},
 };
 use cookies::Cookies;
-use outcomes::Outcomes;
 use queue::Queue;
 use stock::Stock;
-use threads::{Bench, Sleeper, UnderWay};
 
 /// A HELLO, a RESUME or a RECOVER whose mac1 and layout held.
 #[derive(Debug)]
@@ -79,25 +75,24 @@ pub enum Load {
 /// of HELLOs, which cost two key agreements before they are known to be worthless, does not keep out those who hold a ticket.
 #[derive(Debug)]
 pub struct HandshakePool {
-    inner: Arc<Inner>,
+    queues: Arc<Queues>,
+    bell: Sender<()>,
+    waiting: OnceLock<Waiting>,
     cookies: Cookies,
+    stock: Arc<Stock>,
 }
 
-/// What shards and threads share.
+/// What waits.
 #[derive(Debug)]
-struct Inner {
+struct Queues {
     logins: Queue,
     resumes: Queue,
     /// Frames taken, which tells whose turn it is.
     taken: AtomicUsize,
-    stock: Stock,
-    /// One for each thread, once they were started; the steady one is the last.
-    seats: OnceLock<Box<[Seat]>>,
-    is_over: AtomicBool,
 }
 
-impl Inner {
-    const fn queue(&self, kind: Kind) -> &Queue {
+impl Queues {
+    const fn of(&self, kind: Kind) -> &Queue {
         match kind {
             Kind::Resume => &self.resumes,
             _ => &self.logins,
@@ -111,43 +106,20 @@ impl Inner {
             if is_even { (&self.resumes, &self.logins) } else { (&self.logins, &self.resumes) };
         first.take().or_else(|| second.take())
     }
-
-    fn has_work(&self) -> bool {
-        !self.logins.is_empty() || !self.resumes.is_empty() || self.is_over()
-    }
-
-    /// Whether something waits, or is being worked on.
-    fn is_at_work(&self) -> bool {
-        self.has_work() || self.seats().iter().any(|seat| seat.under_way.load().is_some())
-    }
-
-    fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
-    }
-
-    fn seats(&self) -> &[Seat] {
-        self.seats.get().map_or(&[], |seats| seats)
-    }
-
-    /// Wakes one that sleeps; the steady one last: where all others are busy, or get no core, it sees to it that there is some
-    /// progress.
-    fn wake_one(&self) {
-        self.seats().iter().any(|seat| seat.sleeper.wake());
-    }
-
-    fn wake_steady(&self) {
-        self.seats().last().map(|seat| seat.sleeper.wake());
-    }
 }
 
-/// Of one thread.
-#[derive(Debug)]
-struct Seat {
-    sleeper: Sleeper,
-    outcomes: Outcomes,
-    /// What it works on, so that the steady one can where this one gets no core.
-    under_way: ArcSwapOption<UnderWay>,
+/// Where the threads hear that there is something to do.
+#[derive(Debug, Clone)]
+struct Waiting {
+    bell: Receiver<()>,
+    is_low: Receiver<()>,
 }
+
+/// Rings of the bell that may wait: as many threads wake. More of them would find nothing.
+const RINGS_MAX: usize = 64;
+
+/// Attempts to hand a result to its shard, 1 ms apart.
+const POST_ATTEMPTS: usize = 20;
 
 impl HandshakePool {
     /// A pool whose queues hold `queue_count` frames each; its threads start with [`HandshakePool::start`].
@@ -155,39 +127,37 @@ impl HandshakePool {
     /// # Errors
     /// [`Fatal::Randomness`].
     pub fn new(queue_count: usize, now_ms: u64) -> Result<Self, Fatal> {
-        let inner = Inner {
+        let queues = Queues {
             logins: Queue::new(queue_count),
             resumes: Queue::new(queue_count),
             taken: AtomicUsize::new(0),
-            stock: Stock::new(),
-            seats: OnceLock::new(),
-            is_over: AtomicBool::new(false),
         };
-        Ok(Self { inner: Arc::new(inner), cookies: Cookies::new(now_ms)? })
+        let (bell, waiting_bell) = bounded(RINGS_MAX);
+        let (stock, is_low) = Stock::new();
+        let waiting = Waiting { bell: waiting_bell, is_low };
+        let cookies = Cookies::new(now_ms)?;
+        Ok(Self {
+            queues: Arc::new(queues),
+            bell,
+            waiting: OnceLock::from(waiting),
+            cookies,
+            stock: Arc::new(stock),
+        })
     }
 
-    /// Starts `threads` threads, [`LOGIN_THREADS_MAX`] at most, and a steady one; results go to the shards. Does so once.
+    /// Starts `threads` threads; results go to the shards' mailboxes.
     ///
     /// # Errors
     /// [`Fatal::Os`] when a thread cannot start.
     pub fn start(&self, threads: usize, node: &Arc<Node>, mailboxes: &Arc<[Mailbox]>) -> Result<(), Fatal> {
-        let threads = threads.min(LOGIN_THREADS_MAX);
-        let seat = |_| Seat {
-            sleeper: Sleeper::default(),
-            outcomes: Outcomes::new(mailboxes.len()),
-            under_way: ArcSwapOption::empty(),
-        };
-        if self.inner.seats.set((0..=threads).map(seat).collect()).is_err() {
-            return Ok(());
-        }
-        for number in 0..=threads {
-            let (inner, node, mailboxes) = (self.inner.clone(), node.clone(), mailboxes.clone());
-            let bench = Bench { inner, node, mailboxes, number };
-            if number < threads {
-                spawn(format!("mvt-login-{number}"), move || bench.take_what_is_idle())?;
-            } else {
-                spawn("mvt-login-s".into(), move || bench.keep_steady())?;
-            }
+        let Some(waiting) = self.waiting.get() else { return Ok(()) };
+        for number in 0..threads {
+            let (node, mailboxes, waiting) = (node.clone(), mailboxes.clone(), waiting.clone());
+            let (queues, stock) = (self.queues.clone(), self.stock.clone());
+            thread::Builder::new()
+                .name(format!("mvt-login-{number}"))
+                .spawn(move || work(&node, &mailboxes, &waiting, &queues, &stock))
+                .map_err(|source| Fatal::Os { what: "cannot start a login thread", source })?;
         }
         Ok(())
     }
@@ -195,22 +165,18 @@ impl HandshakePool {
     /// How full the queue of this kind is.
     #[must_use]
     pub fn load(&self, kind: Kind) -> Load {
-        self.inner.queue(kind).load()
+        self.queues.of(kind).load()
     }
 
     /// A cookie was asked for a frame of this kind.
     pub fn note_asked(&self, kind: Kind, now_ms: u64) {
-        self.inner.queue(kind).note_asked(now_ms);
+        self.queues.of(kind).note_asked(now_ms);
     }
 
-    /// To be called at every sweep.
+    /// To be called at every sweep: pressure that is over is forgotten.
     pub fn relax(&self, now_ms: u64) {
-        self.inner.logins.relax(now_ms);
-        self.inner.resumes.relax(now_ms);
-        // Those that were woken for what waits may not have run since.
-        if self.inner.is_at_work() {
-            self.inner.wake_steady();
-        }
+        self.queues.logins.relax(now_ms);
+        self.queues.resumes.relax(now_ms);
     }
 
     /// Queues a job that came from `peer`.
@@ -218,31 +184,21 @@ impl HandshakePool {
     /// # Errors
     /// The job, when its queue is full, or as full as that address may make it.
     pub fn submit(&self, job: Job, peer: SocketAddr, now_ms: u64) -> Result<(), Job> {
-        self.inner.queue(job.kind).put(job, peer, now_ms)?;
-        self.inner.wake_one();
+        self.queues.of(job.kind).put(job, peer, now_ms)?;
+        // A full bell wakes somebody anyway.
+        let _ = self.bell.try_send(());
         Ok(())
-    }
-
-    /// Moves what the threads have made for `shard` into `taken`; none of them is waited for.
-    pub(crate) fn take_outcomes(&self, shard: usize, taken: &mut Vec<Mail>) {
-        for seat in self.inner.seats() {
-            seat.outcomes.take(shard, taken);
-        }
     }
 
     /// A key pair for an OFFER; `None` when the stock is empty.
     #[must_use]
     pub fn take_ephemeral(&self) -> Option<Box<Ephemeral>> {
-        let pair = self.inner.stock.take();
-        if self.inner.stock.is_low() {
-            self.inner.wake_steady();
-        }
-        pair
+        self.stock.take()
     }
 
-    /// Fills the stock of key pairs, as the pool does when it runs low.
+    /// Fills the stock of key pairs, as the pool's threads do when it runs low.
     pub fn fill_stock(&self) {
-        self.inner.stock.fill();
+        self.stock.fill();
     }
 
     /// The cookie that `frame` must bring; `None` when it brings a valid one (§14.2).
@@ -252,21 +208,48 @@ impl HandshakePool {
     }
 }
 
-impl Drop for HandshakePool {
-    fn drop(&mut self) {
-        self.inner.is_over.store(true, Ordering::Release);
-        for seat in self.inner.seats() {
-            seat.sleeper.wake();
+fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, queues: &Queues, stock: &Stock) {
+    // On Linux this concerns the calling thread alone. Refused, it costs a flooded server some of its goodput.
+    if let Err(error) = rustix::process::setpriority_process(None, LOGIN_THREAD_NICE) {
+        tracing::warn!(%error, "login threads share their cores with the shards as equals");
+    }
+    loop {
+        let is_over = select! {
+            recv(waiting.bell) -> ring => ring.is_err(),
+            recv(waiting.is_low) -> low => {
+                stock.fill();
+                scrub_stack();
+                low.is_err()
+            }
+        };
+        if is_over {
+            return;
+        }
+        // All there is: a bell that is full does not ring for each.
+        while let Some(job) = queues.take() {
+            work_on(node, mailboxes, &job);
+            if waiting.is_low.try_recv().is_ok() {
+                stock.fill();
+                scrub_stack();
+            }
         }
     }
 }
 
-fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<(), Fatal> {
-    thread::Builder::new()
-        .name(name)
-        .spawn(work)
-        .map(drop)
-        .map_err(|source| Fatal::Os { what: "cannot start a login thread", source })
+fn work_on(node: &Node, mailboxes: &[Mailbox], job: &Job) {
+    let mut mail = judge(node, job);
+    // The keys that were agreed are in the box; what was left of them on the way is not needed.
+    scrub_stack();
+    // A full mailbox means the shard is behind. The pool waits a little with it, and its own queue fills and sheds; but
+    // a shard that stands still must not stop the logins of the others: then the login is dropped, and its connection
+    // ends at its deadline.
+    for _ in 0..POST_ATTEMPTS {
+        match mailboxes[job.shard].post(mail) {
+            Ok(()) => break,
+            Err(returned) => mail = returned,
+        }
+        thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
 
 /// What the pool makes of one job: a letter to the shard it came from.

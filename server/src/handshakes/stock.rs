@@ -2,33 +2,47 @@
 //!
 //! A pair costs a multiplication on the curve. The stock also paces renewals: whoever finds it empty offers later.
 
-use crossbeam::queue::ArrayQueue;
+use crossbeam::{
+    channel::{Receiver, Sender, bounded},
+    queue::ArrayQueue,
+};
 use mvt_proto::agreement::Ephemeral;
 
 use crate::{handshakes::fresh_secret, limits::EPHEMERAL_COUNT_MAX};
 
-/// Boxed: a queue leaves behind what is taken out of it.
 #[derive(Debug)]
-pub(super) struct Stock(ArrayQueue<Box<Ephemeral>>);
+pub(super) struct Stock {
+    /// Boxed: a queue leaves behind what is taken out of it.
+    pairs: ArrayQueue<Box<Ephemeral>>,
+    /// At most one letter that says the stock runs low.
+    low: Sender<()>,
+}
 
 impl Stock {
-    /// An empty stock.
-    pub(super) fn new() -> Self {
-        Self(ArrayQueue::new(EPHEMERAL_COUNT_MAX))
+    /// An empty stock, and where the pool hears that it is to be filled.
+    pub(super) fn new() -> (Self, Receiver<()>) {
+        let (low, is_low) = bounded(1);
+        let stock = Self { pairs: ArrayQueue::new(EPHEMERAL_COUNT_MAX), low };
+        stock.ask();
+        (stock, is_low)
     }
 
     pub(super) fn take(&self) -> Option<Box<Ephemeral>> {
-        self.0.pop()
+        let pair = self.pairs.pop();
+        if self.pairs.len() * 2 < EPHEMERAL_COUNT_MAX {
+            self.ask();
+        }
+        pair
     }
 
-    /// Whether it is to be filled.
-    pub(super) fn is_low(&self) -> bool {
-        self.0.len() * 2 < EPHEMERAL_COUNT_MAX
+    fn ask(&self) {
+        // A full channel means it is known.
+        let _ = self.low.try_send(());
     }
 
     pub(super) fn fill(&self) {
-        while !self.0.is_full() {
-            let _ = self.0.push(Box::new(Ephemeral::new(fresh_secret())));
+        while !self.pairs.is_full() {
+            let _ = self.pairs.push(Box::new(Ephemeral::new(fresh_secret())));
         }
     }
 }

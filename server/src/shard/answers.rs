@@ -10,6 +10,8 @@ pub(super) struct Run {
     pub(super) origin: Origin,
     pub(super) span: Range<usize>,
     pub(super) is_verified: bool,
+    /// Nothing more comes for the forwarded frame it answers.
+    pub(super) is_last: bool,
 }
 
 /// Answers not sent yet. Its memory is reused by every turn.
@@ -26,7 +28,7 @@ impl Answers {
         let end = self.bytes.len();
         match self.runs.last_mut() {
             Some(run) if run.origin == origin && matches!(origin, Origin::Here(_)) => run.span.end = end,
-            _ => self.runs.push(Run { origin, span: start..end, is_verified }),
+            _ => self.runs.push(Run { origin, span: start..end, is_verified, is_last: false }),
         }
     }
 
@@ -40,6 +42,17 @@ impl Answers {
     pub(super) fn extend_last(&mut self) {
         if let Some(run) = self.runs.last_mut() {
             run.span.end = self.bytes.len();
+        }
+    }
+
+    /// All is said of the frame that came from `origin`: the shard it was forwarded by is told so, with what was said last.
+    #[inline]
+    pub(super) fn end_frame(&mut self, origin: &Origin) {
+        if let Origin::Forwarded { .. } = origin
+            && let Some(run) = self.runs.last_mut()
+        {
+            debug_assert!(run.origin == *origin && !run.is_last, "each is answered, if with nothing");
+            run.is_last = true;
         }
     }
 

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use mvt_proto::constants::{FIRST_USE_MS, KEY_BYTES};
 
 use crate::{
-    limits::{LINGER_MS, TRIM_MS},
+    limits::{
+        LINGER_MS, LOGIN_PAUSE_HASTY_MS, LOGIN_PAUSE_MS, LOGIN_PAUSE_MS_MAX, RETRIES_FREE, STALL_MS, TRIM_MS,
+    },
     shard::lane::Lane,
 };
 
@@ -45,15 +47,31 @@ pub(super) struct Connection {
     /// Lanes 1 and on, as far as they were used.
     others: Vec<Lane>,
     pub(super) is_dirty: bool,
-    /// Set once: when it began to close.
+    /// Set once: its peer has ended it, and frames of it are held until others have room (SPEC §17.1.4).
+    is_done: bool,
+    /// Set once: when it stopped taking anything. It ends when it owes nothing any more.
     closing_since_ms: Option<u64>,
+    /// Set once: since when what it still owes is not waited for.
+    given_up_ms: Option<u64>,
+    /// When a sweep first saw that all is said and sent; the peer has [`LINGER_MS`] to hear of it from then on.
+    said_ms: Option<u64>,
     opened_ms: u64,
     verified_ms: Option<u64>,
     pub(super) unverified_count: u32,
     pub(super) logins_under_way: u32,
+    /// Frames that other shards have of it and did not answer yet.
+    pub(super) elsewhere_count: u32,
     /// RETRYs in the second that began then, less those that were followed.
     retries: (u64, u32),
-    /// What it sent is not worth reading on until it has heard that it is closed.
+    /// RETRYs since it was opened, less those that were followed.
+    strikes: u32,
+    /// How often it was not read for a while for the RETRYs it needed.
+    pauses: u32,
+    /// Not read until a sweep at this time or later.
+    paused_until_ms: Option<u64>,
+    /// It sent login frames after the RETRY for which it is not read.
+    is_hasty: bool,
+    /// What it sends is not worth reading until it has heard that it is closed.
     pub(super) is_abrupt: bool,
 }
 
@@ -65,12 +83,20 @@ impl Connection {
             first: Lane::new(now_ms),
             others: Vec::new(),
             is_dirty: false,
+            is_done: false,
             closing_since_ms: None,
+            given_up_ms: None,
+            said_ms: None,
             opened_ms: now_ms,
             verified_ms: None,
             unverified_count: 0,
             logins_under_way: 0,
+            elsewhere_count: 0,
             retries: (0, 0),
+            strikes: 0,
+            pauses: 0,
+            paused_until_ms: None,
+            is_hasty: false,
             is_abrupt: false,
         }
     }
@@ -105,6 +131,39 @@ impl Connection {
     /// A login frame was taken: its client did as it was told, so the RETRY before it does not count.
     pub(super) const fn forgive_retry(&mut self) {
         self.retries.1 = self.retries.1.saturating_sub(1);
+        self.strikes = self.strikes.saturating_sub(1);
+    }
+
+    /// A stranger was told to wait or to bring a cookie: after too many of these that were not followed it is not read for a while.
+    pub(super) fn strike(&mut self, now_ms: u64) -> bool {
+        self.strikes = self.strikes.saturating_add(1);
+        if self.strikes <= RETRIES_FREE {
+            return false;
+        }
+        let usual_ms = (LOGIN_PAUSE_MS << self.pauses.min(16)).min(LOGIN_PAUSE_MS_MAX);
+        let pause_ms = if std::mem::take(&mut self.is_hasty) { LOGIN_PAUSE_HASTY_MS } else { usual_ms };
+        self.paused_until_ms = Some(now_ms + pause_ms);
+        self.pauses += 1;
+        true
+    }
+
+    pub(super) const fn is_paused(&self) -> bool {
+        self.paused_until_ms.is_some()
+    }
+
+    /// A login frame of it is not looked at, because it is not to be read.
+    pub(super) const fn shed(&mut self) {
+        self.is_hasty = true;
+    }
+
+    /// Whether it was not read, and is to be read again.
+    pub(super) fn ends_pause(&mut self, now_ms: u64) -> bool {
+        self.paused_until_ms.take_if(|until| *until <= now_ms).is_some()
+    }
+
+    /// Whether it has shown nothing yet. QUIC has its own ways to slow a peer down.
+    pub(super) const fn is_stranger(&self) -> bool {
+        !self.has_verified() && self.channel_binding.is_none()
     }
 
     /// Whether it has ever sent something that was verified.
@@ -112,12 +171,51 @@ impl Connection {
         self.verified_ms.is_some()
     }
 
+    /// Takes no more bytes; the frames of it that are held are judged yet.
+    pub(super) const fn finish(&mut self) {
+        self.is_done = true;
+    }
+
+    pub(super) const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    /// Takes nothing any more, and ends when all it owes is said.
     pub(super) fn close(&mut self, now_ms: u64) {
+        self.is_done = true;
+        // It did not listen to what it was told, nor will it to that.
+        self.is_abrupt |= self.pauses > 0 && self.is_stranger();
         self.closing_since_ms.get_or_insert(now_ms);
+    }
+
+    /// The same, without waiting for what it owes.
+    pub(super) fn give_up(&mut self, now_ms: u64) {
+        self.close(now_ms);
+        self.given_up_ms.get_or_insert(now_ms);
+    }
+
+    /// The same when the server stops: what is not said and heard soon never will be.
+    pub(super) fn leave(&mut self, now_ms: u64) {
+        self.close(now_ms);
+        self.said_ms.get_or_insert(now_ms);
     }
 
     pub(super) const fn is_closing(&self) -> bool {
         self.closing_since_ms.is_some()
+    }
+
+    pub(super) const fn is_given_up(&self) -> bool {
+        self.given_up_ms.is_some()
+    }
+
+    /// Whether nothing is added to its output any more.
+    const fn is_over(&self) -> bool {
+        self.is_closing() && (self.is_given_up() || (self.elsewhere_count == 0 && self.logins_under_way == 0))
+    }
+
+    /// Whether others had their time to answer what it still owes.
+    pub(super) fn owes_too_long(&self, now_ms: u64) -> bool {
+        !self.is_over() && self.closing_since_ms.is_some_and(|then| now_ms.saturating_sub(then) > STALL_MS)
     }
 
     pub(super) fn output_bytes(&self, id: ConnectionId) -> usize {
@@ -129,7 +227,7 @@ impl Connection {
         if self.lane(id).is_some() {
             self.lane_mut(id).take_output(spare, now_ms);
         }
-        self.is_closing()
+        self.is_over()
     }
 
     /// What the driver had of the lane was sent.
@@ -147,31 +245,38 @@ impl Connection {
         for lane in &mut self.others {
             lane.look_at(now_ms, is_silent);
         }
+        if self.is_over() && self.lanes().all(Lane::is_at_rest) {
+            self.said_ms.get_or_insert(now_ms);
+        }
     }
 
     /// Whether some deadline has passed: half a frame, output nobody reads or reads too slowly, a login nobody finishes, silence.
     pub(super) fn is_overdue(&self, now_ms: u64, idle_ms: u64) -> bool {
         let since = |then: u64| now_ms.saturating_sub(then);
-        let is_stalled =
-            self.first.is_stalled(now_ms) || self.others.iter().any(|lane| lane.is_stalled(now_ms));
         let silent = match self.verified_ms {
             Some(then) => since(then) > idle_ms,
             None => since(self.opened_ms) > FIRST_USE_MS,
         };
-        is_stalled || silent
+        silent || self.lanes().any(|lane| lane.is_stalled(now_ms))
     }
 
-    /// Whether it has been closing for longer than the peer gets to hear of it.
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Whether the peer had its time to take the last output, and to hear that it was the last. One that met a deadline had the former.
     pub(super) fn is_lingering_too_long(&self, now_ms: u64) -> bool {
-        let most_ms = if self.is_abrupt { 0 } else { LINGER_MS };
-        self.closing_since_ms.is_some_and(|then| now_ms.saturating_sub(then) > most_ms)
+        let since_ms = self.given_up_ms.or(self.said_ms);
+        let is_heard = since_ms.is_some_and(|then| now_ms.saturating_sub(then) > LINGER_MS);
+        is_heard
+            || (self.is_abrupt && self.is_closing())
+            || (self.is_over() && self.lanes().any(|lane| lane.is_unread(now_ms)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::STALL_MS;
 
     #[test]
     fn output_waits_from_when_it_is_there_not_from_the_one_before() {

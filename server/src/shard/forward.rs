@@ -4,7 +4,7 @@ use mvt_proto::header::{node_slot_of, shard_of};
 
 use crate::{
     mailbox::{Answered, Forwarded, Mail, Mailbox, Packet},
-    shard::{ConnectionId, Shard, batch::Origin, revocation::Scan},
+    shard::{ConnectionId, Shard, batch::Origin, connection::Connection, revocation::Scan},
 };
 
 impl Shard {
@@ -19,7 +19,12 @@ impl Shard {
     pub(super) fn forward(&mut self, owner: usize, connection: ConnectionId, frame: &[u8], now_ms: u64) {
         let letter = Forwarded { connection, frame: frame.into() };
         match self.mailboxes[owner].forward(self.index, letter) {
-            Ok(()) => self.counters.forwarded.add(1),
+            Ok(()) => {
+                self.counters.forwarded.add(1);
+                if let Some(place) = self.connections.get_mut(connection) {
+                    place.elsewhere_count += 1;
+                }
+            }
             Err(letter) => self.hold(owner, connection, letter.frame, now_ms),
         }
     }
@@ -59,7 +64,14 @@ impl Shard {
         for _ in 0..self.held.len() {
             let Some((id, mut waiting)) = self.held.take_next() else { return };
             let owner = waiting.owner;
-            let room = self.mailboxes[owner].forward_room(self.index);
+            // Of frames like the largest that waits: what does not fit after all is kept again, and nothing gets ahead of it.
+            let largest = waiting.frames.iter().map(|frame| frame.len()).max().unwrap_or(0);
+            let first = waiting.frames.front().map_or(0, |frame| frame.len());
+            let mailbox = &self.mailboxes[owner];
+            let room = match mailbox.forward_room(self.index, largest) {
+                0 => mailbox.forward_room(self.index, first).min(1),
+                room => room,
+            };
             if room == 0 {
                 self.held.put_back(id, waiting);
                 continue;
@@ -75,22 +87,27 @@ impl Shard {
                 debug_assert!(is_kept || !self.is_open(id), "it was kept before");
             }
             if !self.held.holds(id) {
+                if self.connections.get(id).is_some_and(Connection::is_done) {
+                    self.finish(id, now_ms);
+                }
                 self.resumed.push_back(id);
-            } else if self.mailboxes[owner].forward_room(self.index) > 0 {
+            } else if let Some((owner, frame_bytes)) = self.held.first_of(id)
+                && self.mailboxes[owner].forward_room(self.index, frame_bytes) > 0
+            {
                 self.mailboxes[self.index].wake();
             }
         }
     }
 
-    /// The next connection that is to be read again, after [`Shard::read_mail`].
+    /// The next connection that is to be read again, if only for its end, after [`Shard::read_mail`].
     pub fn next_resumed(&mut self) -> Option<ConnectionId> {
         self.resumed.pop_front()
     }
 
-    /// Whether frames of `id` wait for another shard, so that it is not to be read.
+    /// Whether `id` is not to be read until the shard names it: its frames wait for another shard, or its login frames were too many.
     #[must_use]
     pub fn is_held(&self, id: ConnectionId) -> bool {
-        self.held.holds(id)
+        self.held.holds(id) || self.connections.get(id).is_some_and(Connection::is_paused)
     }
 
     /// Ends connections whose frames have waited for too long; looks for room again, should a wake-up have been missed.
@@ -100,7 +117,7 @@ impl Shard {
         }
         for id in self.held.overdue(now_ms) {
             self.counters.deadline_closed.add(1);
-            self.end(id, now_ms);
+            self.give_up(id, now_ms);
         }
         self.mailboxes[self.index].wake();
     }
@@ -119,7 +136,6 @@ impl Shard {
         let here = self.index;
         let mailbox = &mailboxes[here];
         mailbox.rearm();
-        self.take_outcomes(now_ms);
         let mut is_shutdown = false;
         for mail in std::iter::from_fn(|| mailbox.take()).take(mailbox.capacity()) {
             match mail {
@@ -127,6 +143,7 @@ impl Shard {
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
                 Mail::Packet(packet) => self.packets.push_back(packet),
                 Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
+                Mail::Renew { within_ms } => self.rotate(within_ms, now_ms),
                 Mail::Recorded { key_id, authenticated_ms } => {
                     self.conclude_recovery(key_id, authenticated_ms, now_ms);
                 }
@@ -149,8 +166,9 @@ impl Shard {
     /// Answers to frames we forwarded go to their connections. They wait for nothing, whatever else does.
     fn take_answers(&mut self, mailbox: &Mailbox, from: usize, now_ms: u64) {
         let answers = std::iter::from_fn(|| mailbox.take_answered(from)).take(mailbox.capacity());
-        for Answered { connection, frames, is_verified } in answers {
+        for Answered { connection, frames, is_verified, is_last } in answers {
             if let Some(place) = self.connections.get_mut(connection) {
+                place.elsewhere_count -= u32::from(is_last);
                 self.spares.lend(&mut place.lane_mut(connection).output).extend_from_slice(&frames);
                 self.note_answer(connection, is_verified, now_ms);
                 self.connections.mark_dirty(connection);
@@ -160,16 +178,22 @@ impl Shard {
 
     /// Judges frames that shard `from` forwarded, as many as it has room for the answers of.
     fn take_forwarded(&mut self, mailbox: &Mailbox, sender: &Mailbox, from: usize, now_ms: u64) {
-        if !mailbox.has_forwarded(from) {
-            return;
+        // Most answers are small, so there is nearly as much room after a piece as before it.
+        let mut left = mailbox.capacity();
+        while left > 0 && mailbox.has_forwarded(from) {
+            let room = sender.answer_room(self.index).min(left);
+            if room == 0 {
+                break;
+            }
+            left -= room;
+            let frames = std::iter::from_fn(|| mailbox.take_forwarded(from)).take(room);
+            for Forwarded { connection, frame } in frames {
+                let origin = Origin::Forwarded { from_shard: from as u16, connection };
+                self.put_into_batch(origin, &frame, now_ms);
+            }
+            // Their answers take their room now.
+            self.turn(now_ms);
         }
-        let room = sender.answer_room(self.index);
-        for Forwarded { connection, frame } in std::iter::from_fn(|| mailbox.take_forwarded(from)).take(room)
-        {
-            self.put_into_batch(Origin::Forwarded { from_shard: from as u16, connection }, &frame, now_ms);
-        }
-        // Their answers take their room now.
-        self.turn(now_ms);
         if mailbox.has_forwarded(from) && sender.answer_room(self.index) > 0 {
             mailbox.wake();
         }
@@ -191,8 +215,7 @@ impl Shard {
 
     /// The answer to a forwarded frame goes back to the shard it arrived at, which has room for it: see
     /// [`Shard::take_forwarded`]. Only what is said later, of a recovery that was recorded, may find none.
-    pub(super) fn send_back(&self, shard: u16, connection: ConnectionId, answer: &[u8], is_verified: bool) {
-        let letter = Answered { connection, frames: answer.into(), is_verified };
+    pub(super) fn send_back(&self, shard: u16, letter: Answered) {
         if self.mailboxes[usize::from(shard)].answer(self.index, letter).is_err() {
             self.counters.forward_unanswered.add(1);
         }

@@ -40,6 +40,17 @@ impl Held {
         !self.is_empty() && self.by_connection.contains_key(&id)
     }
 
+    /// The same for all lanes of its connection.
+    pub(super) fn holds_any(&self, connection: ConnectionId) -> bool {
+        !self.is_empty() && self.by_connection.keys().any(|id| id.by(0) == connection.by(0))
+    }
+
+    /// Whose room the first frame of `id` waits for, and its bytes.
+    pub(super) fn first_of(&self, id: ConnectionId) -> Option<(usize, usize)> {
+        let waiting = self.by_connection.get(&id)?;
+        Some((waiting.owner, waiting.frames.front()?.len()))
+    }
+
     /// Keeps a frame behind those of its connection that wait; `owner` is whose room the first waits for. False when there is no
     /// room for it here either.
     #[cold]
@@ -118,7 +129,7 @@ mod tests {
         let mut held = Held::default();
         assert!(held.push(ID, 1, frame(HELD_BYTES_MAX - 1), 0) && held.push(ID.by(2), 1, frame(1), 0));
         assert!(!held.push(ID, 1, frame(1), 0));
-        assert!(held.holds(ID) && held.holds(ID.by(2)) && !held.holds(ID.by(1)));
+        assert!(held.holds(ID) && held.holds(ID.by(2)) && !held.holds(ID.by(1)) && held.holds_any(ID.by(1)));
         assert_eq!(held.forget(ID.by(1)), 2, "of every lane");
         assert!(held.is_empty() && held.take_next().is_none());
         assert!(held.push(ID, 1, frame(HELD_BYTES_MAX), 0));

@@ -1,4 +1,4 @@
-//! How fast new connections are taken in while logins come faster than they are worked off.
+//! How fast new connections are taken in while logins come faster than they are worked off, or most that come never log in.
 //!
 //! A connection costs a shard some twenty microseconds before it has shown anything, and whoever is cut off for sending login
 //! frames without end comes back with another one. Established sessions do not pay for that: the rest waits in the kernel.
@@ -14,15 +14,28 @@ use crate::{
 pub(super) struct Intake {
     begun_ms: u64,
     count: u32,
+    /// Of those that ended during it, how many never had a session.
+    strangers: u32,
+    /// The same of the interval before.
+    strangers_before: u32,
 }
 
 impl Intake {
     pub(super) const fn note(&mut self, now_ms: u64) {
         if now_ms >= self.begun_ms + SWEEP_INTERVAL_MS {
-            self.begun_ms = now_ms;
-            self.count = 0;
+            let is_next = now_ms < self.begun_ms + 2 * SWEEP_INTERVAL_MS;
+            self.strangers_before = if is_next { self.strangers } else { 0 };
+            (self.begun_ms, self.count, self.strangers) = (now_ms, 0, 0);
         }
         self.count += 1;
+    }
+
+    pub(super) const fn note_stranger(&mut self) {
+        self.strangers += 1;
+    }
+
+    const fn is_strange(&self) -> bool {
+        self.strangers_before + self.strangers > ACCEPTS_PER_INTERVAL_MAX / 2
     }
 }
 
@@ -30,7 +43,8 @@ impl Shard {
     /// Whether the driver is to go on accepting now; if not, then again after [`SWEEP_INTERVAL_MS`].
     pub fn wants_accept(&self) -> bool {
         let is_full = self.intake.count >= ACCEPTS_PER_INTERVAL_MAX;
-        let is_paused = is_full && self.handshakes.load(mvt_proto::Kind::Hello) != Load::Low;
+        let is_paused = is_full
+            && (self.intake.is_strange() || self.handshakes.load(mvt_proto::Kind::Hello) != Load::Low);
         if is_paused {
             self.counters.accepts_paused.add(1);
         }

@@ -101,6 +101,11 @@ impl Lane {
         self.sending_since_ms = None;
     }
 
+    /// Whether it has nothing to send, and nothing is being sent.
+    pub(super) const fn is_at_rest(&self) -> bool {
+        self.output.is_empty() && self.sending_since_ms.is_none()
+    }
+
     /// To be called at every sweep: sees what waits, and gives back memory that a connection which has been silent for a while
     /// does not need.
     pub(super) fn look_at(&mut self, now_ms: u64, is_silent: bool) {
@@ -116,9 +121,15 @@ impl Lane {
     pub(super) fn is_stalled(&self, now_ms: u64) -> bool {
         let since = |then: u64| now_ms.saturating_sub(then);
         let half_a_frame = !self.carry.is_empty() && since(self.carry_since_ms) > STALL_MS;
+        half_a_frame || self.is_unread(now_ms)
+    }
+
+    /// Whether output nobody reads, or reads too slowly, has stood still for too long.
+    pub(super) fn is_unread(&self, now_ms: u64) -> bool {
+        let since = |then: u64| now_ms.saturating_sub(then);
         let unread = self.output_since_ms.is_some_and(|then| since(then) > STALL_MS);
         let too_slow = self.sending_since_ms.is_some_and(|then| since(then) > SEND_MS_MAX);
-        half_a_frame || unread || too_slow
+        unread || too_slow
     }
 }
 

@@ -4,13 +4,12 @@
 use mvt_proto::{
     Kind, Reject,
     frame::{hello::Hello, recover::Recover, resume::Resume, retry::Retry},
-    secret::scrub_stack,
 };
 
 use crate::{
     handshakes::{Job, Load},
     limits::{BUSY_WAIT_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_PER_SECOND_MAX},
-    mailbox::{Entrance, Mail, Newcomer},
+    mailbox::{Entrance, Newcomer},
     shard::{ConnectionId, Shard, batch::Origin},
 };
 
@@ -26,6 +25,13 @@ impl Shard {
         frame: &[u8],
         now_ms: u64,
     ) -> Result<(), Reject> {
+        if let Some(connection) = self.connections.get_mut(id)
+            && connection.is_paused()
+        {
+            connection.shed();
+            self.counters.logins_shed.add(1);
+            return Ok(());
+        }
         self.node.mac1.verify(frame)?;
         match kind {
             Kind::Resume => Resume::parse(frame).map(|_| ())?,
@@ -62,7 +68,7 @@ impl Shard {
         Ok(())
     }
 
-    /// A RETRY; too many of them in a second end the connection (§14.5).
+    /// A RETRY; too many of them have a stranger not be read for a while, and end the connection of one who is none (§14.5).
     fn answer_with(&mut self, retry: &Retry, id: ConnectionId, frame: &[u8], now_ms: u64) {
         match retry {
             Retry::Cookie(_) => self.counters.cookies_asked.add(1),
@@ -74,24 +80,23 @@ impl Shard {
         self.answers.bytes.extend_from_slice(&retry.to_frame(frame, &self.node.mac1));
         self.answers.note(Origin::Here(id), start, false);
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.note_retry(now_ms) > RETRIES_PER_SECOND_MAX {
+        if connection.is_stranger() {
+            if connection.strike(now_ms) {
+                self.counters.logins_paused.add(1);
+            }
+        } else if connection.note_retry(now_ms) > RETRIES_PER_SECOND_MAX {
             self.counters.logins_cut_off.add(1);
-            self.end_abruptly(id, now_ms);
+            self.give_up(id, now_ms);
         }
     }
 
     /// Keeps a granted session and sends its answer; unless its client was revoked while the pool was at it, then it ends as
     /// with a client nobody knows (SPEC §12.2.1).
-    pub(super) fn admit(&mut self, id: ConnectionId, newcomer: Box<Newcomer>, now_ms: u64) {
-        self.keep(id, newcomer, now_ms);
-        scrub_stack();
-    }
-
     #[inline(never)]
-    fn keep(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
+    pub(super) fn admit(&mut self, id: ConnectionId, mut newcomer: Box<Newcomer>, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.logins_under_way -= 1;
-        if connection.is_closing() {
+        if connection.is_given_up() {
             return;
         }
         let Newcomer { admitted, owner, psk_alone, entrance } = &mut *newcomer;
@@ -119,20 +124,6 @@ impl Shard {
         self.counters.sessions_opened.add(1);
         self.spares.lend(&mut connection.lane_mut(id).output).extend_from_slice(&admitted.answer);
         self.connections.mark_dirty(id);
-    }
-
-    /// Takes in what the pool has made of login frames of ours.
-    pub(super) fn take_outcomes(&mut self, now_ms: u64) {
-        let mut outcomes = std::mem::take(&mut self.outcomes);
-        self.handshakes.take_outcomes(self.index, &mut outcomes);
-        for mail in outcomes.drain(..) {
-            match mail {
-                Mail::Admitted { connection, newcomer } => self.admit(connection, newcomer, now_ms),
-                Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
-                _ => {}
-            }
-        }
-        self.outcomes = outcomes;
     }
 
     /// One way for all causes: the connection closes (SPEC §10.3.3).

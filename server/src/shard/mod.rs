@@ -18,6 +18,7 @@ mod recovering;
 mod renewal;
 mod renewals;
 mod revocation;
+mod rotation;
 pub mod sessions;
 mod spares;
 mod sweep;
@@ -38,7 +39,7 @@ use crate::{
     fatal::Fatal,
     handshakes::HandshakePool,
     limits::OUTPUT_BYTES_HIGH,
-    mailbox::{Mail, Mailbox, Packet},
+    mailbox::{Mailbox, Packet},
     node::Node,
     service::Service,
 };
@@ -52,6 +53,7 @@ use intake::Intake;
 use recovering::Recovering;
 use renewal::Dummy;
 use revocation::Scan;
+use rotation::Rotation;
 use sessions::{Generation, Sessions};
 use spares::Spares;
 use turn::What;
@@ -102,10 +104,9 @@ pub struct Shard {
     scrub_ms: u64,
     /// Revocations whose sessions are not all erased yet, the one under way first.
     revoking: VecDeque<Scan>,
+    rotation: Option<Rotation>,
     recovering: Recovering,
     intake: Intake,
-    /// What login threads made, on its way in.
-    outcomes: Vec<Mail>,
 }
 
 impl Shard {
@@ -141,9 +142,9 @@ impl Shard {
             resumed: VecDeque::new(),
             scrub_ms: 0,
             revoking: VecDeque::new(),
+            rotation: None,
             recovering: Recovering::default(),
             intake: Intake::default(),
-            outcomes: Vec::new(),
             node,
             service,
             counters,
@@ -176,6 +177,9 @@ impl Shard {
     /// Forgets a connection. Results of work under way for it are dropped when they come.
     pub fn close(&mut self, id: ConnectionId) {
         self.forget_held(id);
+        if self.connections.get(id).is_some_and(Connection::is_stranger) {
+            self.intake.note_stranger();
+        }
         if self.connections.remove(id) {
             self.counters.connections_closed.add(1);
         }
@@ -204,13 +208,14 @@ impl Shard {
     ) {
         loop {
             let Some(connection) = self.connections.get_mut(id) else { return };
-            if connection.is_closing() {
+            if connection.is_done() {
                 return;
             }
             let taken = match cut(connection, bytes, &mut self.batch) {
                 Ok(taken) => taken,
                 Err(reject) => {
                     self.counters.reject(reject);
+                    connection.finish();
                     self.batch.close_after(id);
                     return;
                 }
@@ -223,7 +228,17 @@ impl Shard {
         }
     }
 
-    /// Ends a connection from our side once its output is written.
+    /// Ends a connection whose peer says nothing more, or nothing that is listened to: when frames of it that wait for room have gone.
+    fn finish(&mut self, id: ConnectionId, now_ms: u64) {
+        if !self.held.holds_any(id) {
+            self.end(id, now_ms);
+        } else if let Some(connection) = self.connections.get_mut(id) {
+            connection.finish();
+        }
+    }
+
+    /// Ends a connection from our side: nothing more of it is judged, and what other shards and login threads have of it is
+    /// answered first, for [`STALL_MS`](crate::limits::STALL_MS) at most.
     fn end(&mut self, id: ConnectionId, now_ms: u64) {
         self.forget_held(id);
         if let Some(connection) = self.connections.get_mut(id) {
@@ -232,28 +247,34 @@ impl Shard {
         }
     }
 
-    /// The same for one that sends what no honest client would. If nothing of it was ever verified it is not read any more: to go on
-    /// and drop what comes, until it has seen our last bytes, is for those who wait for them. QUIC has its own way to close.
-    fn end_abruptly(&mut self, id: ConnectionId, now_ms: u64) {
+    /// The same, without waiting for anybody.
+    fn give_up(&mut self, id: ConnectionId, now_ms: u64) {
+        self.end(id, now_ms);
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.give_up(now_ms);
+        }
+    }
+
+    /// It sent what no client would. A stranger is not read any more: to go on and drop what comes, until it has seen our last bytes, is
+    /// for those who wait for them.
+    fn cut_short(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(id)
-            && connection.channel_binding.is_none()
-            && !connection.has_verified()
+            && connection.is_stranger()
         {
             connection.is_abrupt = true;
         }
-        self.end(id, now_ms);
     }
 
     /// Whether `id` is closing and not to be read any more.
     #[must_use]
     pub fn is_abrupt(&self, id: ConnectionId) -> bool {
-        self.connections.get(id).is_some_and(|connection| connection.is_abrupt)
+        self.connections.get(id).is_some_and(|connection| connection.is_abrupt && connection.is_closing())
     }
 
     /// The peer sent its last byte (SPEC §17.1.4), or the driver cannot write any more: what was received is answered, then it ends.
     pub fn hang_up(&mut self, id: ConnectionId, now_ms: u64) {
         self.turn(now_ms);
-        self.end(id, now_ms);
+        self.finish(id, now_ms);
     }
 
     /// The next connection that has output, or is to be closed.
@@ -286,14 +307,14 @@ impl Shard {
         &self.counters
     }
 
-    /// Whether `id` may be read: not at the watermark, not held up by another shard, not closing.
+    /// Whether `id` may be read: not at the watermark, and not held up.
     pub fn wants_read(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         let wanted = connection.output_bytes(id) < OUTPUT_BYTES_HIGH;
         if !wanted {
             self.counters.reads_paused.add(1);
         }
-        wanted && !self.held.holds(id)
+        wanted && !self.is_held(id)
     }
 
     /// Whether the connection is still there and not closing.
@@ -307,6 +328,9 @@ impl Shard {
         self.turn(now_ms);
         for id in self.connections.ids() {
             self.end(id, now_ms);
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.leave(now_ms);
+            }
         }
     }
 

@@ -2,8 +2,7 @@
 
 use mvt_proto::{
     Header, Reject,
-    constants::AUTHENTICATION_MS,
-    secret::scrub_stack,
+    constants::{AUTHENTICATION_MS, SLOT_BITS},
     session::{self, Authentic, BadTags, Exchange, Offering, Refused, Rekey, Renewal, SessionState, Shared},
 };
 
@@ -19,12 +18,26 @@ use crate::{
 pub(super) struct Dummy {
     pub(super) state: SessionState,
     rekey: Rekey,
+    /// Says where the slots of a session would begin that nobody has; nobody knows it.
+    salt: u64,
+    /// Before any time that is judged.
+    begun_ms: u64,
 }
 
 impl Dummy {
     pub(super) fn new(node: &Node) -> Result<Self, Fatal> {
         let (state, _, rekey) = node.dummy_session()?.into_parts();
-        Ok(Self { state, rekey })
+        let salt = random_secret()?.expose().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        let begun_ms = node.clock.now_ms().saturating_sub(2 << SLOT_BITS);
+        Ok(Self { state, rekey, salt, begun_ms })
+    }
+
+    /// Time and key of a frame whose key we do not hold.
+    #[inline]
+    pub(super) fn check(&self, header: &Header, now_ms: u64) -> session::Fresh {
+        // The upper bits of a product: an offset within a slot that is the same for each key id.
+        let offset_ms = (header.key_id ^ self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOT_BITS);
+        self.state.check_unknown(header, self.begun_ms + offset_ms, now_ms)
     }
 }
 
@@ -77,13 +90,8 @@ impl Shard {
     }
 
     /// Judges a CTL of a key id that is ours. Refused ones are not answered, and counted with the connection (§11.1.1).
-    pub(super) fn control(&mut self, origin: Origin, header: &Header, frame: &[u8], now_ms: u64) {
-        self.judge_control(origin, header, frame, now_ms);
-        scrub_stack();
-    }
-
     #[inline(never)]
-    fn judge_control(&mut self, origin: Origin, header: &Header, frame: &[u8], now_ms: u64) {
+    pub(super) fn control(&mut self, origin: Origin, header: &Header, frame: &[u8], now_ms: u64) {
         // Opened in place; the buffer of answers' payloads is free between two requests.
         let mut frame = {
             let mut buffer = std::mem::take(&mut self.answer);

@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 
-use crate::{limits::REVOKE_COUNT_MAX, revocations::Revocations, shard::Shard};
+use crate::{
+    limits::{REVOKE_COUNT_MAX, REVOKE_ERASED_MAX},
+    revocations::Revocations,
+    shard::Shard,
+};
 
 /// One walk over all sessions.
 #[derive(Debug)]
@@ -30,7 +34,8 @@ impl Shard {
         // What was received before is judged before: places of the batch under way must not change.
         self.turn(now_ms);
         let is_void = |owner: &_| scan.revoked.refuses_owner(owner);
-        let (erased, next) = self.sessions.revoke(scan.next_place, REVOKE_COUNT_MAX, is_void);
+        let (erased, next) =
+            self.sessions.revoke(scan.next_place, (REVOKE_COUNT_MAX, REVOKE_ERASED_MAX), is_void);
         self.counters.sessions_revoked.add(erased);
         match next {
             Some(place) => {

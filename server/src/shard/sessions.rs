@@ -350,12 +350,12 @@ impl Sessions {
         self.vacate(place);
     }
 
-    /// Looks at the owners in up to `count` places from number `from` on and erases the sessions of those that `is_void`. Gives
-    /// the number erased and the place to go on from; `None` when that was the last one.
+    /// Looks at the owners in places from number `from` on and erases the sessions of those that `is_void`, until `count` were
+    /// looked at or `most` erased. Gives the number erased and the place to go on from; `None` when that was the last one.
     pub fn revoke(
         &mut self,
         from: usize,
-        count: usize,
+        (count, most): (usize, usize),
         is_void: impl Fn(&Owner) -> bool,
     ) -> (u64, Option<usize>) {
         let mut erased = 0;
@@ -363,11 +363,34 @@ impl Sessions {
         for number in from..end {
             let place = Place(number as u32);
             if is_void(&self.cold(place).owner) && self.state(place).key_id() != 0 {
+                if erased == most {
+                    return (erased as u64, Some(number));
+                }
                 self.erase(place);
                 erased += 1;
             }
         }
-        (erased, (end < self.places.len()).then_some(end))
+        (erased as u64, (end < self.places.len()).then_some(end))
+    }
+
+    /// Looks at `count` places from number `from` on, after the last at the first again: sessions whose generation began before
+    /// `begun_ms` are to renew with their next request. Gives how many these are.
+    pub fn ask_renewals(&mut self, from: usize, count: usize, begun_ms: u64) -> u64 {
+        let mut asked = 0;
+        for number in from..from + count {
+            let (state, _) = self.places.get_mut(number % self.places.len());
+            if state.key_id() != 0 && state.origin_ms() < begun_ms {
+                state.ask_renewal();
+                asked += 1;
+            }
+        }
+        asked
+    }
+
+    /// Places there are, free ones among them.
+    #[must_use]
+    pub const fn place_count(&self) -> usize {
+        self.places.len()
     }
 
     /// Looks at up to `most` sessions that are due: erases those past their deadline, moves the keys of the others on.

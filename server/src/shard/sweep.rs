@@ -3,7 +3,7 @@
 use mvt_proto::secret::scrub_stack;
 
 use crate::{
-    limits::{RECLAIM_COUNT_MAX, SWEEP_COUNT_MAX},
+    limits::{RECLAIM_COUNT_MAX, SWEEP_COUNT_MAX, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard},
 };
 
@@ -18,17 +18,27 @@ impl Shard {
         let swept = self.sessions.sweep(RECLAIM_COUNT_MAX, now_ms);
         self.counters.sessions_erased.add(swept.erased_count);
         self.counters.drains_ended.add(self.sessions.sweep_renewals(RECLAIM_COUNT_MAX, now_ms));
-        // Two microseconds a tick, for what logins, renewals and steps of slots left on this stack.
-        scrub_stack();
+        self.scrub_now_and_then(now_ms);
         !swept.is_done
+    }
+
+    /// Overwrites what logins, renewals and steps of slots left on this stack, at most once in [`SWEEP_INTERVAL_MS`]: it takes two
+    /// microseconds and the first-level cache, for which requests would wait if each step of a renewal did it.
+    pub(super) fn scrub_now_and_then(&mut self, now_ms: u64) {
+        if now_ms >= self.scrub_ms {
+            self.scrub_ms = now_ms + SWEEP_INTERVAL_MS;
+            scrub_stack();
+        }
     }
 
     /// Ends connections past their deadline; `abort` is called for those that are to be cut off at once because they had
     /// their time to close.
     pub fn sweep(&mut self, hand: &mut SweepHand, now_ms: u64, mut abort: impl FnMut(ConnectionId)) {
         self.sweep_recoveries();
+        self.rotate_in_tick(now_ms);
         self.sweep_held(now_ms);
         self.handshakes.relax(now_ms);
+        let resumed_count = self.resumed.len();
         let places = self.connections.place_count();
         for _ in 0..places.min(SWEEP_COUNT_MAX) {
             hand.0 = (hand.0 + 1) % places;
@@ -37,10 +47,17 @@ impl Shard {
             connection.look_at(now_ms);
             if connection.is_lingering_too_long(now_ms) {
                 abort(id);
+            } else if connection.owes_too_long(now_ms) {
+                self.give_up(id, now_ms);
             } else if !connection.is_closing() && connection.is_overdue(now_ms, self.node.idle_ms) {
                 self.counters.deadline_closed.add(1);
-                self.end(id, now_ms);
+                self.give_up(id, now_ms);
+            } else if connection.ends_pause(now_ms) {
+                self.resumed.push_back(id);
             }
+        }
+        if self.resumed.len() > resumed_count {
+            self.mailboxes[self.index].wake();
         }
     }
 }

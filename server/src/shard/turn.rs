@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use mvt_proto::{Header, Kind, Reject, Role, secret::scrub_stack, session::BATCH_REQUESTS_MAX};
+use mvt_proto::{Header, Kind, Reject, Role, session::BATCH_REQUESTS_MAX};
 
 use crate::{
-    limits::SWEEP_INTERVAL_MS,
+    mailbox::Answered,
     shard::{
         Shard,
         batch::{Batch, Origin},
@@ -69,16 +69,14 @@ impl Shard {
             first += count;
         }
         for id in batch.closing() {
-            self.end_abruptly(id, now_ms);
+            self.cut_short(id);
+            self.finish(id, now_ms);
         }
         batch.clear();
         self.batch = batch;
         self.rows = rows;
-        // Now and then, for the slot keys that moved on in these turns.
-        if now_ms >= self.scrub_ms {
-            self.scrub_ms = now_ms + SWEEP_INTERVAL_MS;
-            scrub_stack();
-        }
+        self.rotate_in_turn(now_ms);
+        self.scrub_now_and_then(now_ms);
     }
 
     /// Pass A: headers, and the index entries of their keys are asked for. A CTL is read alone: a SHARE makes the keys that the
@@ -151,7 +149,7 @@ impl Shard {
             (place, generation)
         });
         if held.is_none() {
-            *number = self.lanes.push(&self.dummy.state, self.dummy.state.check_unknown(header), span);
+            *number = self.lanes.push(&self.dummy.state, self.dummy.check(header, now_ms), span);
         }
         self.checked.push(*held);
     }
@@ -186,11 +184,13 @@ impl Shard {
             let What::Request { header, number, held } = row else {
                 proven = None;
                 self.judge_other(row, origin, frame, now_ms);
+                self.answers.end_frame(origin);
                 continue;
             };
             let judged = self.request(origin, header, *number, *held, frame, now_ms);
             let is_executed = judged == Judged::Executed;
             verified_count += u64::from(is_executed);
+            self.answers.end_frame(origin);
             if let Origin::Here(id) = origin
                 && !(is_executed && is_proven)
             {
@@ -215,11 +215,15 @@ impl Shard {
             (What::Login(kind), Origin::Here(id)) => self.login(id, *kind, frame, now_ms),
             (What::Malformed(reject), Origin::Here(_)) => Err(*reject),
             // Another shard forwards requests and CTLs only.
-            (_, Origin::Forwarded { .. }) | (What::Request { .. }, _) => Ok(()),
+            (_, Origin::Forwarded { .. }) | (What::Request { .. }, _) => {
+                debug_assert!(false, "forwarded: {row:?}");
+                Ok(())
+            }
         };
         if let (Err(reject), Origin::Here(id)) = (judged, *origin) {
             self.counters.reject(reject);
-            self.end_abruptly(id, now_ms);
+            self.cut_short(id);
+            self.end(id, now_ms);
         }
     }
 
@@ -238,7 +242,13 @@ impl Shard {
                     }
                 }
                 Origin::Forwarded { from_shard, connection } => {
-                    self.send_back(from_shard, connection, bytes, run.is_verified);
+                    let letter = Answered {
+                        connection,
+                        frames: bytes.into(),
+                        is_verified: run.is_verified,
+                        is_last: run.is_last,
+                    };
+                    self.send_back(from_shard, letter);
                 }
             }
         }

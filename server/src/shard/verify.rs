@@ -1,8 +1,8 @@
 //! One request whose tag was checked: commit, execute, write its answer (SPEC §7.2).
 
 use mvt_proto::{
-    Header, Reject, constants::UNVERIFIED_PER_CONNECTION_MAX, header::node_slot_of, secret::scrub_stack,
-    session, suite::payload_of,
+    Header, Reject, constants::UNVERIFIED_PER_CONNECTION_MAX, header::node_slot_of, session,
+    suite::payload_of,
 };
 
 use crate::shard::{ConnectionId, Shard, batch::Origin, index::Place, sessions::Generation};
@@ -95,7 +95,6 @@ impl Shard {
             News::Recorded(place) => self.offer_if_due(place, header, origin, now_ms),
             News::FirstUse(place) => {
                 self.give_ticket(place, *origin, now_ms);
-                scrub_stack();
                 self.offer_if_due(place, header, origin, now_ms);
             }
             News::Proof => self.note_proof(header.key_id, *origin),
@@ -140,9 +139,7 @@ impl Shard {
             let committed = state.commit(window, authentic);
             (committed, !was_used && state.is_confirmed())
         } else {
-            let committed = self.commit_renewing(place, authentic, now_ms);
-            scrub_stack();
-            committed
+            self.commit_renewing(place, authentic, now_ms)
         };
         let verdict = match committed {
             Ok(exchange) => Verdict::Accepted(exchange),
@@ -161,7 +158,6 @@ impl Shard {
         let state = self.sessions.state(place);
         if header.generation == state.generation() && state.wants_offer(&self.node.limits, now_ms) {
             self.offer(place, *origin, now_ms);
-            scrub_stack();
         }
     }
 

@@ -1,5 +1,8 @@
-//! Facts about this host, as it says them itself.
+//! Facts about this host, as it says them itself, what it allows this process included.
 
+use std::io;
+
+use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The release of the kernel.
@@ -40,6 +43,38 @@ pub fn raise_open_files() -> Option<u64> {
 #[must_use]
 pub fn locked_bytes_max() -> Option<u64> {
     getrlimit(Resource::Memlock).current
+}
+
+/// Keeps whatever this process has in memory, and will have, out of swap. What is reserved and not used takes no memory for it.
+///
+/// # Errors
+/// `PermissionDenied` when the limit on locked memory is one, and so would make a later allocation fail; the OS's.
+pub fn lock_memory() -> io::Result<()> {
+    if locked_bytes_max().is_some() && !has_ipc_lock() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    Ok(mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)?)
+}
+
+/// Whether no limit on locked memory holds for this process.
+fn has_ipc_lock() -> bool {
+    const CAP_IPC_LOCK: u32 = 14;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    effective.is_some_and(|bits| bits & (1 << CAP_IPC_LOCK) != 0)
+}
+
+/// Whether this host writes memory to disk when it is short of it.
+#[must_use]
+pub fn has_swap() -> bool {
+    std::fs::read_to_string("/proc/swaps").is_ok_and(|swaps| swaps.lines().count() > 1)
+}
+
+/// No file is written of this process' memory when it dies.
+pub fn forbid_core_dumps() {
+    // A limit may always be lowered.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// What the CPU has of what the lanes can use, by name.

@@ -5,7 +5,6 @@ pub mod clock;
 pub mod host;
 pub mod keystore;
 pub mod port_steering;
-pub mod priority;
 pub mod probe;
 pub mod socket;
 pub mod steering;
@@ -16,3 +15,6 @@ pub mod slab;
 
 pub mod memory;
 mod pages;
+
+#[cfg(target_arch = "x86_64")]
+pub mod poison;

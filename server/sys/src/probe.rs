@@ -4,7 +4,7 @@ use std::io;
 
 use crate::uring;
 
-/// Tries to make an io_uring with the flags the server uses, and gives it back.
+/// Tries to make an io_uring with the flags the server uses and to enter it, and gives it back.
 ///
 /// # Errors
 /// The kernel's refusal: ENOSYS (no io_uring), EPERM (seccomp or sysctl), ENOMEM (locked memory), EINVAL (older than 6.1).
@@ -13,7 +13,7 @@ pub fn io_uring() -> io::Result<()> {
         .setup_single_issuer()
         .setup_defer_taskrun()
         .build(8)
-        .map(drop)
+        .and_then(|ring| ring.submit().map(drop))
 }
 
 /// The operations of [`crate::uring`], those not used by every ring too, that this kernel does not have, by name; all of them where no ring starts at all.
@@ -41,5 +41,74 @@ pub fn explain(error: &io::Error) -> &'static str {
         }
         Some(rustix::io::Errno::MFILE) => "no file descriptor is left: raise `ulimit -n`",
         _ => "io_uring does not start here: `mvt-server doctor` says what this host allows",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use libc::{c_long, c_ulong, sock_filter, sock_fprog};
+
+    use super::*;
+
+    /// Runs `act` on a thread of its own, to which `call` fails with `error`.
+    fn without<T: Send>(call: c_long, error: i32, act: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    forbid(call, error).expect("a thread may forbid itself something");
+                    act()
+                })
+                .join()
+        })
+        .expect("no panic")
+    }
+
+    fn forbid(call: c_long, error: i32) -> io::Result<()> {
+        let step = |code: u32, jt: u8, jf: u8, k: u32| sock_filter { code: code as u16, jt, jf, k };
+        let mut filter = [
+            // The number of the call is the first word of what is judged.
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | error as u32),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        let [one, none]: [c_ulong; 2] = [1, 0];
+        // SAFETY: the kernel copies the program, which outlives both calls; it holds for this thread alone.
+        let refused = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, one, none, none, none) != 0
+                || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER as c_ulong, &raw const program)
+                    != 0
+        };
+        if refused { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// CASES U-11, L-08
+    #[test]
+    fn a_forbidden_call_is_found_by_the_probe_and_explained() {
+        if uring::probe().is_err() {
+            eprintln!("no io_uring here: nothing to forbid");
+            return;
+        }
+        for (call, error, cause) in [
+            (libc::SYS_io_uring_setup, libc::EPERM, "forbidden"),
+            (libc::SYS_io_uring_setup, libc::ENOSYS, "no io_uring"),
+            (libc::SYS_io_uring_setup, libc::ENOMEM, "locked memory"),
+            (libc::SYS_io_uring_register, libc::EPERM, "forbidden"),
+            (libc::SYS_io_uring_enter, libc::EPERM, "forbidden"),
+        ] {
+            let (ours, monoio) = without(call, error, || (uring::probe(), io_uring()));
+            let found = ours.expect_err("it cannot serve");
+            assert_eq!(found.raw_os_error(), Some(error), "call {call}");
+            // A ring with something queued that can never be entered leaves its memory to the kernel, which is a leak to a sanitizer.
+            if call != libc::SYS_io_uring_enter {
+                assert!(without(call, error, uring::probe_packets).is_err(), "call {call}");
+            }
+            assert!(explain(&found).contains(cause), "{}", explain(&found));
+            // The other ring registers nothing before it is used.
+            assert_eq!(monoio.is_err(), call != libc::SYS_io_uring_register, "call {call}");
+        }
     }
 }

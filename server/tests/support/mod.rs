@@ -22,9 +22,11 @@ use mvt_proto::{
 };
 use tempfile::TempDir;
 
+pub mod forged;
 pub mod initial;
 pub mod quic;
 pub mod relay;
+pub mod stranger;
 
 /// How long a test waits for bytes that must come.
 pub const PATIENCE: Duration = Duration::from_secs(20);

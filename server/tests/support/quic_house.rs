@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use mvt_congestion::packets;
 use mvt_proto::{Limits, Suite, session::ClientSession};
 use mvt_server::{
     handshakes::HandshakePool,
@@ -29,6 +30,8 @@ const SERVER: ([u8; 4], u16) = ([127, 0, 0, 1], 7440);
 /// A client of QUIC without a socket.
 pub struct Client {
     pub address: SocketAddr,
+    /// The name that the server gave its end, once it has said something.
+    pub server_id: Vec<u8>,
     endpoint: Endpoint,
     handle: ConnectionHandle,
     pub connection: Connection,
@@ -36,10 +39,13 @@ pub struct Client {
 
 impl Client {
     pub fn new(number: u16, config: &ClientConfig, now: Instant) -> Self {
-        let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, false, None);
+        let mut kind = EndpointConfig::default();
+        packets::take_large(&mut kind);
+        let mut endpoint = Endpoint::new(Arc::new(kind), None, false, None);
         let (handle, connection) =
             endpoint.connect(now, config.clone(), SERVER.into(), "mvt").expect("started");
-        Self { address: ([127, 0, 0, 2], number).into(), endpoint, handle, connection }
+        let address = ([127, 0, 0, 2], number).into();
+        Self { address, server_id: Vec::new(), endpoint, handle, connection }
     }
 
     /// What it sends now, a packet at a time.
@@ -60,6 +66,10 @@ impl Client {
     }
 
     pub fn take(&mut self, packet: &[u8], now: Instant) {
+        if packet[0] & 0x80 != 0 && self.server_id.is_empty() {
+            let at = 6 + usize::from(packet[5]);
+            self.server_id = packet[at + 1..][..usize::from(packet[at])].to_vec();
+        }
         let mut response = Vec::new();
         let packet = BytesMut::from(packet);
         if let Some(DatagramEvent::ConnectionEvent(_, event)) =
@@ -87,7 +97,13 @@ pub struct House {
 }
 
 impl House {
+    /// Whose packets stay as small as they begin.
     pub fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// That looks for larger paths, if it may.
+    pub fn with(may_probe_path: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (file, key) = (folder.path().join("quic.crt"), folder.path().join("quic.key"));
         let certificate = Certificate::load_or_make(&file, &key).expect("made");
@@ -99,7 +115,7 @@ impl House {
             counters: rig.counters.clone(),
             handshakes: Arc::new(HandshakePool::new(64, ORIGIN_MS).expect("randomness")),
             connections_max: 1000,
-            may_probe_path: false,
+            may_probe_path,
         });
         let session = rig.sessions(1, Suite::Hs256, Limits::DEFAULT).remove(0);
         let tcp = rig.connect(1, ORIGIN_MS);

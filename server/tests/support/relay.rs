@@ -24,6 +24,8 @@ pub struct Rules {
     pub moves: usize,
     /// Whether the client gets a new address as soon as the server has answered for the first time.
     pub moves_at_answer: bool,
+    /// Whether what goes to the server is kept.
+    pub is_recorded: bool,
 }
 
 /// A relay; ends when dropped.
@@ -33,6 +35,7 @@ pub struct Relay {
     is_over: Arc<AtomicBool>,
     /// Packets and bytes towards the server, and from it.
     pub counts: Arc<[AtomicU64; 4]>,
+    recorded: Arc<Mutex<Vec<Vec<u8>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -86,11 +89,19 @@ impl Relay {
         let rules = Arc::new(Mutex::new(rules));
         let is_over = Arc::new(AtomicBool::new(false));
         let counts: Arc<[AtomicU64; 4]> = Arc::default();
+        let recorded: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let thread = thread::spawn({
             let (rules, is_over, counts) = (rules.clone(), is_over.clone(), counts.clone());
-            move || relay(&inside, server, &rules, &is_over, &counts, Random(seed | 1))
+            let recorded = recorded.clone();
+            let record = move |packet: &[u8]| recorded.lock().expect("no panic").push(packet.to_vec());
+            move || relay(&inside, server, &rules, &is_over, &counts, &record, Random(seed | 1))
         });
-        Self { address, rules, is_over, counts, thread: Some(thread) }
+        Self { address, rules, is_over, counts, recorded, thread: Some(thread) }
+    }
+
+    /// What went to the server while [`Rules::is_recorded`].
+    pub fn recorded(&self) -> Vec<Vec<u8>> {
+        self.recorded.lock().expect("no panic").clone()
     }
 
     pub fn change(&self, change: impl FnOnce(&mut Rules)) {
@@ -104,6 +115,7 @@ fn relay(
     rules: &Mutex<Rules>,
     is_over: &AtomicBool,
     counts: &[AtomicU64; 4],
+    record: &dyn Fn(&[u8]),
     mut random: Random,
 ) {
     let (mut client, mut moved) = (None, 0);
@@ -115,16 +127,21 @@ fn relay(
         counts[at + 1].fetch_add(bytes as u64, Ordering::Relaxed);
     };
     while !is_over.load(Ordering::Relaxed) {
+        let arrived = inside.recv_from(&mut buffer);
+        // After the wait: an answer to what is sent from an address now left would find nobody.
         let now = *rules.lock().expect("no panic");
         while moved < now.moves {
             sockets.push(outside());
             moved += 1;
         }
-        if let Ok((length, from)) = inside.recv_from(&mut buffer) {
+        if let Ok((length, from)) = arrived {
             client = Some(from);
             let socket = sockets.last().expect("one at least");
             up.pass(&buffer[..length], &now, &mut random, |packet| {
                 count(0, packet.len());
+                if now.is_recorded {
+                    record(packet);
+                }
                 let _ = socket.send_to(packet, server);
             });
         }

@@ -143,11 +143,6 @@ impl Rig {
         .expect("randomness")
     }
 
-    /// Starts login threads, so many that take what is idle and the steady one.
-    pub fn start_logins(&self, threads: usize) {
-        self.handshakes.start(threads, &self.node, &self.mailboxes).expect("threads");
-    }
-
     /// A HELLO whose mac1 holds.
     pub fn hello(&self) -> &[u8; 512] {
         &self.hello

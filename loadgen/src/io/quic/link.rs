@@ -8,10 +8,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use mvt_congestion::packets;
 use mvt_proto::constants::KEY_BYTES;
 use quinn_proto::{
     Connection, ConnectionError, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event,
-    StreamEvent, StreamId, VarInt,
+    StreamEvent, StreamId, Transmit, VarInt,
 };
 
 use super::{
@@ -67,8 +68,9 @@ impl QuicLink {
     pub(in crate::io) fn dial(server: SocketAddr, dialer: &Dialer, clock: Clock) -> io::Result<Self> {
         let now = Instant::now();
         let port = Port::connect(server)?;
-        let config = Arc::new(EndpointConfig::default());
-        let mut endpoint = Endpoint::new(config, None, !port.may_fragment(), None);
+        let mut config = EndpointConfig::default();
+        packets::take_large(&mut config);
+        let mut endpoint = Endpoint::new(Arc::new(config), None, !port.may_fragment(), None);
         let begun = endpoint.connect(now, dialer.config.clone(), server, &dialer.name);
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         let (handle, quic) = begun.map_err(invalid)?;
@@ -170,7 +172,7 @@ impl QuicLink {
             }
         }
         let Self { port, quic, .. } = self;
-        self.is_full = !port.send(|segments_max, packets| quic.poll_transmit(now, segments_max, packets));
+        self.is_full = !port.send(|segments_max, buffer| poll(quic, now, segments_max, buffer));
         self.look()?;
         let deadline = match self.quic.is_handshaking() {
             true => self.quic.poll_timeout().map(|deadline| deadline.min(self.connect_until)),
@@ -187,7 +189,7 @@ impl QuicLink {
         let now = Instant::now();
         self.quic.close(now, VarInt::from_u32(0), Bytes::new());
         let Self { port, quic, .. } = self;
-        port.send(|segments_max, packets| quic.poll_transmit(now, segments_max, packets));
+        port.send(|segments_max, buffer| poll(quic, now, segments_max, buffer));
     }
 
     /// What happened in QUIC.
@@ -256,6 +258,12 @@ impl From<Lost> for io::Error {
             Lost::Closed => io::ErrorKind::ConnectionReset.into(),
         }
     }
+}
+
+/// The next packets, no more than the kernel takes at once.
+fn poll(quic: &mut Connection, now: Instant, segments_max: usize, buffer: &mut Vec<u8>) -> Option<Transmit> {
+    let segments_max = segments_max.min(packets::per_transmission(quic.current_mtu()));
+    quic.poll_transmit(now, segments_max, buffer)
 }
 
 /// Hands packets to the connection.

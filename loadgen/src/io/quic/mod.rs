@@ -12,6 +12,7 @@ mod streams_each;
 use std::{io, sync::Arc, time::Duration};
 
 use mvt_client::quic::ServerCertificate;
+use mvt_congestion::packets;
 use quinn_proto::{ClientConfig, TransportConfig};
 
 pub(super) use self::link::QuicLink;
@@ -57,8 +58,9 @@ impl Dialer {
             .max_concurrent_bidi_streams(0u8.into())
             .max_concurrent_uni_streams(0u8.into())
             .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
-            .datagram_send_buffer_size(DATAGRAM_SEND_BYTES);
-        // The peer of comparisons is loaded by quinn as it comes.
+            .datagram_send_buffer_size(DATAGRAM_SEND_BYTES)
+            .mtu_discovery_config(Some(packets::search()));
+        // The peer of comparisons is loaded by quinn as it comes, but for the size of packets, which is to be the same for all.
         if !matches!(way, Way::StreamEach { .. }) {
             transport.congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()));
         }

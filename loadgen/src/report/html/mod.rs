@@ -36,16 +36,20 @@ fn heading(out: &mut String, report: &Report) {
     let work = &report.workload;
     let title = match work.rate_per_s {
         Some(rate) => format!("{} requests per second offered", units::grouped(rate.round() as u64)),
-        None => format!("{} requests always in flight", work.connections * work.in_flight),
+        None => {
+            format!("Up to {} requests in flight", units::grouped((work.connections * work.in_flight) as u64))
+        }
     };
     // Writing to a String does not fail.
     let _ = writeln!(
         out,
-        "<header>\n<p class=\"eyebrow\">MVT load report &middot; {}</p>\n<h1>{}</h1>\n<p>{} for {:.0} s, {} connections, {} \
+        "<header>\n<p class=\"eyebrow\">MVT load report &middot; {}</p>\n<h1>{}</h1>\n<p>{} for {:.*} s, {} connections, {} \
          generator thread{}, {}{}{}.</p>\n</header>",
         escape(&units::utc(report.started_unix_s)),
         escape(&title),
         if work.schedule == "open" { "Open loop" } else { "Closed loop" },
+        // A short run, and one that was cut short, is not rounded up to more than it was.
+        if report.duration_s < 10.0 { 2 } else { 0 },
         report.duration_s,
         work.connections,
         work.threads,

@@ -289,6 +289,19 @@ impl ClientSession {
         header
     }
 
+    /// Uses up to `most` counters more for requests like the one whose header was just made, of `generation`: how many. None of a
+    /// generation that has ended with it.
+    #[inline]
+    pub(super) fn take_counters(&mut self, generation: u16, most: usize) -> usize {
+        if generation != self.current.number {
+            return 0;
+        }
+        let left = usize::try_from(self.counters_left(&self.current)).unwrap_or(usize::MAX);
+        let count = most.min(left);
+        self.current.counter += count as u64;
+        count
+    }
+
     /// The slot key of a request that is about to be sealed.
     pub(super) fn sealing_key(&mut self, header: &Header) -> &HmacKey {
         let generation = match &mut self.previous {

@@ -126,6 +126,16 @@ impl<T> Outstanding<T> {
         of.ring.get(of.place(counter)?)
     }
 
+    /// Finds the requests of one generation by counter: [`Outstanding::get`] for many.
+    #[inline]
+    pub(super) fn of<'a>(&'a self, generation: u16) -> impl Fn(u64) -> Option<Waiting<'a>> + 'a {
+        let of = self.generations.iter().find(|of| of.generation == generation);
+        move |counter| {
+            let of = of?;
+            of.ring.get(of.place(counter)?).map(|(waiting, _)| waiting)
+        }
+    }
+
     /// What is kept beside the `count` requests added last, the newest first.
     pub fn newest(&self, count: usize) -> impl Iterator<Item = &T> {
         let besides = self.generations.iter().rev().flat_map(|of| of.ring.newest());
@@ -150,6 +160,32 @@ impl<T> Outstanding<T> {
             self.generations.remove(at);
         }
         Some(removed)
+    }
+
+    /// Removes the requests of one generation and of `counters` whose `beside` is as `wanted`, and wipes their keys; `each` gets the
+    /// counter of each in this order, with what was beside it, or nothing where it stays or does not wait.
+    #[inline]
+    pub fn remove_each(
+        &mut self,
+        generation: u16,
+        counters: impl Iterator<Item = u64>,
+        wanted: impl Fn(&T) -> bool,
+        mut each: impl FnMut(u64, Option<T>),
+    ) {
+        let Some(at) = self.generations.iter().position(|of| of.generation == generation) else {
+            counters.for_each(|counter| each(counter, None));
+            return;
+        };
+        let of = &mut self.generations[at];
+        for counter in counters {
+            let removed = of.place(counter).and_then(|place| of.ring.remove_if(place, &wanted));
+            self.waiting_count -= usize::from(removed.is_some());
+            each(counter, removed);
+        }
+        of.first_counter += of.ring.settle();
+        if of.ring.is_empty() && at + 1 < self.generations.len() {
+            self.generations.remove(at);
+        }
     }
 
     /// Removes every request, oldest first: they will not be answered any more.

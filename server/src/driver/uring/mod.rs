@@ -2,6 +2,7 @@
 //! with one send for each connection, and one system call does that and waits for more.
 
 mod packets;
+mod segments;
 mod settle;
 mod spin;
 mod wires;

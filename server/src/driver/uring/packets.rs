@@ -9,7 +9,14 @@ use rustix::io::Errno;
 
 use crate::{
     counters::Counters,
-    driver::{quic_port::Outlet, udp::PacketSocket, uring::Station},
+    driver::{
+        quic_port::Outlet,
+        udp::PacketSocket,
+        uring::{
+            Station,
+            segments::{Refusal, Segments},
+        },
+    },
     transport::quic::Arrival,
 };
 
@@ -34,7 +41,7 @@ pub(super) enum Carrier {
 
 /// What is known of the socket that the ring has.
 pub(super) struct RingCarrier {
-    segments_max: usize,
+    segments: Segments,
     /// Receives that failed since the last packet or tick.
     failure_count: u32,
     /// Bytes of packets that came for this turn.
@@ -54,8 +61,8 @@ impl Carrier {
                 (Self::Socket(PacketSocket::new(socket, state, counters.clone())), None)
             }
             Some((socket, state)) => {
-                let segments_max = state.max_gso_segments();
-                let carrier = RingCarrier { segments_max, failure_count: 0, arrived_bytes: 0 };
+                let segments = Segments::new(state.max_gso_segments());
+                let carrier = RingCarrier { segments, failure_count: 0, arrived_bytes: 0 };
                 (Self::Ring(carrier), Some(socket))
             }
         }
@@ -133,18 +140,16 @@ impl Station {
 
     pub(super) fn note_unsent(&mut self, error: &io::Error, is_segmented: bool) {
         let counters = self.shard.counters();
-        let errno = Errno::from_io_error(error);
-        match errno {
-            Some(Errno::MSGSIZE) => counters.quic_too_large.add(1),
-            _ => counters.quic_unsent.add(1),
+        let refusal = Refusal::of(Errno::from_io_error(error), is_segmented);
+        match refusal {
+            Refusal::TooLarge => counters.quic_too_large.add(1),
+            Refusal::NotCut | Refusal::Other => counters.quic_unsent.add(1),
         }
-        // A network card that cannot cut packets apart: one at a time from now on.
         if let Carrier::Ring(carrier) = &mut self.carrier
-            && is_segmented
-            && matches!(errno, Some(Errno::IO | Errno::INVAL))
-            && std::mem::replace(&mut carrier.segments_max, 1) > 1
+            && refusal == Refusal::NotCut
+            && let Some(pause_ms) = carrier.segments.note_refused(self.now_ms)
         {
-            tracing::warn!(%error, "the network does not cut packets apart: they are sent one by one");
+            tracing::warn!(%error, pause_ms, "the network does not cut packets apart: they are sent one by one");
         }
     }
 
@@ -152,6 +157,7 @@ impl Station {
     pub(super) fn forgive_failures(&mut self) {
         if let Carrier::Ring(carrier) = &mut self.carrier {
             carrier.failure_count = 0;
+            carrier.segments.pass(self.now_ms);
         }
     }
 
@@ -159,8 +165,8 @@ impl Station {
         let Some(quic) = &mut self.quic else { return };
         match &mut self.carrier {
             Carrier::None => {}
-            Carrier::Ring(RingCarrier { segments_max, .. }) => {
-                let mut outlet = RingOutlet { ring: &mut self.ring, segments_max: *segments_max };
+            Carrier::Ring(RingCarrier { segments, .. }) => {
+                let mut outlet = RingOutlet { ring: &mut self.ring, segments_max: segments.count_max() };
                 quic.settle(&mut outlet, &mut self.shard, self.now, self.now_ms);
             }
             Carrier::Socket(socket) => quic.settle(socket, &mut self.shard, self.now, self.now_ms),

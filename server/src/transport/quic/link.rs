@@ -1,19 +1,18 @@
 //! One QUIC connection: its streams and datagrams as lanes of a connection of the shard.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Instant};
 
 use bytes::Bytes;
 use mvt_proto::constants::QUIC_EXPORTER;
-use quinn_proto::{Connection, ConnectionEvent, Dir, Event, ReadError, Side, StreamEvent, StreamId, VarInt};
+use quinn_proto::{
+    Connection, ConnectionEvent, Dir, Event, ReadError, Side, StreamEvent, StreamId, Transmit, VarInt,
+};
 
 use crate::{
     counters::Counters,
-    limits::{LANE_DATAGRAMS, QUIC_MOVES_PER_SECOND_MAX, READ_BYTES, STREAMS_PER_CONNECTION_MAX},
+    limits::{LANE_DATAGRAMS, READ_BYTES, STREAMS_PER_CONNECTION_MAX},
     shard::{ChannelBinding, ConnectionId, Shard},
-    transport::quic::proof::Unproved,
+    transport::quic::proof::{Allowance, Rate, Unproved},
 };
 
 /// What reading a connection showed.
@@ -48,8 +47,11 @@ pub(super) struct Link {
     pub(super) unfinished_count: Option<u8>,
     /// Until its address has proved that somebody is there.
     pub(super) unproved: Option<Unproved>,
-    /// Changes of its address in the second that began then.
-    moves: (Instant, u32),
+    /// Changes of its address, and what was sent to another than its own.
+    moves: Rate,
+    elsewhere: Rate,
+    /// Where it has moved: what may still be sent there so that it is no more than three times what came from there.
+    moved: Option<Allowance>,
 }
 
 impl Link {
@@ -65,27 +67,55 @@ impl Link {
             is_last: false,
             unfinished_count: None,
             unproved,
-            moves: (now, 0),
+            moves: Rate::new(now),
+            elsewhere: Rate::new(now),
+            moved: None,
         }
     }
 
     /// Takes packets that came from `remote`; false when they are as if they were lost. A client may move (SPEC §17.2.8), and each
     /// move has us send a probe of 1200 bytes to where it says it is: so it moves so often and not more.
-    pub(super) fn receive(&mut self, remote: SocketAddr, event: ConnectionEvent, now: Instant) -> bool {
+    pub(super) fn receive(
+        &mut self,
+        remote: SocketAddr,
+        event: ConnectionEvent,
+        byte_count: usize,
+        now: Instant,
+    ) -> bool {
         let before = self.quic.remote_address();
         if remote == before {
             self.quic.handle_event(event);
+            self.moved.iter_mut().for_each(|moved| moved.note(byte_count));
             return true;
         }
-        if now.saturating_duration_since(self.moves.0) >= Duration::from_secs(1) {
-            self.moves = (now, 0);
-        }
-        if self.moves.1 >= QUIC_MOVES_PER_SECOND_MAX {
+        if !self.moves.has_room(now) {
             return false;
         }
         self.quic.handle_event(event);
-        self.moves.1 += u32::from(self.quic.remote_address() != before);
+        if self.quic.remote_address() != before {
+            self.moves.note();
+            self.moved = Some(Allowance::of(byte_count));
+        }
         true
+    }
+
+    /// Whether these packets may leave. To a first address that has proved nothing, no more than three times what came from it; to one
+    /// that it moved to, no larger packet than such are known to take beyond that: `quinn-proto` holds the others to it, but looks for
+    /// larger paths where nobody has proved to be.
+    /// To any other, probes of 1200 bytes are all there is: of the path before, and answers to whoever asks from wherever he says.
+    pub(super) fn admits(&mut self, transmit: &Transmit, now: Instant) -> bool {
+        if let Some(unproved) = &mut self.unproved {
+            return unproved.take(transmit.size);
+        }
+        if transmit.destination != self.quic.remote_address() {
+            let has_room = self.elsewhere.has_room(now);
+            self.elsewhere.note();
+            return has_room;
+        }
+        let Some(moved) = &mut self.moved else { return true };
+        let is_probe =
+            transmit.segment_size.is_none() && transmit.size > usize::from(self.quic.current_mtu());
+        moved.take(transmit.size) || !is_probe
     }
 
     /// Takes note of packets that came from `remote` while the handshake is under way; false when they are to be dropped, for

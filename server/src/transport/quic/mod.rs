@@ -22,6 +22,7 @@ use std::{
     time::Instant,
 };
 
+use mvt_congestion::packets;
 use quinn_proto::{
     ConnectionEvent, ConnectionHandle, DatagramEvent, EcnCodepoint, Endpoint, Incoming, Transmit,
 };
@@ -157,7 +158,7 @@ impl Quic {
                     true => self.delay(handle, event),
                     false => self.counters.quic_dropped.add(1),
                 },
-                Some(link) => match link.receive(remote, event, now) {
+                Some(link) => match link.receive(remote, event, bytes.len(), now) {
                     true => self.touch(handle),
                     false => self.counters.quic_dropped.add(1),
                 },
@@ -259,9 +260,12 @@ impl Quic {
                 self.touched.pop_front();
                 continue;
             };
-            let segments_max = if link.unproved.is_some() { 1 } else { segments_max };
+            let segments_max = match link.unproved {
+                Some(_) => 1,
+                None => segments_max.min(packets::per_transmission(link.quic.current_mtu())),
+            };
             if let Some(transmit) = link.quic.poll_transmit(now, segments_max, buffer) {
-                if link.unproved.as_mut().is_none_or(|unproved| unproved.take(transmit.size)) {
+                if link.admits(&transmit, now) {
                     return Some(transmit);
                 }
                 self.counters.quic_unproved.add(1);

@@ -7,13 +7,16 @@ use quinn_proto::SendDatagramError;
 
 use crate::{
     counters::Counters,
-    limits::LANE_DATAGRAMS,
+    limits::{LANE_DATAGRAMS, QUIC_ANSWERS_BYTES_MAX},
     shard::{ConnectionId, Shard},
     transport::quic::{
         blocks::Blocks,
         link::{Link, stream_of},
     },
 };
+
+/// What QUIC writes before a datagram in a packet: its type, and its length (RFC 9221 §4).
+const DATAGRAM_HEAD_BYTES: usize = 3;
 
 impl Link {
     /// Hands on what the shard has for this connection, as far as it fits; ends it after its last word.
@@ -83,8 +86,14 @@ impl Link {
             }
             let mut datagrams = self.quic.datagrams();
             let bytes_max = datagrams.max_size().unwrap_or(0);
+            // Of the packet that QUIC will make of the next ones: they are cut so that they fill it.
+            let mut room = bytes_max;
             while *begin < rest.len() {
-                let length = datagram_bytes(&rest[*begin..], bytes_max);
+                let mut length = datagram_bytes(&rest[*begin..], room.min(QUIC_ANSWERS_BYTES_MAX));
+                if length > room {
+                    room = bytes_max;
+                    length = datagram_bytes(&rest[*begin..], room.min(QUIC_ANSWERS_BYTES_MAX));
+                }
                 let frames = &rest[*begin..*begin + length];
                 // A CTL, which is not to be lost, and an answer that no datagram of this path holds (SPEC §17.2.6): by the first
                 // stream, if there is one.
@@ -100,7 +109,10 @@ impl Link {
                     continue;
                 }
                 match datagrams.send(memory.copy(frames).freeze(), false) {
-                    Ok(()) => *begin += length,
+                    Ok(()) => {
+                        *begin += length;
+                        room = room.saturating_sub(length + DATAGRAM_HEAD_BYTES);
+                    }
                     // The answers wait here until there is room; at the watermark requests are shed.
                     Err(SendDatagramError::Blocked(_)) => return,
                     Err(_) => {

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use mvt_congestion::packets;
 use mvt_proto::{constants::QUIC_ALPN, secret::Secret};
 use quinn_proto::{
-    EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, ValidationTokenConfig,
-    VarInt, crypto::rustls::QuicServerConfig,
+    EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, ValidationTokenConfig, VarInt,
+    crypto::rustls::QuicServerConfig,
 };
 use ring::{hkdf, hmac};
 
@@ -13,8 +14,8 @@ use crate::{
     fatal::Fatal,
     keys,
     limits::{
-        HANDSHAKES_AT_ONCE_MAX, QUIC_DATAGRAM_BYTES, QUIC_INCOMING_BYTES, QUIC_PACKET_BYTES_MAX,
-        QUIC_SEND_WINDOW_BYTES, QUIC_STREAM_WINDOW_BYTES, QUIC_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
+        HANDSHAKES_AT_ONCE_MAX, QUIC_DATAGRAM_BYTES, QUIC_INCOMING_BYTES, QUIC_SEND_WINDOW_BYTES,
+        QUIC_STREAM_WINDOW_BYTES, QUIC_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX,
     },
     transport::quic::{certificate::Certificate, route::ShardIds},
 };
@@ -62,6 +63,7 @@ impl Parameters {
 
     pub(super) fn endpoint(&self, shard: u8) -> Arc<EndpointConfig> {
         let mut endpoint = EndpointConfig::new(self.reset_key.clone());
+        packets::take_large(&mut endpoint);
         endpoint.cid_generator(move || Box::new(ShardIds { shard }));
         Arc::new(endpoint)
     }
@@ -82,8 +84,6 @@ fn tls_of(certificate: Certificate) -> Result<QuicServerConfig, rustls::Error> {
 }
 
 fn transport(idle: Duration) -> TransportConfig {
-    let mut paths = MtuDiscoveryConfig::default();
-    paths.upper_bound(QUIC_PACKET_BYTES_MAX);
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(STREAMS_PER_CONNECTION_MAX.into())
@@ -94,7 +94,7 @@ fn transport(idle: Duration) -> TransportConfig {
         .datagram_receive_buffer_size(Some(QUIC_DATAGRAM_BYTES))
         .datagram_send_buffer_size(QUIC_DATAGRAM_BYTES)
         .max_idle_timeout(IdleTimeout::try_from(idle).ok())
-        .mtu_discovery_config(Some(paths))
+        .mtu_discovery_config(Some(packets::search()))
         .congestion_controller_factory(Arc::new(mvt_congestion::Floored::default()));
     transport
 }

@@ -1,0 +1,209 @@
+//! Does the time of a verification depend on where a tag is wrong, on whether it is, or on whether there is a session of that key? Welch's t-test over interleaved runs
+//! (CASES P-02, P-04), on every lanes path this CPU has.
+//!
+//! To be run by `cargo x harden timing`. |t| below 4.5 says that nothing was found in so many runs; a machine with other work on it needs more of
+//! them and hides small differences. As dudect does it: the classes are mixed at random, and the test is made of all times and of those
+//! below several percentiles, so that interruptions do not drown what there is.
+#![allow(clippy::disallowed_methods)] // The core is given its times; here they are what is measured.
+
+use std::{hint::black_box, process::ExitCode, time::Instant};
+
+use mvt_lanes::{Engine, Path};
+use mvt_proto::{
+    Header, Limits, Role, Suite,
+    lost::LostKeys,
+    schedule::GenerationKeys,
+    secret::Secret,
+    session::{Batch, ClientSession, Granted, ServerSession},
+};
+
+const KEY_ID: u64 = 0x0001_0203_0405_0607;
+const NOW_MS: u64 = 1_700_000_000_000;
+const RUNS: usize = 50_000;
+/// Frames in each batch: alone, and as many as the widest lanes.
+const COUNTS: [usize; 2] = [1, 16];
+/// |t| from which on a difference is one.
+const T_MAX: f64 = 4.5;
+/// A comparison above it is made again this often: what is there is there every time, what other work on the machine did is not.
+const TRIES: usize = 3;
+
+fn keys() -> GenerationKeys {
+    GenerationKeys::derive(Secret::new([1; 32]), KEY_ID, 0)
+}
+
+/// Frames behind each other with honest tags, and where each ends.
+struct Frames {
+    suite: Suite,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+fn frames(suite: Suite, count: usize, payload: &[u8]) -> Frames {
+    let granted = Granted {
+        key_id: KEY_ID,
+        suite,
+        limits: Limits::DEFAULT,
+        server_time_ms: NOW_MS,
+        keys: keys(),
+        lost_key: LostKeys::new(&Secret::new([2; 32]), 0).lost_key(KEY_ID),
+    };
+    let mut client = ClientSession::new(granted, NOW_MS);
+    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        client.seal_request(1, payload, NOW_MS + 1, &mut bytes).expect("sealable");
+        ends.push(bytes.len());
+    }
+    Frames { suite, bytes, ends }
+}
+
+/// What the two classes differ in.
+#[derive(Clone, Copy)]
+enum Differ {
+    /// The byte of the tags that is wrong; `None` is none.
+    Tag([Option<usize>; 2]),
+    /// Whether there is a session of the key that the frames name; their tags are wrong.
+    Session,
+}
+
+impl Differ {
+    /// Whether the session is there, and which byte of the tags is wrong.
+    const fn of(self, class: usize) -> (bool, Option<usize>) {
+        match self {
+            Self::Tag(wrong) => (true, wrong[class]),
+            Self::Session => (class == 0, Some(3)),
+        }
+    }
+}
+
+/// Times of [`Batch::push`] and [`Batch::open`] in ns, by class; the timestamps of the frames are `ahead_ms` ahead.
+fn measure(engine: Engine, frames: &Frames, ahead_ms: u64, differ: Differ, seed: u64) -> [Vec<f64>; 2] {
+    let Frames { suite, bytes: honest, ends } = frames;
+    let session =
+        |key_id, suite| ServerSession::new(key_id, suite, Limits::DEFAULT, keys(), NOW_MS).into_parts().0;
+    let mut sessions = [session(0, Suite::Hs256), session(KEY_ID, *suite)];
+    let mut batch = Batch::new(engine);
+    let mut bytes = honest.clone();
+    let mut times = [Vec::new(), Vec::new()];
+    let mut random = seed | 1;
+    for _ in 0..RUNS {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let class = (random >> 32) as usize & 1;
+        let (is_there, wrong) = differ.of(class);
+        bytes.copy_from_slice(honest);
+        let session = usize::from(is_there);
+        let mut frames = Vec::with_capacity(ends.len());
+        let mut start = 0;
+        for end in ends {
+            // Whatever class comes, the same is done: a byte of each tag is combined with one that may be 0.
+            bytes[end - 16 + wrong.unwrap_or(7)] ^= u8::from(wrong.is_some());
+            let mut header = Header::parse(&bytes[start..*end], Role::Server).expect("well formed");
+            header.timestamp += ahead_ms;
+            let fresh = match is_there {
+                true => sessions[session].check(&header, NOW_MS + 1),
+                false => sessions[session].check_unknown(&header, NOW_MS, NOW_MS + 1),
+            };
+            frames.push((fresh, start..*end));
+            start = *end;
+        }
+        let session = black_box(&sessions[session]);
+        let started = Instant::now();
+        for (fresh, span) in frames {
+            batch.push(session, fresh, span);
+        }
+        batch.open(black_box(&mut bytes), |_| session);
+        times[class].push(started.elapsed().as_nanos() as f64);
+        for number in 0..ends.len() {
+            assert_eq!(batch.take(number).is_ok(), is_there && wrong.is_none());
+        }
+        batch.seal(&mut []);
+    }
+    times
+}
+
+/// Welch's t of two samples.
+fn t_of([left, right]: [&[f64]; 2]) -> f64 {
+    let moments = |sample: &[f64]| {
+        let count = sample.len() as f64;
+        let mean = sample.iter().sum::<f64>() / count;
+        let squares = sample.iter().map(|time| (time - mean).powi(2)).sum::<f64>();
+        (mean, squares / (count - 1.0) / count)
+    };
+    let ((left, left_error), (right, right_error)) = (moments(left), moments(right));
+    (left - right) / (left_error + right_error).sqrt()
+}
+
+/// The largest |t| over all times, and over those below percentiles of both together.
+fn largest_t(times: &[Vec<f64>; 2]) -> f64 {
+    let mut all: Vec<f64> = times.iter().flatten().copied().collect();
+    all.sort_by(f64::total_cmp);
+    let bounds = [50, 75, 90, 95, 99, 100].map(|percent| all[(all.len() - 1) * percent / 100]);
+    let t_below = |bound: f64| {
+        let below = times
+            .each_ref()
+            .map(|times| times.iter().copied().filter(|time| *time <= bound).collect::<Vec<_>>());
+        t_of([&below[0], &below[1]]).abs()
+    };
+    // Half of the times may be one value, which has no variance.
+    bounds.into_iter().map(t_below).filter(|t| t.is_finite()).fold(0.0, f64::max)
+}
+
+/// A comparison that leaves at the first difference: the test must see it.
+fn canary() -> f64 {
+    let honest = [7u8; 4096];
+    let mut times = [Vec::new(), Vec::new()];
+    for run in 0..RUNS {
+        let class = run.wrapping_mul(0x9e37_79b9) >> 7 & 1;
+        let mut wrong = honest;
+        wrong[class * 4095] ^= 1;
+        let started = Instant::now();
+        black_box(black_box(&honest) == black_box(&wrong));
+        times[class].push(started.elapsed().as_nanos() as f64);
+    }
+    largest_t(&times)
+}
+
+fn main() -> ExitCode {
+    let comparisons = [
+        ("byte 0 or byte 15 wrong", 0, Differ::Tag([Some(0), Some(15)])),
+        ("honest or wrong", 0, Differ::Tag([None, Some(15)])),
+        ("a session or none", 0, Differ::Session),
+        ("a session or none, next slot", 1 << 16, Differ::Session),
+        ("nothing differs", 0, Differ::Tag([Some(3), Some(3)])),
+    ];
+    let mut is_even = true;
+    println!("{RUNS} runs each, the largest |t| of the best of {TRIES}; {T_MAX} is a difference");
+    for engine in Path::ALL.into_iter().filter_map(Engine::forced) {
+        for suite in [Suite::Hs256, Suite::Gcm256] {
+            for count in COUNTS {
+                let frames = frames(suite, count, &[7; 20]);
+                for (name, ahead_ms, differ) in comparisons {
+                    let mut best = f64::MAX;
+                    for seed in 1..=TRIES {
+                        let times = measure(engine, &frames, ahead_ms, differ, seed as u64 * 0x9e37_79b9);
+                        best = best.min(largest_t(&times));
+                        if best < T_MAX {
+                            break;
+                        }
+                    }
+                    // GCM256 decrypts once the tag held: the verdict, which the answer tells (RATIONALE).
+                    let may_differ = suite == Suite::Gcm256 && matches!(differ, Differ::Tag([None, _]));
+                    is_even &= best < T_MAX || may_differ;
+                    let verdict = match (best < T_MAX, may_differ) {
+                        (true, _) => "",
+                        (false, true) => "  as it may",
+                        (false, false) => "  DIFFERS",
+                    };
+                    println!("{best:>8.2}   {:?} {suite:?} x {count}: {name}{verdict}", engine.path());
+                }
+            }
+        }
+    }
+    let t = canary();
+    println!(
+        "{t:>8.2}   canary: a comparison that leaves early{}",
+        if t < T_MAX { "  NOT SEEN" } else { "" }
+    );
+    if is_even && t >= T_MAX { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
