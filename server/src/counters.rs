@@ -71,6 +71,7 @@ events! {
     tickets, "Tickets given.";
     rotations_asked, "Times a session was told to renew because an operator has all of them renew.";
     cookies_asked, "Login frames answered with a cookie to bring.";
+    strangers_evicted, "Connections cut off because places had become few and they were the oldest that never had a session.";
     logins_paused, "Times that a connection was not read for a while because too many of its login frames had to be answered with a RETRY.";
     logins_shed, "Login frames not looked at because their connection was not to be read.";
     logins_cut_off, "Connections closed because too many login frames came in a second that had to be answered with a RETRY.";

@@ -20,6 +20,11 @@ pub const RETRIES_PER_SECOND_MAX: u32 = 64;
 /// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while cookies are asked for, or half as many end that never had a session:
 /// 800 a second. One costs 20 to 40 µs before it has shown anything.
 pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 40;
+/// While fewer places than this part of those for connections are free, the oldest connections that never had a session give way (CASES
+/// D-04), where they had this long to log in, ms.
+pub const ROOM_SHARE: usize = 8;
+/// See [`ROOM_SHARE`].
+pub const ROOM_AFTER_MS: u64 = 500;
 /// For how long cookies are asked for after the queue was more than half full, or more than half as many clients as it holds came
 /// without one, ms.
 pub const LOGIN_PRESSURE_MS: u64 = 1_000;

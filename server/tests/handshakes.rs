@@ -18,7 +18,8 @@ use mvt_server::{
     handshakes::{Job, judge},
     limits::{
         ACCEPTS_PER_INTERVAL_MAX, BUSY_WAIT_MS, LOGIN_PAUSE_HASTY_MS, LOGIN_PAUSE_MS,
-        LOGINS_PER_CONNECTION_MAX, RETRIES_FREE, RETRIES_PER_SECOND_MAX, SWEEP_INTERVAL_MS,
+        LOGINS_PER_CONNECTION_MAX, RETRIES_FREE, RETRIES_PER_SECOND_MAX, ROOM_AFTER_MS, ROOM_SHARE,
+        SWEEP_INTERVAL_MS,
     },
     mailbox::{Entrance, Mail},
     node::Node,
@@ -321,4 +322,40 @@ fn while_strangers_come_and_go_connections_are_taken_in_at_a_pace() {
         rig.connect(3, next_ms + SWEEP_INTERVAL_MS);
         assert!(rig.shard.wants_accept(), "those that stay are none");
     }
+}
+
+/// CASES D-04: connections that say nothing keep nobody out; those that have a session are left in peace.
+#[test]
+fn strangers_that_came_first_give_way_where_places_become_few() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 64, 1);
+    let most = rig.node.connections_per_shard_max;
+    let session = rig.sessions(1, Suite::Hs256, Limits::DEFAULT).pop();
+    let mut frame = Vec::new();
+    let seal = |mut session: mvt_proto::session::ClientSession| {
+        session.seal_request(1, b"", ORIGIN_MS, &mut frame).map(drop)
+    };
+    session.map(seal).expect("one").expect("sealable");
+    let friend = rig.connect(1, ORIGIN_MS);
+    rig.shard.ingest(friend, &frame, ORIGIN_MS);
+    rig.shard.turn(ORIGIN_MS);
+    let mut strangers = Vec::new();
+    while rig.shard.connection_count() < most {
+        strangers.push(rig.connect(2, ORIGIN_MS));
+    }
+    let mut hand = SweepHand::default();
+    let mut evicted_at = |rig: &mut Rig, now_ms| {
+        let mut evicted = Vec::new();
+        rig.shard.sweep(&mut hand, now_ms, |id| evicted.push(id));
+        evicted.iter().for_each(|id| rig.shard.close(*id));
+        evicted
+    };
+    assert!(evicted_at(&mut rig, ORIGIN_MS + ROOM_AFTER_MS - 1).is_empty(), "they have their time");
+    let room = most / ROOM_SHARE;
+    // The first of all is the rig's own.
+    let evicted = evicted_at(&mut rig, ORIGIN_MS + ROOM_AFTER_MS);
+    assert!(evicted.len() == room && evicted[1..] == strangers[..room - 1], "the first to come");
+    assert!(evicted_at(&mut rig, ORIGIN_MS + ROOM_AFTER_MS + 1).is_empty(), "no more than that");
+    assert!(rig.shard.is_open(friend));
+    assert_eq!(rig.counters.strangers_evicted.get(), room as u64);
+    rig.connect(3, ORIGIN_MS + ROOM_AFTER_MS + 1);
 }

@@ -165,8 +165,8 @@ impl Shard {
         channel_binding: Option<Box<ChannelBinding>>,
         now_ms: u64,
     ) -> Option<ConnectionId> {
-        self.intake.note(now_ms);
         let opened = self.connections.insert(Connection::new(peer, channel_binding, now_ms));
+        self.intake.note(now_ms, opened);
         match opened {
             Some(_) => self.counters.connections_opened.add(1),
             None => self.counters.connections_refused.add(1),
@@ -263,6 +263,12 @@ impl Shard {
         {
             connection.is_abrupt = true;
         }
+    }
+
+    /// Whether nothing of `id` was ever verified, so that it is to be read sparingly.
+    #[must_use]
+    pub fn is_stranger(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(Connection::is_stranger)
     }
 
     /// Whether `id` is closing and not to be read any more.

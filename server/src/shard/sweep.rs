@@ -38,6 +38,7 @@ impl Shard {
         self.rotate_in_tick(now_ms);
         self.sweep_held(now_ms);
         self.handshakes.relax(now_ms);
+        self.make_room(now_ms, &mut abort);
         let resumed_count = self.resumed.len();
         let places = self.connections.place_count();
         for _ in 0..places.min(SWEEP_COUNT_MAX) {

@@ -111,6 +111,28 @@ fn a_receive_without_a_free_buffer_ends_and_loses_nothing() {
 }
 
 #[test]
+fn a_receive_of_once_takes_one_buffer_and_leaves_the_rest() {
+    let mut bench = bench();
+    let (mut stream, line) = bench.accepted();
+    let text: Vec<u8> = (0..100_000u32).map(|n| (n % 241) as u8).collect();
+    stream.write_all(&text).expect("sent");
+    let mut received = Vec::new();
+    while received.len() < text.len() {
+        assert!(bench.ring.may_receive(line));
+        bench.ring.receive_once(line);
+        let Completion::Received { filled, is_armed, .. } = bench.next() else { panic!("bytes") };
+        assert!(!is_armed && bench.ring.bytes(&filled).len() <= 8 * 1024);
+        received.extend_from_slice(bench.ring.bytes(&filled));
+        bench.ring.recycle(filled);
+    }
+    assert!(received == text, "in order and whole");
+    drop(stream);
+    bench.ring.receive_once(line);
+    let end = bench.next();
+    assert!(matches!(end, Completion::ReceiveEnded { end: ReceiveEnd::EndOfStream, .. }), "{end:?}");
+}
+
+#[test]
 fn a_send_that_the_socket_does_not_take_at_once_is_sent_whole() {
     let mut bench = bench();
     let (mut stream, line) = bench.accepted();

@@ -164,7 +164,7 @@ impl Station {
                 match self.open(peer) {
                     Some(id) => {
                         self.wires.insert(line, id);
-                        self.ring.receive(line);
+                        self.ring.receive_once(line);
                     }
                     None => self.ring.close(line),
                 }

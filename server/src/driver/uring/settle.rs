@@ -71,7 +71,7 @@ impl Station {
         wire.is_mute = is_last;
     }
 
-    /// A peer that does not read is not read, nor one whose next frame another shard has no room for; a closing connection is
+    /// Of a stranger one buffer is read at a time: what it may send before it is judged is not worth more. A peer that does not read is not read, nor one whose next frame another shard has no room for; a closing connection is
     /// read on, and what comes is dropped, so that the peer sees our last bytes and not a reset; unless it is not worth it.
     fn settle_input(&mut self, line: LineId) {
         let Some(wire) = self.wires.get_mut(line) else { return };
@@ -88,7 +88,11 @@ impl Station {
             }
         } else if !is_armed && self.ring.may_receive(line) {
             if self.shard.wants_read(wire.id) || !self.shard.is_open(wire.id) {
-                self.ring.receive(line);
+                if self.shard.is_stranger(wire.id) {
+                    self.ring.receive_once(line);
+                } else {
+                    self.ring.receive(line);
+                }
             } else {
                 // At the watermark: there is a send under way, and its end asks again. Held up: the shard names it when it
                 // is not any more.

@@ -38,6 +38,19 @@ impl Target {
         }
     }
 
+    /// Of one buffer at most.
+    pub(super) fn receive_once(self) -> Entry {
+        let entry = match self {
+            Self::Direct(line) => {
+                opcode::Recv::new(line, std::ptr::null_mut(), 0).buf_group(buffers::LINES.group).build()
+            }
+            Self::Owned(line) => {
+                opcode::Recv::new(line, std::ptr::null_mut(), 0).buf_group(buffers::LINES.group).build()
+            }
+        };
+        entry.flags(io_uring::squeue::Flags::BUFFER_SELECT)
+    }
+
     pub(super) fn send(self, bytes: *const u8, length: u32, flags: SendFlags) -> Entry {
         let flags = flags.bits().cast_signed();
         match self {

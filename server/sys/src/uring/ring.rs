@@ -179,10 +179,22 @@ impl Ring {
     /// # Panics
     /// When it already does.
     pub fn receive(&mut self, line: LineId) {
+        self.receive_by(line, Target::receive);
+    }
+
+    /// The same, one buffer at most.
+    ///
+    /// # Panics
+    /// When a receive is under way.
+    pub fn receive_once(&mut self, line: LineId) {
+        self.receive_by(line, Target::receive_once);
+    }
+
+    fn receive_by(&mut self, line: LineId, operation: impl FnOnce(Target) -> Entry) {
         let place = self.lent.lines.open_mut(line);
         assert!(place.receive == Receive::Idle, "one receive at a time");
         place.receive = Receive::Armed;
-        let receive = Target::of(line.index, place).receive();
+        let receive = operation(Target::of(line.index, place));
         self.push(receive, Token::new(Purpose::Receive, line.index, line.generation));
     }
 
