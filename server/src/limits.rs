@@ -14,16 +14,15 @@ pub const READ_BYTES: usize = 64 * 1024;
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Logins of one connection under way at once.
 pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
-/// RETRYs on one connection in a second, less the logins that followed, beyond which it is closed (SPEC §14.5): an honest client is asked for a cookie once for
-/// each login, and waits [`BUSY_WAIT_MS`] when told to; whoever sends on without end is to pay for a connection every so often.
+/// RETRYs in a second on one connection that has sessions, less the logins that followed, beyond which it is closed (SPEC §14.5): an
+/// honest client is asked for a cookie once for each login, and waits [`BUSY_WAIT_MS`] when told to.
 pub const RETRIES_PER_SECOND_MAX: u32 = 64;
 /// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while cookies are asked for, or half as many end that never had a session:
 /// 800 a second. One costs 20 to 40 µs before it has shown anything.
 pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 40;
-/// While fewer places than this part of those for connections are free, the oldest connections that never had a session give way (CASES
-/// D-04), where they had this long to log in, ms.
+/// While less than this part of all places for connections is free, the oldest that never had a session give way (CASES D-04).
 pub const ROOM_SHARE: usize = 8;
-/// See [`ROOM_SHARE`].
+/// For how long a connection is left in peace before that, ms.
 pub const ROOM_AFTER_MS: u64 = 500;
 /// For how long cookies are asked for after the queue was more than half full, or more than half as many clients as it holds came
 /// without one, ms.
@@ -37,7 +36,7 @@ pub const LOGIN_PAUSE_MS: u64 = 50;
 pub const LOGIN_PAUSE_MS_MAX: u64 = 1_000;
 /// For one that did not wait for any answer: it has sent more login frames before it could have heard of the last one.
 pub const LOGIN_PAUSE_HASTY_MS: u64 = 5_000;
-/// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets a tenth beside one
+/// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets a thirtieth beside one
 /// that is not nice at all. An idle core is its own as before.
 pub const LOGIN_THREAD_NICE: i32 = 15;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
