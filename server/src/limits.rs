@@ -24,6 +24,9 @@ pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 40;
 pub const ROOM_SHARE: usize = 8;
 /// For how long a connection is left in peace before that, ms.
 pub const ROOM_AFTER_MS: u64 = 500;
+/// Refused logins of one address in a second (of IPv6, of its first 64 bits), beyond which its next ones are told to wait: each cost two
+/// key agreements.
+pub const LOGIN_FAILURES_PER_SECOND_MAX: u64 = 64;
 /// For how long cookies are asked for after the queue was more than half full, or more than half as many clients as it holds came
 /// without one, ms.
 pub const LOGIN_PRESSURE_MS: u64 = 1_000;

@@ -3,6 +3,8 @@
 #[path = "support/rig.rs"]
 mod rig;
 
+use std::net::SocketAddr;
+
 use mvt_proto::{
     ClientId, Kind, Limits, Reject, Suite,
     frame::resume::Mode,
@@ -17,9 +19,9 @@ use mvt_server::{
     enrolment::Enrolment,
     handshakes::{Job, judge},
     limits::{
-        ACCEPTS_PER_INTERVAL_MAX, BUSY_WAIT_MS, LOGIN_PAUSE_HASTY_MS, LOGIN_PAUSE_MS,
-        LOGINS_PER_CONNECTION_MAX, RETRIES_FREE, RETRIES_PER_SECOND_MAX, ROOM_AFTER_MS, ROOM_SHARE,
-        SWEEP_INTERVAL_MS,
+        ACCEPTS_PER_INTERVAL_MAX, BUSY_WAIT_MS, LOGIN_FAILURES_PER_SECOND_MAX, LOGIN_PAUSE_HASTY_MS,
+        LOGIN_PAUSE_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_FREE, RETRIES_PER_SECOND_MAX, ROOM_AFTER_MS,
+        ROOM_SHARE, SWEEP_INTERVAL_MS,
     },
     mailbox::{Entrance, Mail},
     node::Node,
@@ -86,8 +88,14 @@ impl Stage {
     }
 
     fn judge(&self, kind: Kind, frame: &[u8]) -> Result<Entrance, Reject> {
-        let job =
-            Job { shard: 0, connection: self.connection, channel_binding: None, kind, frame: frame.into() };
+        let job = Job {
+            shard: 0,
+            connection: self.connection,
+            peer: ([127, 0, 0, 1], 1).into(),
+            channel_binding: None,
+            kind,
+            frame: frame.into(),
+        };
         match judge(&self.node, &job) {
             Mail::Admitted { newcomer, .. } => Ok(newcomer.entrance),
             Mail::LoginRefused { reject, .. } => Err(reject),
@@ -358,4 +366,26 @@ fn strangers_that_came_first_give_way_where_places_become_few() {
     assert!(rig.shard.is_open(friend));
     assert_eq!(rig.counters.strangers_evicted.get(), room as u64);
     rig.connect(3, ORIGIN_MS + ROOM_AFTER_MS + 1);
+}
+
+/// Whoever fails again and again is told to wait, before it costs two key agreements more; for a second, and others are not.
+#[test]
+fn an_address_whose_logins_fail_is_told_to_wait() {
+    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
+    let hello = *rig.hello();
+    let answers_at = |rig: &mut Rig, now_ms| {
+        let id = rig.connect(12, now_ms);
+        rig.shard.ingest(id, &hello, now_ms);
+        rig.shard.turn(now_ms);
+        rig.output(id, now_ms).0.len()
+    };
+    assert_eq!(answers_at(&mut rig, ORIGIN_MS), 0, "it is worked on");
+    let [elsewhere, here]: [SocketAddr; 2] = [([192, 0, 2, 1], 12).into(), ([127, 0, 0, 1], 99).into()];
+    for (peer, is_told) in [(elsewhere, false), (here, true)] {
+        for _ in 0..LOGIN_FAILURES_PER_SECOND_MAX {
+            rig.handshakes.note_failure(peer, ORIGIN_MS);
+        }
+        assert_eq!(answers_at(&mut rig, ORIGIN_MS) > 0, is_told, "{peer}");
+    }
+    assert_eq!(answers_at(&mut rig, ORIGIN_MS + 1_000), 0, "the next second");
 }

@@ -1,6 +1,7 @@
 //! The pool that does the key agreement of logins, resumes and recoveries, beside the shards and bounded (SPEC §14.4).
 
 mod cookies;
+mod failures;
 mod login;
 mod queue;
 mod recover;
@@ -35,6 +36,7 @@ use crate::{
     shard::{ChannelBinding, ConnectionId},
 };
 use cookies::Cookies;
+use failures::Failures;
 use queue::Queue;
 use stock::Stock;
 
@@ -45,6 +47,8 @@ pub struct Job {
     pub shard: usize,
     /// Its connection there.
     pub connection: ConnectionId,
+    /// Whose it is.
+    pub peer: SocketAddr,
     /// What that connection is bound to; `None` on TCP (SPEC §10).
     pub channel_binding: Option<Box<ChannelBinding>>,
     /// What it is.
@@ -89,6 +93,7 @@ struct Queues {
     resumes: Queue,
     /// Frames taken, which tells whose turn it is.
     taken: AtomicUsize,
+    failures: Failures,
 }
 
 impl Queues {
@@ -131,6 +136,7 @@ impl HandshakePool {
             logins: Queue::new(queue_count),
             resumes: Queue::new(queue_count),
             taken: AtomicUsize::new(0),
+            failures: Failures::new(),
         };
         let (bell, waiting_bell) = bounded(RINGS_MAX);
         let (stock, is_low) = Stock::new();
@@ -179,12 +185,23 @@ impl HandshakePool {
         self.queues.resumes.relax(now_ms);
     }
 
-    /// Queues a job that came from `peer`.
+    /// Whether so many logins of `peer` were refused of late that the next is to wait.
+    #[must_use]
+    pub fn fails_too_often(&self, peer: SocketAddr, now_ms: u64) -> bool {
+        self.queues.failures.are_too_many(peer, now_ms)
+    }
+
+    /// Counts a refused login of `peer`, as the pool's threads do.
+    pub fn note_failure(&self, peer: SocketAddr, now_ms: u64) {
+        self.queues.failures.note(peer, now_ms);
+    }
+
+    /// Queues a job.
     ///
     /// # Errors
     /// The job, when its queue is full, or as full as that address may make it.
-    pub fn submit(&self, job: Job, peer: SocketAddr, now_ms: u64) -> Result<(), Job> {
-        self.queues.of(job.kind).put(job, peer, now_ms)?;
+    pub fn submit(&self, job: Job, now_ms: u64) -> Result<(), Job> {
+        self.queues.of(job.kind).put(job, now_ms)?;
         // A full bell wakes somebody anyway.
         let _ = self.bell.try_send(());
         Ok(())
@@ -227,7 +244,7 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, queues: &Queues, 
         }
         // All there is: a bell that is full does not ring for each.
         while let Some(job) = queues.take() {
-            work_on(node, mailboxes, &job);
+            work_on(node, mailboxes, queues, &job);
             if waiting.is_low.try_recv().is_ok() {
                 stock.fill();
                 scrub_stack();
@@ -236,8 +253,12 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, queues: &Queues, 
     }
 }
 
-fn work_on(node: &Node, mailboxes: &[Mailbox], job: &Job) {
+fn work_on(node: &Node, mailboxes: &[Mailbox], queues: &Queues, job: &Job) {
     let mut mail = judge(node, job);
+    // A RESUME that is refused was cheap, and all of them may be: where a ring was voided.
+    if matches!(mail, Mail::LoginRefused { .. }) && job.kind != Kind::Resume {
+        queues.failures.note(job.peer, node.clock.now_ms());
+    }
     // The keys that were agreed are in the box; what was left of them on the way is not needed.
     scrub_stack();
     // A full mailbox means the shard is behind. The pool waits a little with it, and its own queue fills and sheds; but

@@ -50,17 +50,12 @@ impl Queue {
     }
 
     fn line_of(&self, peer: SocketAddr) -> &SegQueue<Job> {
-        // Of IPv6, what one host has: 64 bits.
-        let place = match peer.ip().to_canonical() {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()),
-            IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
-        };
-        &self.lines[self.hash.hash_one(place) as usize % LINE_COUNT]
+        &self.lines[self.hash.hash_one(host_of(peer)) as usize % LINE_COUNT]
     }
 
-    /// Puts `job` of `peer` behind those of its line.
-    pub(super) fn put(&self, job: Job, peer: SocketAddr, now_ms: u64) -> Result<(), Job> {
-        let line = self.line_of(peer);
+    /// Puts `job` behind those of its line.
+    pub(super) fn put(&self, job: Job, now_ms: u64) -> Result<(), Job> {
+        let line = self.line_of(job.peer);
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
         if line.len() >= SHARE * self.most.saturating_sub(waiting) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -132,6 +127,14 @@ impl Queue {
     }
 }
 
+/// Whose address it is: of IPv6, what one host has, 64 bits.
+pub(super) fn host_of(peer: SocketAddr) -> u64 {
+    match peer.ip().to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use mvt_proto::Kind;
@@ -139,9 +142,9 @@ mod tests {
     use super::*;
     use crate::shard::ConnectionId;
 
-    fn job() -> Job {
+    fn job(peer: SocketAddr) -> Job {
         let connection = ConnectionId::default();
-        Job { shard: 0, connection, channel_binding: None, kind: Kind::Hello, frame: Box::default() }
+        Job { shard: 0, connection, peer, channel_binding: None, kind: Kind::Hello, frame: Box::default() }
     }
 
     fn address(number: u32) -> SocketAddr {
@@ -150,7 +153,7 @@ mod tests {
 
     /// Puts in what the queue takes; how many.
     fn fill(queue: &Queue, peer: impl Fn(u32) -> SocketAddr) -> u32 {
-        (0..).take_while(|number| queue.put(job(), peer(*number), 0).is_ok()).count() as u32
+        (0..).take_while(|number| queue.put(job(peer(*number)), 0).is_ok()).count() as u32
     }
 
     #[test]
@@ -158,7 +161,7 @@ mod tests {
         for most in [1, 7, 256] {
             let queue = Queue::new(most);
             for number in 0..10_000 {
-                let _ = queue.put(job(), address(number), 0);
+                let _ = queue.put(job(address(number)), 0);
             }
             let waiting = queue.waiting.load(Ordering::Relaxed);
             assert!((most - most / 32..=most).contains(&waiting), "{waiting} of {most}");
@@ -175,9 +178,9 @@ mod tests {
         let other = (2..)
             .map(address)
             .find(|it| !std::ptr::eq(queue.line_of(*it), queue.line_of(address(0x0a00_0001))));
-        let mut honest = job();
+        let mut honest = job(other.expect("another line"));
         honest.shard = 1;
-        queue.put(honest, other.expect("another line"), 0).expect("room");
+        queue.put(honest, 0).expect("room");
         let served: Vec<usize> = (0..2).filter_map(|_| queue.take()).map(|job| job.shard).collect();
         assert!(served.contains(&1), "in its turn, not behind {greedy} others: {served:?}");
     }
@@ -198,7 +201,7 @@ mod tests {
     fn cookies_are_asked_for_a_while_after_the_queue_was_half_full_and_as_long_as_many_must_be_asked() {
         let queue = Queue::new(8);
         for count in 1..=5 {
-            queue.put(job(), address(count), 1_000).expect("room");
+            queue.put(job(address(count)), 1_000).expect("room");
             assert_eq!(queue.load(), if count <= 4 { Load::Low } else { Load::High }, "{count}");
         }
         while queue.take().is_some() {}

@@ -42,7 +42,8 @@ impl Shard {
         let peer = connection.peer;
         let channel_binding = connection.channel_binding.clone();
         let has_room = connection.logins_under_way < LOGINS_PER_CONNECTION_MAX;
-        let load = if has_room { self.handshakes.load(kind) } else { Load::Full };
+        let is_to_wait = !has_room || (kind != Kind::Resume && self.handshakes.fails_too_often(peer, now_ms));
+        let load = if is_to_wait { Load::Full } else { self.handshakes.load(kind) };
         let retry = match load {
             Load::Full => Some(Retry::Busy(BUSY_WAIT_MS)),
             Load::Low if kind != Kind::Recover => None,
@@ -54,8 +55,9 @@ impl Shard {
             self.handshakes.note_asked(kind, now_ms);
         }
         let retry = retry.or_else(|| {
-            let job = Job { shard: self.index, connection: id, kind, channel_binding, frame: frame.into() };
-            self.handshakes.submit(job, peer, now_ms).err().map(|_| Retry::Busy(BUSY_WAIT_MS))
+            let job =
+                Job { shard: self.index, connection: id, peer, kind, channel_binding, frame: frame.into() };
+            self.handshakes.submit(job, now_ms).err().map(|_| Retry::Busy(BUSY_WAIT_MS))
         });
         match (retry, self.connections.get_mut(id)) {
             (None, Some(connection)) => {

@@ -37,7 +37,7 @@ pub struct Rig {
     pub node: Arc<Node>,
     pub counters: Arc<Counters>,
     pub mailboxes: Arc<[Mailbox]>,
-    handshakes: Arc<HandshakePool>,
+    pub handshakes: Arc<HandshakePool>,
     hello: [u8; 512],
     admitting: ConnectionId,
     spare: Vec<u8>,
