@@ -18,8 +18,8 @@ pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
 /// honest client is asked for a cookie once for each login, and waits [`BUSY_WAIT_MS`] when told to.
 pub const RETRIES_PER_SECOND_MAX: u32 = 64;
 /// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while cookies are asked for, or half as many end that never had a session:
-/// 800 a second. One costs 20 to 40 µs before it has shown anything.
-pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 40;
+/// with those that are being accepted meanwhile, 16 at most, 800 a second. One costs 20 to 80 µs before it has shown anything.
+pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 24;
 /// While less than this part of all places for connections is free, the oldest that never had a session give way (CASES D-04).
 pub const ROOM_SHARE: usize = 8;
 /// For how long a connection is left in peace before that, ms.
