@@ -178,10 +178,12 @@ fn a_retry_between_neighbours_leaves_their_answer_whole() {
     for suite_of in [0, SESSIONS - 1] {
         let mut rig = Rig::new(ServiceKind::Echo, Limits::DEFAULT, 64, 1);
         let mut clients = clients(&mut rig);
-        let [established, flooding] = [1, 2].map(|port| rig.connect(port, now_ms));
+        // Of two, so that neither sends more than a stranger may.
+        let [established, one, other] = [1, 2, 3].map(|port| rig.connect(port, now_ms));
         let hello = *rig.hello();
         for _ in 0..LOGINS_PER_CONNECTION_MAX {
-            rig.shard.ingest(flooding, &hello, now_ms);
+            rig.shard.ingest(one, &hello, now_ms);
+            rig.shard.ingest(other, &hello, now_ms);
         }
         rig.shard.turn(now_ms);
         let client = &mut clients[suite_of];
@@ -191,14 +193,14 @@ fn a_retry_between_neighbours_leaves_their_answer_whole() {
             client.waiting.insert(pending.counter(), (pending, 0));
             rig.shard.ingest(established, &frame, now_ms);
             if number % 3 == 1 {
-                rig.shard.ingest(flooding, &hello, now_ms);
+                rig.shard.ingest(if number % 2 == 0 { one } else { other }, &hello, now_ms);
             }
         }
         rig.shard.turn(now_ms);
         let answers = cut(&rig.output(established, now_ms).0);
         let executed = answers.into_iter().flat_map(|mut frame| client.open(&mut frame, 0, now_ms));
         assert_eq!(executed.filter(|(_, is_executed)| *is_executed).count(), 20);
-        let told = cut(&rig.output(flooding, now_ms).0);
+        let told: Vec<_> = [one, other].into_iter().flat_map(|id| cut(&rig.output(id, now_ms).0)).collect();
         assert!(told.len() == 7 && told.iter().all(|frame| frame[2] == 0x1a), "RETRY, each of them");
     }
 }
