@@ -380,7 +380,15 @@ fn an_address_whose_logins_fail_is_told_to_wait() {
         rig.output(id, now_ms).0.len()
     };
     assert_eq!(answers_at(&mut rig, ORIGIN_MS), 0, "it is worked on");
-    let [elsewhere, here]: [SocketAddr; 2] = [([192, 0, 2, 1], 12).into(), ([127, 0, 0, 1], 99).into()];
+    let here = SocketAddr::from(([127, 0, 0, 1], 99));
+    // One that shares no place with ours: each is tried in a second of its own.
+    let elsewhere = (1..=255u8)
+        .find_map(|last| {
+            let (peer, second_ms) = (([192, 0, 2, last], 12).into(), ORIGIN_MS - 1_000 * u64::from(last));
+            (0..LOGIN_FAILURES_PER_SECOND_MAX).for_each(|_| rig.handshakes.note_failure(peer, second_ms));
+            (!rig.handshakes.fails_too_often(here, second_ms)).then_some(peer)
+        })
+        .expect("not all share one place");
     for (peer, is_told) in [(elsewhere, false), (here, true)] {
         for _ in 0..LOGIN_FAILURES_PER_SECOND_MAX {
             rig.handshakes.note_failure(peer, ORIGIN_MS);

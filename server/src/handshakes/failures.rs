@@ -61,7 +61,7 @@ mod tests {
         assert!(failures.are_too_many(peer(1), 5_999));
         assert!(failures.are_too_many(SocketAddr::from(([192, 0, 2, 1], 8)), 5_999), "by whatever port");
         let others = (2..=255).filter(|last| failures.are_too_many(peer(*last), 5_999)).count();
-        assert!(others < 16, "{others} of 254, of which a quarter is to be expected");
+        assert!(others < 16, "{others} of 254 share its place; a quarter of one is to be expected");
         assert!(!failures.are_too_many(peer(1), 6_000));
         failures.note(peer(1), 6_000);
         assert!(!failures.are_too_many(peer(1), 6_001), "counted anew");

@@ -1,7 +1,7 @@
 //! Login frames that wait to be worked on: bounded, each address in its turn.
 //!
 //! An address that sends more than others fills a part of the queue and waits behind itself. A shard that puts a frame in waits for
-//! nobody: a thread that takes one may stand still at any instant, since it runs only when nothing else does.
+//! nobody: a thread that takes one may stand still at any instant, since it is nicer than shards are.
 
 use std::{
     hash::{BuildHasher, RandomState},
