@@ -14,6 +14,8 @@ pub const LATENCY_NS_MAX: u64 = 120_000_000_000;
 pub const SIGNIFICANT_DIGITS: u8 = 3;
 /// Below this many samples the 99.9th percentile is decided by fewer than ten of them and is not given.
 pub const P999_SAMPLES_MIN: u64 = 10_000;
+/// The same for the median, the 90th and the 99th percentile, where people read them.
+const SAMPLES_MIN: [u64; 3] = [20, 100, 1_000];
 
 /// Latencies of one worker or of a whole run.
 #[derive(Clone, PartialEq)]
@@ -43,6 +45,23 @@ pub struct Summary {
     pub count: u64,
     /// Requests whose latency is not known, only that it is long.
     pub beyond: u64,
+}
+
+impl Summary {
+    /// The same without percentiles that fewer than ten samples are above: for people. Files keep what was found.
+    #[must_use]
+    pub fn well_founded(mut self) -> Self {
+        for (value, least) in [&mut self.p50, &mut self.p90, &mut self.p99].into_iter().zip(SAMPLES_MIN) {
+            *value = value.filter(|_| self.count + self.beyond >= least);
+        }
+        self
+    }
+
+    /// Whether [`Self::well_founded`] takes one away.
+    #[must_use]
+    pub fn lacks_samples(&self) -> bool {
+        self.count > 0 && *self != self.well_founded()
+    }
 }
 
 impl fmt::Debug for Latencies {
@@ -202,6 +221,25 @@ mod tests {
         assert!(few.p99.is_some() && few.p999.is_none());
         let enough = of(1..=P999_SAMPLES_MIN).summary();
         assert_eq!(enough.p999, Some(9_991));
+    }
+
+    #[test]
+    fn people_see_no_percentile_that_fewer_than_ten_samples_are_above() {
+        for (count, seen) in [
+            (19, [false, false, false]),
+            (20, [true, false, false]),
+            (99, [true, false, false]),
+            (100, [true, true, false]),
+            (999, [true, true, false]),
+            (1_000, [true, true, true]),
+        ] {
+            let found = of(1..count + 1).summary();
+            let shown = found.well_founded();
+            assert_eq!([shown.p50, shown.p90, shown.p99].map(|it| it.is_some()), seen, "{count}");
+            assert_eq!(found.lacks_samples(), seen != [true; 3], "{count}");
+            assert_eq!(shown.max, found.max);
+        }
+        assert!(!Latencies::default().summary().lacks_samples());
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn row(entry: &Entry) -> String {
     let cpu = report
         .server_cpu_ns_per_request
         .map_or_else(|| "–".to_owned(), |ns| format!("{} ns", units::grouped(ns.round() as u64)));
-    let latency = &report.latency_ns;
+    let latency = report.latency_ns.well_founded();
     let (word, class) = match &report.void {
         Some(_) => ("void", "void"),
         None if report.error_count() + report.failed_verifications > 0 => ("not clean", "failed"),

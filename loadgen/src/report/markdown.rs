@@ -67,7 +67,7 @@ pub fn render(report: &Report) -> String {
 }
 
 fn row(out: &mut String, name: &str, summary: &Summary) {
-    let Summary { p50, p90, p99, p999, max, count, .. } = summary;
+    let Summary { p50, p90, p99, p999, max, count, .. } = &summary.well_founded();
     let _ = write!(out, "| {name} |");
     for value in [p50, p90, p99, p999, max] {
         let _ = write!(out, " {} |", value.map_or_else(|| "-".to_owned(), units::microseconds));

@@ -122,7 +122,7 @@ fn latencies(report: &Report) -> String {
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["", "p50", "p90", "p99", "p99.9", "max", "samples"]);
     let mut row = |name: &str, summary: &Summary| {
-        let Summary { p50, p90, p99, p999, max, count, .. } = summary;
+        let Summary { p50, p90, p99, p999, max, count, .. } = &summary.well_founded();
         let mut cells = vec![name.to_owned()];
         cells.extend([p50, p90, p99, p999, max].map(|value| cell(*value)));
         cells.push(units::grouped(*count));

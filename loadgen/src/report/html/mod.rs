@@ -100,7 +100,7 @@ fn verdict(out: &mut String, report: &Report) {
 }
 
 fn tiles(out: &mut String, report: &Report) {
-    let latency = &report.latency_ns;
+    let latency = report.latency_ns.well_founded();
     let time = |ns: Option<u64>| {
         ns.map_or_else(
             || "–".to_owned(),
