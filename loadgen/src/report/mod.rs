@@ -207,6 +207,16 @@ impl Report {
         self.errors.values().sum()
     }
 
+    /// What the row with the generator's CPU time is called: an open loop polls the clock while it waits.
+    #[must_use]
+    pub const fn generator_cost(&self) -> &'static str {
+        if self.slip_ns.is_some() {
+            "generator CPU per request, spinning included"
+        } else {
+            "generator CPU per request"
+        }
+    }
+
     /// Requests due in the interval.
     #[must_use]
     pub const fn offered(&self) -> u64 {

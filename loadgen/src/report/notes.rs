@@ -38,7 +38,9 @@ fn trouble(report: &Report, notes: &mut Vec<String>) {
         ));
     }
     if report.latency_ns.lacks_samples() {
-        notes.push("too few samples: a percentile that fewer than ten of them are above is not shown".to_owned());
+        notes.push(
+            "too few samples: a percentile that fewer than ten of them are above is not shown".to_owned(),
+        );
     }
     let offered = report.offered() as f64;
     if report.held_back as f64 > offered * SHARE_ALLOWED {

@@ -105,7 +105,7 @@ fn counts(report: &Report) -> String {
         value.map_or_else(|| "not measured".into(), |ns| format!("{} ns", units::grouped(ns.round() as u64)))
     };
     rows.push(("server CPU per request".into(), cpu(report.server_cpu_ns_per_request)));
-    rows.push(("generator CPU per request".into(), cpu(report.client_cpu_ns_per_request)));
+    rows.push((report.generator_cost().into(), cpu(report.client_cpu_ns_per_request)));
     rows.push(("generator busy".into(), format!("{:.1} %", report.generator_busy_share * 100.0)));
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -156,13 +156,9 @@ fn costs(report: &Report) -> Vec<(String, String)> {
     let cpu = |ns: Option<f64>| {
         ns.map_or_else(|| "not measured".to_owned(), |ns| format!("{} ns", units::grouped(ns.round() as u64)))
     };
-    // An open loop polls the clock while it waits.
-    let spins = report.slip_ns.is_some();
-    let generator =
-        if spins { "generator CPU per request, spinning included" } else { "generator CPU per request" };
     let mut rows = vec![
         ("server CPU per request".to_owned(), cpu(report.server_cpu_ns_per_request)),
-        (generator.to_owned(), cpu(report.client_cpu_ns_per_request)),
+        (report.generator_cost().to_owned(), cpu(report.client_cpu_ns_per_request)),
         ("generator busy".to_owned(), format!("{:.1} %", report.generator_busy_share * 100.0)),
         ("logins".to_owned(), units::grouped(report.logins)),
         ("renewals".to_owned(), units::grouped(report.renewals)),
