@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use mvt_lanes::HmacKey;
 
-use self::generation::{Generation, Previous};
+use self::generation::{Generation, Previous, Sealing};
 use crate::{
     Header, Limits, Suite,
     constants::{HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES, U48_MAX},
@@ -224,10 +224,10 @@ impl ClientSession {
         Ok(())
     }
 
-    /// The generation before has sealed its last request.
+    /// A request was sealed: if it was the last of the generation before, that one's keys are erased.
     #[inline]
     pub(super) fn leave_previous(&mut self) {
-        if let Some(previous) = &mut self.previous {
+        if let Some(previous) = self.previous.as_mut().filter(|previous| previous.sealing == Sealing::Last) {
             previous.leave();
         }
     }
@@ -249,22 +249,20 @@ impl ClientSession {
         Pending { key, header: header_bytes, tag }
     }
 
-    /// The header of the next request; its counter is used up (§7.1.1). The one after an OFFER is the last of the generation
-    /// that ends, if that can still seal (§11.3.1).
+    /// The header of the next request; its counter is used up (§7.1.1). The one after an OFFER, or after the moment that follows a
+    /// SHARE (§11.3.9), is the last of the generation that ends, if that can still seal (§11.3.1).
     #[inline]
     pub(super) fn next_header(&mut self, op: u16, payload_bytes: usize, now_ms: u64) -> Header {
         let server_time_ms = self.server_time_ms(now_ms);
         let limits = &self.limits;
-        let last = self.previous.as_mut().filter(|previous| {
-            let Generation { counter, slots, .. } = &previous.generation;
-            let age_ms = server_time_ms.saturating_sub(slots.origin_ms());
-            previous.owes_last
-                && *counter < u64::from(limits.reject_after_requests)
-                && age_ms < u64::from(limits.reject_after_ms)
+        let before = self.previous.as_mut().and_then(|previous| {
+            let is_last = *previous.next(limits, server_time_ms, now_ms)? == Sealing::Last;
+            Some((&mut previous.generation, is_last))
         });
         let flags = self.suite.flags().with(if self.takes_verdicts { Flags::JOINT } else { 0 });
-        let (generation, flags) = match last {
-            Some(previous) => (&mut previous.generation, flags.with(Flags::LAST)),
+        let (generation, flags) = match before {
+            Some((generation, true)) => (generation, flags.with(Flags::LAST)),
+            Some((generation, false)) => (generation, flags),
             None => {
                 if let Some(previous) = &mut self.previous {
                     previous.leave();
@@ -293,12 +291,18 @@ impl ClientSession {
     /// generation that has ended with it.
     #[inline]
     pub(super) fn take_counters(&mut self, generation: u16, most: usize) -> usize {
-        if generation != self.current.number {
-            return 0;
-        }
-        let left = usize::try_from(self.counters_left(&self.current)).unwrap_or(usize::MAX);
+        let limit = u64::from(self.limits.reject_after_requests);
+        let (generation, limit) = match &mut self.previous {
+            // One is left for its last request.
+            Some(previous) if previous.generation.number == generation => match previous.sealing {
+                Sealing::Until(_) => (&mut previous.generation, limit - 1),
+                _ => return 0,
+            },
+            _ => (&mut self.current, limit),
+        };
+        let left = usize::try_from(limit.saturating_sub(generation.counter)).unwrap_or(usize::MAX);
         let count = most.min(left);
-        self.current.counter += count as u64;
+        generation.counter += count as u64;
         count
     }
 
