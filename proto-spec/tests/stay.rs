@@ -5,7 +5,7 @@ mod support;
 use mvt_lanes::Engine;
 use mvt_proto::{
     Header, Limits, Role,
-    constants::{DRAIN_MS_MIN, EXCHANGE_MS, STAY_MS},
+    constants::{EXCHANGE_MS, STAY_MS},
     session::{Answer, Request, Sealer},
 };
 use support::{CLIENT_ORIGIN_MS, ORIGIN_MS, Pair, lost_keys, renewing::used};
@@ -69,17 +69,22 @@ fn without_a_share_nothing_is_waited_for() {
     }
 }
 
-/// §7.1.3: what is left of the counters is used up, the last of them by `last`.
+/// Half-way to its hard limits, or where these are the soft ones, when nothing is left (§7.1.3).
 #[test]
 fn a_limit_of_the_generation_ends_the_moment() {
     let limits = Limits { renew_after_requests: 1, reject_after_requests: 4, ..LIMITS };
     for mut pair in shared(limits, AT_MS) {
-        assert_eq!([0, 1].map(|_| next(&mut pair, AT_MS)), [(0, false, false); 2]);
+        assert_eq!(next(&mut pair, AT_MS), (0, false, false));
         assert_eq!(next(&mut pair, AT_MS), (0, true, false));
         assert_eq!(next(&mut pair, AT_MS), (1, false, true));
     }
-    let limits = Limits { renew_after_ms: 3_000_000, reject_after_ms: AT_MS as u32 + 10_000, ..LIMITS };
-    let latest_ms = AT_MS + 10_000 - DRAIN_MS_MIN - STAY_MS;
+    let limits = Limits { renew_after_requests: 3, reject_after_requests: 3, ..LIMITS };
+    for mut pair in shared(limits, AT_MS) {
+        assert_eq!([0, 1].map(|_| next(&mut pair, AT_MS)), [(0, false, false); 2]);
+        assert_eq!(next(&mut pair, AT_MS), (1, false, true));
+    }
+    let limits = Limits { renew_after_ms: AT_MS as u32, reject_after_ms: AT_MS as u32 + 20_000, ..LIMITS };
+    let latest_ms = AT_MS + 10_000 - STAY_MS;
     for (at_ms, stays) in [(latest_ms - 1, true), (latest_ms, false)] {
         for mut pair in shared(limits, at_ms) {
             assert_eq!(next(&mut pair, at_ms), (0, !stays, false));
@@ -100,16 +105,15 @@ fn a_lost_meanwhile_means_what_it_meant_before() {
 fn many_requests_sealed_together_stay_and_leave_like_one_by_one() {
     let limits = Limits { renew_after_requests: 1, reject_after_requests: 40, ..LIMITS };
     for (mut alone, mut together) in shared(limits, AT_MS).zip(shared(limits, AT_MS)) {
-        // The first waits, the moment ends at the end of the counters, or by time.
-        for (at_ms, most, wrote) in [(0, 5, 5), (0, 32, 32), (0, 9, 1), (0, 9, 1), (0, 9, 9)] {
+        // The moment ends half-way to the limit, then by time.
+        for (at_ms, most, wrote) in [(0, 5, 5), (0, 32, 14), (0, 9, 1), (0, 9, 9)] {
             let now_ms = CLIENT_ORIGIN_MS + AT_MS + at_ms;
             let (mut sealer, mut out) = (Sealer::new(Engine::detect()), Vec::new());
             let request = Request { op: 7, payload: b"pay" };
             let count = sealer.write_alike(&mut together.client, request, most, now_ms, &mut out);
             assert_eq!(count, Ok(wrote));
             sealer.seal(&mut out, |_, _| ());
-            let expected: Vec<u8> =
-                (0..wrote).flat_map(|_| alone.request(b"pay", AT_MS + at_ms).1).collect();
+            let expected: Vec<u8> = (0..wrote).flat_map(|_| alone.request(b"pay", AT_MS + at_ms).1).collect();
             assert_eq!(out, expected);
         }
         assert_eq!(named(&together.request(b"", AT_MS).1).0, 1);
@@ -121,8 +125,7 @@ fn many_requests_sealed_together_stay_and_leave_like_one_by_one() {
             let request = Request { op: 7, payload: b"pay" };
             assert_eq!(sealer.write_alike(&mut together.client, request, 9, now_ms, &mut out), Ok(wrote));
             sealer.seal(&mut out, |_, _| ());
-            let expected: Vec<u8> =
-                (0..wrote).flat_map(|_| alone.request(b"pay", AT_MS + at_ms).1).collect();
+            let expected: Vec<u8> = (0..wrote).flat_map(|_| alone.request(b"pay", AT_MS + at_ms).1).collect();
             assert_eq!(out, expected);
         }
     }

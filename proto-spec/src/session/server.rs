@@ -9,7 +9,8 @@ use crate::{
     schedule::GenerationKeys,
     secret::Secret,
     session::{
-        Agreed, Authentic, BadTags, Current, Exchange, Fresh, Offering, Refused, Rekey, Renewal, SessionState, Shared,
+        Agreed, Authentic, BadTags, Current, Exchange, Fresh, Offering, Refused, Rekey, Renewal,
+        SessionState, Shared,
     },
     ticket::SealedTicket,
 };

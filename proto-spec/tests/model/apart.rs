@@ -68,11 +68,8 @@ impl<const WRONG: u8> Apart<WRONG> {
         }
         if self.offered.is_none() {
             let (nonce, private) = ([random; 32], random ^ 0x5a);
-            let about = About {
-                key_id: KEY_ID,
-                generation: self.current.session.generation(),
-                timestamp: now_ms,
-            };
+            let about =
+                About { key_id: KEY_ID, generation: self.current.session.generation(), timestamp: now_ms };
             let mut frame = Vec::new();
             let payload = [&nonce[..], &[1], &public_of(&secret(private))].concat();
             Control::Offer.seal(&self.keys().control_s2c, about, &payload, &mut frame);
@@ -89,7 +86,9 @@ impl<const WRONG: u8> Apart<WRONG> {
         }
         let mut frame = frame.to_vec();
         let said = control::open(Role::Server, &keys.control_c2s, header, &mut frame)?;
-        let (Says::Share(share), Some(offered)) = (said, &mut self.offered) else { return Err(Reject::Control) };
+        let (Says::Share(share), Some(offered)) = (said, &mut self.offered) else {
+            return Err(Reject::Control);
+        };
         if header.timestamp != offered.at_ms {
             return Err(Reject::Control);
         }
@@ -163,10 +162,11 @@ impl<const WRONG: u8> Server for Apart<WRONG> {
     }
 
     fn agreed(&mut self, job: &Job) {
-        let is_ours = self.offered.as_ref().and_then(|offered| offered.job.as_ref()).is_some_and(|own| match WRONG {
-            TAKES_ANY_RESULT => own.generation == job.generation,
-            _ => own == job,
-        });
+        let is_ours =
+            self.offered.as_ref().and_then(|offered| offered.job.as_ref()).is_some_and(|own| match WRONG {
+                TAKES_ANY_RESULT => own.generation == job.generation,
+                _ => own == job,
+            });
         if is_ours && self.next.is_none() {
             self.derive(&job.compute());
         }

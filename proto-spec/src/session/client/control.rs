@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use super::{
     ClientSession,
     generation::{Generation, Previous, Sealing},
+    half_way,
 };
 use crate::{
     Header, Reject, Role,
     agreement::{self, Ephemeral},
-    constants::{DRAIN_MS_MIN, EXCHANGE_GENERATIONS, KEPT_MS_MAX, STAY_MS},
+    constants::{EXCHANGE_GENERATIONS, KEPT_MS_MAX, STAY_MS},
     frame::control::{self, About, Control, Says},
     header::Kind,
     resume::Kept,
@@ -111,10 +112,10 @@ impl ClientSession {
         Ok(Told::Renewed)
     }
 
-    /// §11.3.9: until when to go on with the newest generation, whose successor the server has yet to agree. Not where its time is
-    /// nearly over: the next one must be in use by then (§11.3.5).
+    /// §11.3.9: until when to go on with the newest generation, whose successor the server has yet to agree. Not where it is half-way
+    /// to its hard limit, by which the next one must be in use (§11.3.5).
     fn stays_until_ms(&self, now_ms: u64) -> u64 {
-        let ends_soon = self.age_ms(now_ms) + STAY_MS + DRAIN_MS_MIN >= u64::from(self.limits.reject_after_ms);
+        let ends_soon = self.age_ms(now_ms) + STAY_MS >= half_way(&self.limits).1;
         if ends_soon { 0 } else { now_ms + STAY_MS }
     }
 

@@ -2,6 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
+use super::half_way;
 use crate::{Limits, schedule::GenerationKeys, secret::Secret, slot::SlotKeys};
 
 /// The keys of one generation at the client. Wiped on drop.
@@ -72,7 +73,7 @@ impl Previous {
         if left == 0 || age_ms >= u64::from(limits.reject_after_ms) {
             return None;
         }
-        if left == 1 || now_ms >= until_ms {
+        if now_ms >= until_ms || generation.counter >= half_way(limits).0 {
             *sealing = Sealing::Last;
         }
         Some(sealing)

@@ -71,6 +71,15 @@ impl Pending {
     }
 }
 
+/// Requests and age, ms, half-way between the soft and the hard limits of a generation.
+fn half_way(limits: &Limits) -> (u64, u64) {
+    let between = |soft: u32, hard: u32| u64::from(soft) + u64::from(hard - soft) / 2;
+    (
+        between(limits.renew_after_requests, limits.reject_after_requests),
+        between(limits.renew_after_ms, limits.reject_after_ms),
+    )
+}
+
 /// The client's half of one session.
 #[derive(Debug)]
 pub struct ClientSession {
@@ -153,11 +162,8 @@ impl ClientSession {
     /// is half-way between soft and hard limit, so that the server's offer and a replacement do not cross.
     #[must_use]
     pub fn replacement_is_due(&self, now_ms: u64) -> bool {
-        let between = |soft: u32, hard: u32| u64::from(soft) + u64::from(hard - soft) / 2;
-        let limits = &self.limits;
-        self.is_exhausted(now_ms)
-            || self.current.counter >= between(limits.renew_after_requests, limits.reject_after_requests)
-            || self.age_ms(now_ms) >= between(limits.renew_after_ms, limits.reject_after_ms)
+        let (requests, age_ms) = half_way(&self.limits);
+        self.is_exhausted(now_ms) || self.current.counter >= requests || self.age_ms(now_ms) >= age_ms
     }
 
     /// Whether a hard limit is reached and nothing can be sealed any more (§7.1.3).
@@ -291,14 +297,12 @@ impl ClientSession {
     /// generation that has ended with it.
     #[inline]
     pub(super) fn take_counters(&mut self, generation: u16, most: usize) -> usize {
-        let limit = u64::from(self.limits.reject_after_requests);
         let (generation, limit) = match &mut self.previous {
-            // One is left for its last request.
             Some(previous) if previous.generation.number == generation => match previous.sealing {
-                Sealing::Until(_) => (&mut previous.generation, limit - 1),
+                Sealing::Until(_) => (&mut previous.generation, half_way(&self.limits).0),
                 _ => return 0,
             },
-            _ => (&mut self.current, limit),
+            _ => (&mut self.current, u64::from(self.limits.reject_after_requests)),
         };
         let left = usize::try_from(limit.saturating_sub(generation.counter)).unwrap_or(usize::MAX);
         let count = most.min(left);

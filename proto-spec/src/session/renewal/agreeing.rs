@@ -56,8 +56,8 @@ impl Renewal {
     pub fn take_agreed(&mut self, state: &SessionState, rekey: &mut Rekey, agreed: &Agreed) -> bool {
         let Agreed(exchanged) = agreed;
         let Some(awaited) = &self.awaited else { return false };
-        let is_ours = self.share == Some(exchanged.client_public)
-            && awaited.pair.public == exchanged.server_public;
+        let is_ours =
+            self.share == Some(exchanged.client_public) && awaited.pair.public == exchanged.server_public;
         if is_ours {
             self.beside = Some(self.derive(state, rekey, &awaited.nonce, Some(exchanged)));
             // Dropped where it stands, so that it is wiped there.

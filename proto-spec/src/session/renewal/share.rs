@@ -5,10 +5,7 @@ use crate::{
     constants::KEY_BYTES,
     frame::control::{self, Says},
     secret::Secret,
-    session::{
-        Current, Rekey,
-        renewal::Renewal,
-    },
+    session::{Current, Rekey, renewal::Renewal},
 };
 
 /// What a SHARE did.
