@@ -71,7 +71,8 @@ impl Server for Replicas {
             0
         };
         let agreed = self.pool.end(now_ns);
-        let took_ns = self.median(|world| world.turn(agreed, time_ms(now_ns)));
+        let wakes = !self.pool.attends(now_ns);
+        let took_ns = self.median(|world| world.turn((agreed, wakes), time_ms(now_ns)));
         self.costs.note(&self.worlds[0], count, took_ns);
         swept_ns + took_ns
     }

@@ -42,8 +42,8 @@ fn arms(options: &Options) -> Vec<Arm> {
     let renewing = |name, every_ms| Arm { name, life: Life::Renewing(every_ms), ..STEADY };
     let (control, compared) = match options.question {
         Question::Renewal => {
-            let alone = Arm { has_pool: false, ..renewing("each renews in 8 s, without a pool", 8_000) };
-            let often = renewing("each renews in 8 s", 8_000);
+            let often = renewing("renewing often", options.every_ms);
+            let alone = Arm { name: "renewing often, without a pool", has_pool: false, ..often };
             (STEADY, vec![renewing("each renews in 60 s", 60_000), often, alone])
         }
         Question::Rotation => {

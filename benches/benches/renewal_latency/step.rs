@@ -49,7 +49,7 @@ impl Costs {
             [0, 0, 0, 1] => 4,
             _ => return,
         };
-        if count == 1 || (count == 0 && step == 3) {
+        if count == 1 || (count == 0 && step != 0) {
             self.took_ns[step].push(took_ns);
         }
     }

@@ -94,7 +94,7 @@ impl World {
         for number in 0..self.parties.len() {
             self.arrive(number, ORIGIN_MS);
             if number % 256 == 255 || number + 1 == self.parties.len() {
-                self.turn(0, ORIGIN_MS);
+                self.turn((0, false), ORIGIN_MS);
                 self.deliver(ORIGIN_MS);
             }
         }
@@ -134,8 +134,9 @@ impl World {
         }
     }
 
-    /// One turn over all that was sent, as a driver does it, and over what the pool has computed; how long it took, ns.
-    pub fn turn(&mut self, agreed: usize, now_ms: u64) -> u64 {
+    /// One turn over all that was sent, as a driver does it, and over so many results of the pool, which may have to be woken for new
+    /// ones; how long it took, ns.
+    pub fn turn(&mut self, (agreed, wakes): (usize, bool), now_ms: u64) -> u64 {
         for (wire, bytes) in self.wires.iter_mut().zip(&self.input) {
             if !bytes.is_empty() {
                 wire.send(bytes);
@@ -176,7 +177,7 @@ impl World {
             }
             self.output.push((at, bytes));
         }
-        for _ in 0..self.asked_count() {
+        for _ in 0..if wakes { self.asked_count() } else { 0 } {
             self.sleeper.iter().for_each(Sleeper::wake);
         }
         let elapsed = thread_time::now_ns() - start;

@@ -18,7 +18,7 @@ use std::{
     thread,
 };
 
-use crossbeam::channel::{Receiver, Sender, bounded, select};
+use crossbeam::channel::{Receiver, Sender, after, bounded, never, select};
 use mvt_proto::{
     Kind, Suite,
     agreement::Ephemeral,
@@ -36,9 +36,9 @@ use crate::{
     node::Node,
     shard::{ChannelBinding, ConnectionId},
 };
-pub use agreements::Asked;
+pub use agreements::{ATTENTION, Asked, LOOK};
 
-use agreements::Agreements;
+use agreements::{Agreements, Attendant};
 use cookies::Cookies;
 use failures::Failures;
 use queue::Queue;
@@ -107,6 +107,10 @@ impl Queues {
             Kind::Resume => &self.resumes,
             _ => &self.logins,
         }
+    }
+
+    fn has_logins(&self) -> bool {
+        !self.logins.is_empty() || !self.resumes.is_empty()
     }
 
     /// Of either queue by turns.
@@ -223,7 +227,7 @@ impl HandshakePool {
     #[must_use]
     pub fn agree(&self, asked: Asked) -> bool {
         let is_taken = self.queues.agreements.put(asked);
-        if is_taken {
+        if is_taken && self.queues.agreements.is_unattended() {
             let _ = self.bell.try_send(());
         }
         is_taken
@@ -251,8 +255,11 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, queues: &Queues, 
     if let Err(error) = rustix::process::setpriority_process(None, LOGIN_THREAD_NICE) {
         tracing::warn!(%error, "login threads share their cores with the shards as equals");
     }
+    let mut attendant = Attendant::default();
     loop {
+        let look = attendant.attend(&queues.agreements, mailboxes).map_or_else(never, after);
         let is_over = select! {
+            recv(look) -> _ => false,
             recv(waiting.bell) -> ring => ring.is_err(),
             recv(waiting.is_low) -> low => {
                 fill(stock, queues, mailboxes);
@@ -262,7 +269,9 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, queues: &Queues, 
         if is_over {
             return;
         }
-        queues.agreements.work_off(mailboxes);
+        if queues.has_logins() {
+            attendant.leave(&queues.agreements, mailboxes);
+        }
         // All there is: a bell that is full does not ring for each.
         while let Some(job) = queues.take() {
             work_on(node, mailboxes, queues, &job);
