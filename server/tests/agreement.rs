@@ -291,9 +291,17 @@ fn a_forged_frame_has_it_computed_once() {
     world.send(0, &forged);
     assert_eq!((world.counted(), world.refused(Reject::NoSlot)), ([0, 0, 0, 0], 1), "before the SHARE");
     world.send(0, &shares[0]);
+    let mut no_ack = first.clone();
+    no_ack[3] &= !2;
+    world.send(0, &no_ack);
+    assert_eq!(
+        (world.counted(), world.refused(Reject::NoSlot)),
+        ([1, 0, 0, 0], 2),
+        "without `ack` it cannot be"
+    );
     world.send(0, &[&forged[..], &forged].concat());
     assert_eq!((world.counted(), world.refused(Reject::BadTag)), ([1, 0, 1, 0], 2));
-    assert_eq!(world.lost, 3);
+    assert_eq!(world.lost, 4);
     world.send(0, &[last, first].concat());
     assert_eq!((world.executed, world.counted()), (2, [1, 0, 1, 1]));
 }
