@@ -45,6 +45,8 @@ pub const OFFER_AGAIN_MS: u64 = 1_000;
 pub const EXCHANGE_GENERATIONS: u16 = 8;
 /// So does one when the last Diffie-Hellman is this old, ms (§11.2.4).
 pub const EXCHANGE_MS: u64 = 3_600_000;
+/// A client goes on with a generation for so long after a SHARE, ms (§11.3.9).
+pub const STAY_MS: u64 = 5;
 /// The shortest drain of a generation, ms (§11.3.4).
 pub const DRAIN_MS_MIN: u64 = 2_000;
 /// The longest drain of a generation, ms (§11.3.4).

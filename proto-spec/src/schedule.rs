@@ -20,17 +20,24 @@ pub fn label(key: &Secret, label: &str, context: &[u8]) -> Secret {
 /// # Panics
 /// If `out` is longer than 255 × 32 bytes, or a label or context longer than its length byte can say.
 pub fn label_into(key: &[u8; KEY_BYTES], label: &str, context: &[u8], out: &mut [u8]) {
+    expand(&scheduled(key), label, context, out);
+}
+
+/// `key`, from which labels are derived; two of the four compressions that one takes.
+fn scheduled(key: &[u8; KEY_BYTES]) -> Hkdf<Sha256> {
+    Hkdf::from_prk(key).expect("a 32-byte key is a pseudorandom key of SHA-256")
+}
+
+fn expand(key: &Hkdf<Sha256>, label: &str, context: &[u8], out: &mut [u8]) {
     const PREFIX: &[u8] = b"mvt1 ";
     let length = (out.len() as u16).to_be_bytes();
     let label_bytes = u8::try_from(PREFIX.len() + label.len()).expect("label fits its length byte");
     let context_bytes = u8::try_from(context.len()).expect("context fits its length byte");
-    Hkdf::<Sha256>::from_prk(key)
-        .expect("a 32-byte key is a pseudorandom key of SHA-256")
-        .expand_multi_info(
-            &[&length, &[label_bytes], PREFIX, label.as_bytes(), &[context_bytes], context],
-            out,
-        )
-        .expect("output length is within HKDF's bound");
+    key.expand_multi_info(
+        &[&length, &[label_bytes], PREFIX, label.as_bytes(), &[context_bytes], context],
+        out,
+    )
+    .expect("output length is within HKDF's bound");
 }
 
 /// `HKDF-Extract(salt, ikm)`.
@@ -76,7 +83,12 @@ impl GenerationKeys {
         let mut context = [0u8; 10];
         context[..8].copy_from_slice(&key_id.to_be_bytes());
         context[8..].copy_from_slice(&generation.to_be_bytes());
-        let key = |name| label(&generation_secret, name, &context);
+        let scheduled = scheduled(generation_secret.expose());
+        let key = |name| {
+            let mut out = Secret::blank();
+            expand(&scheduled, name, &context, out.expose_mut());
+            out
+        };
         Self {
             generation,
             ratchet: key("ratchet"),

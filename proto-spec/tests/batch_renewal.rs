@@ -119,7 +119,7 @@ impl InLanes {
             if header.generation != self.state.generation()
                 && let Some(renewal) = &mut self.renewal
             {
-                beside = renewal.check(&self.state, &header, now_ms);
+                beside = renewal.check(&self.state, &mut self.rekey, &header, now_ms);
             }
             rows.push((header, Some(beside.is_some()), span.clone()));
             match beside {

@@ -5,12 +5,14 @@
 //! sides come together as soon as the network lets them. Servers that break a rule must be caught.
 
 mod model {
+    pub mod apart;
     pub mod servers;
     pub mod world;
 }
 mod support;
 
 use model::{
+    apart::{self, Apart, DERIVES_WITHOUT, REFUSES_MEANWHILE, TAKES_ANY_RESULT},
     servers::{
         COMMITS_ON_OFFER, ENDS_ON_LAST, Loose, NOTHING, OFFERS_TWICE, REBUILDS_THE_WINDOW,
         RESUMES_WITHOUT_NEW_KEYS, Real, Server,
@@ -26,6 +28,26 @@ const LENGTH_WITH_EXCHANGE: usize = 6;
 /// needs, up to [`LENGTH_OF_END`] steps in all.
 const BEGUN: [Action; 4] = [Action::Seal, Action::Seal, Action::ToServer(0), Action::ToClient(1)];
 const LENGTH_OF_END: usize = 10;
+/// A request arrives, its OFFER is heard, and the SHARE arrives: an agreement is to be computed.
+const SHARED: [Action; 4] = [Action::Seal, Action::ToServer(0), Action::ToClient(1), Action::ToServer(1)];
+/// The server forgets all of it, the client is told so and logs in anew, and the same happens once more; the agreement of before is
+/// still being computed.
+const SHARED_TWICE: [Action; 12] = [
+    Action::Seal,
+    Action::ToServer(0),
+    Action::ToClient(1),
+    Action::ToServer(1),
+    Action::Restart,
+    Action::Seal,
+    Action::ToServer(2),
+    Action::ToClient(2),
+    Action::Seal,
+    Action::ToServer(3),
+    Action::ToClient(4),
+    Action::ToServer(4),
+];
+/// Steps after them: time goes by, two requests, the second of which is of the new generation, it arrives, and a result does.
+const STEPS_OF_AGREEMENT: usize = 5;
 
 #[test]
 fn no_schedule_breaks_a_renewal() {
@@ -41,6 +63,48 @@ fn no_schedule_breaks_a_renewal_with_a_diffie_hellman() {
     eprintln!("{states} states");
     assert_eq!(counterexample, None);
     assert!(states > 500, "{states} states only");
+}
+
+/// A SHARE of each login, and every schedule of so many steps after it.
+fn explore_agreements<S: Server>() -> Explored {
+    let once = explore_after::<S>(7, &SHARED, SHARED.len() + STEPS_OF_AGREEMENT);
+    if once.counterexample.is_some() {
+        return once;
+    }
+    let twice = explore_after::<S>(7, &SHARED_TWICE, SHARED_TWICE.len() + STEPS_OF_AGREEMENT);
+    Explored { states: once.states + twice.states, ..twice }
+}
+
+/// §11.2.7: the result comes early, late, never, more than once, or for an offer that is gone.
+#[test]
+fn no_schedule_breaks_an_agreement_that_others_compute() {
+    let Explored { states, counterexample } = explore_agreements::<Real>();
+    eprintln!("{states} states");
+    assert_eq!(counterexample, None);
+    assert!(states > 2_000, "{states} states only");
+}
+
+#[test]
+fn a_result_taken_for_another_offer_is_caught() {
+    assert_eq!(explore_agreements::<Apart<{ apart::NOTHING }>>().counterexample, None);
+    let found = explore_agreements::<Apart<TAKES_ANY_RESULT>>();
+    let (why, schedule) = found.counterexample.expect("caught");
+    assert_eq!(why, "two keys for one generation");
+    assert!(schedule.contains(&Action::Agreed(0)), "{schedule:?}");
+}
+
+#[test]
+fn a_generation_refused_until_it_is_agreed_is_caught() {
+    let (why, schedule) = explore_agreements::<Apart<REFUSES_MEANWHILE>>().counterexample.expect("caught");
+    assert_eq!(why, "a request came in time and its generation was gone");
+    eprintln!("{why}: {schedule:?}");
+}
+
+#[test]
+fn a_generation_used_before_it_is_agreed_is_caught() {
+    let (why, schedule) = explore_agreements::<Apart<DERIVES_WITHOUT>>().counterexample.expect("caught");
+    assert_eq!(why, "two keys for one generation");
+    eprintln!("{why}: {schedule:?}");
 }
 
 /// §11.3.8, §11.3.6.

@@ -6,14 +6,17 @@ use mvt_proto::{
     Flags, Header, Limits, Reject, Role,
     constants::{
         BAD_TAGS_ERASE, BAD_TAGS_RENEW, DRAIN_MS_MAX, DRAIN_MS_MIN, EXCHANGE_MS, HEADER_BYTES, KEPT_MS_MAX,
-        OFFER_AGAIN_MS,
+        OFFER_AGAIN_MS, STAY_MS,
     },
     frame::control::{About, Control},
     reject::ErrReason,
     secret::Secret,
     session::{Answer, BadTags, Shared, Told},
 };
-use support::{CHAIN, CLIENT_ORIGIN_MS, KEY_ID, ORIGIN_MS, Pair, SUITES, flipped, lost_keys, renewing::used};
+use support::{
+    CHAIN, CLIENT_ORIGIN_MS, KEY_ID, ORIGIN_MS, Pair, SUITES, flipped, lost_keys, points::bad_points,
+    renewing::used,
+};
 
 /// Long enough that nothing but the rule under test ends a generation.
 const LIMITS: Limits = Limits::DEFAULT;
@@ -25,7 +28,7 @@ fn the_generation_changes_by_use_and_every_request_is_verified() {
         for generation in 0..20u16 {
             let at_ms = 1_000 + u64::from(generation) * 40_000;
             pair.server.advance(ORIGIN_MS + at_ms);
-            pair.offer_and_take(generation as u8, at_ms);
+            let at_ms = pair.offer_and_take(generation as u8, at_ms);
             assert_eq!((pair.server.generation(), pair.client.generation()), (generation, generation + 1));
             let last = pair.exchange(at_ms);
             assert_eq!((last.generation, last.flags.last(), last.flags.ack()), (generation, true, false));
@@ -168,8 +171,8 @@ fn old_control_frames_change_nothing() {
             if !share.is_empty() {
                 assert_eq!(pair.share(&share, at_ms), Ok(Shared::Taken));
             }
-            pair.exchange(at_ms);
-            pair.exchange(at_ms);
+            pair.exchange(at_ms + STAY_MS);
+            pair.exchange(at_ms + STAY_MS);
             old.push((offer, share));
         }
         let at_ms = 8 * 40_000 + 20;
@@ -245,6 +248,7 @@ fn with_form_1_the_next_generation_needs_a_share() {
         let offer = pair.offer(0x77, at_ms);
         let (told, share) = pair.tell(&offer, at_ms);
         assert!(matches!(told, Ok(Told::Renewed)));
+        let at_ms = at_ms + STAY_MS;
         pair.exchange(at_ms);
         let (early, frame) = pair.request(b"", at_ms);
         assert_eq!(pair.verdict(&frame, at_ms), "no_slot", "nothing is derived yet");
@@ -286,13 +290,14 @@ fn a_bad_point_loses_the_session() {
     let keys = support::keys(KEY_ID, CHAIN);
     let about = About { key_id: KEY_ID, generation: 0, timestamp: ORIGIN_MS + EXCHANGE_MS };
     for suite in SUITES {
-        for point in [[0; 32], [0xff; 32]] {
+        for point in bad_points().into_iter().chain([[0xff; 32]]) {
             let mut pair = Pair::unequal(suite, limits, limits);
             pair.confirm();
             pair.offer(1, EXCHANGE_MS);
             let mut share = Vec::new();
             Control::Share.seal(&keys.control_c2s, about, &point, &mut share);
             assert_eq!(pair.share(&share, EXCHANGE_MS), Ok(Shared::Broken));
+            assert!(pair.server.renewal().is_some_and(|renewal| renewal.agreement().is_none()));
             let mut offer = Vec::new();
             let payload = [&[1; 32][..], &[1], &point].concat();
             Control::Offer.seal(&keys.control_s2c, about, &payload, &mut offer);

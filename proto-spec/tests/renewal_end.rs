@@ -4,7 +4,7 @@ mod support;
 
 use mvt_proto::{
     Header, Limits, Reject, Role,
-    constants::{DRAIN_MS_MIN, OFFER_AGAIN_MS},
+    constants::{DRAIN_MS_MIN, EXCHANGE_GENERATIONS, OFFER_AGAIN_MS, STAY_MS},
     session::{Answer, Told},
 };
 use support::{ORIGIN_MS, Pair, SUITES, lost_keys, renewing::used};
@@ -148,6 +148,7 @@ fn nothing_of_a_generation_that_was_cut_short_comes_back() {
             assert!(matches!(told, Ok(Told::Renewed)), "{generation}");
             if !share.is_empty() {
                 pair.share(&share, at_ms).expect("asked for");
+                at_ms += STAY_MS;
             }
             let (pending, frame) = pair.request(b"", at_ms);
             let mut answer = pair.reply(&frame, at_ms);
@@ -158,7 +159,7 @@ fn nothing_of_a_generation_that_was_cut_short_comes_back() {
             }
         }
         assert_eq!((pair.server.generation(), pair.client.generation()), (1_000, 1_000));
-        assert!(at_ms < 1_600, "{at_ms}");
+        assert!(at_ms < 1_600 + 1_000 / u64::from(EXCHANGE_GENERATIONS) * STAY_MS, "{at_ms}");
         for (offer, share, frame) in &captured {
             assert!(matches!(pair.tell(offer, at_ms).0, Err(Reject::Control)));
             assert!(share.is_empty() || pair.share(share, at_ms) == Err(Reject::Control));

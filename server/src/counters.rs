@@ -41,6 +41,9 @@ events! {
     offers_again, "OFFERs sent once more.";
     offers_deferred, "Offers put off because no ephemeral key pair was in stock.";
     shares, "SHAREs taken.";
+    agreements_pooled, "Key agreements of renewals computed by the pool.";
+    agreements_inline, "Those computed by the shard, because a request needed one that was not there yet.";
+    agreements_unqueued, "Those that found no room at the pool.";
     renewals, "Generations committed.";
     drains_ended, "Generations erased at the end of their drain.";
     drains_cut, "Drains cut short because the next offer waited for their end.";

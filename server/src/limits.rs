@@ -140,6 +140,8 @@ pub const LINGER_MS: u64 = 1_000;
 pub const CLOCK_BEHIND_MS_MAX: u64 = mvt_proto::constants::AUTHENTICATION_MS;
 /// Ephemeral key pairs made in advance for renewals.
 pub const EPHEMERAL_COUNT_MAX: usize = 64;
+/// Key agreements of renewals that wait for the pool, of all shards: what a thread works off in as long as a client waits (SPEC §11.3.9).
+pub const AGREEMENTS_COUNT_MAX: usize = 64;
 /// After how long a silence a connection gives back what it keeps between two reads, ms.
 pub const TRIM_MS: u64 = 2_000;
 /// What a client is asked to wait when the login queue is full, ms.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crossbeam::{channel::Sender, queue::ArrayQueue};
-use mvt_proto::{Reject, constants::KEY_BYTES, login::Admitted};
+use mvt_proto::{Reject, constants::KEY_BYTES, login::Admitted, session::Agreed};
 
 use crate::{
     limits::{ANSWER_BYTES_MAX, MAILBOX_BYTES_MAX, MAILBOX_COUNT_MAX, PASSAGE_BYTES_MIN, PASSAGE_COUNT_MIN},
@@ -89,6 +89,13 @@ pub enum Mail {
         connection: ConnectionId,
         /// Why.
         reject: Reject,
+    },
+    /// The key agreement of a renewal is computed (SPEC §11.2.7).
+    Agreed {
+        /// The session.
+        key_id: u64,
+        /// What came of it.
+        agreed: Box<Agreed>,
     },
     /// A packet of a QUIC connection of this shard, which arrived at another.
     Packet(Packet),

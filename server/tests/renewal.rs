@@ -149,7 +149,16 @@ fn run(config: &str, sessions: usize, times: u16) {
     let shares = counted(&log, "shares");
     let exchanges = if times >= 8 { sessions as u64 } else { 0 };
     assert!(shares >= exchanges, "{shares} shares");
-    eprintln!("{config:?}: {renewals} renewals, {shares} with a Diffie-Hellman, none failed");
+    let [pooled, inline] = ["agreements_pooled", "agreements_inline"].map(|name| counted(&log, name));
+    // Computed once each, but for those of clients that had nothing to say after their SHARE.
+    assert!(
+        pooled + inline <= shares && pooled + inline + sessions as u64 >= shares,
+        "{pooled} and {inline} of {shares}"
+    );
+    assert!(pooled > 0 || exchanges == 0, "the pool computes while clients stay with their generation");
+    eprintln!(
+        "{config:?}: {renewals} renewals, {shares} with a Diffie-Hellman, {pooled} of them by the pool and {inline} by the shard, none failed"
+    );
 }
 
 #[test]
@@ -160,6 +169,12 @@ fn a_thousand_renewals_go_unseen_on_one_shard() {
 #[test]
 fn a_thousand_renewals_go_unseen_across_four_shards() {
     run("io.backend = \"uring\"\nio.shards = 4\n", SESSIONS, 9);
+}
+
+/// Of every eight renewals one has a key agreement (SPEC §11.2.7).
+#[test]
+fn renewals_with_a_diffie_hellman_go_unseen() {
+    run("io.backend = \"uring\"\nio.shards = 1\n", 60, 33);
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod rig;
 use mvt_proto::{
     Header, Kind, Limits, Role, Suite,
     framer::{self, Cut},
-    session::{Answer, ClientSession, Outstanding, Told},
+    lost::LostKey,
+    schedule::GenerationKeys,
+    session::{Answer, ClientSession, Granted, Outstanding, Told},
 };
 use mvt_server::{service::ServiceKind, shard::ConnectionId};
 use rig::{ORIGIN_MS, Rig, halves, secret};
@@ -39,8 +41,18 @@ struct Heard {
 impl Talk {
     fn new(suite: Suite) -> Self {
         let mut rig = Rig::new(ServiceKind::Verdict, LIMITS, 4, 1);
-        let (client, server) = halves(0, 1, suite, LIMITS);
+        let (twin, server) = halves(0, 1, suite, LIMITS);
         rig.admit(server);
+        // One that knows the limits of its generations.
+        let granted = Granted {
+            key_id: twin.key_id(),
+            suite,
+            limits: LIMITS,
+            server_time_ms: ORIGIN_MS,
+            keys: GenerationKeys::derive(secret(1), twin.key_id(), 0),
+            lost_key: LostKey::new([1; 16]),
+        };
+        let client = ClientSession::new(granted, ORIGIN_MS);
         rig.fill_stock();
         let connections = [1, 2].map(|port| rig.connect(port, ORIGIN_MS));
         let mut talk = Self {

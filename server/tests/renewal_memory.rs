@@ -74,6 +74,10 @@ impl World {
         let now_ms = self.now_ms;
         // What the pool of login threads does: a pair is made outside of the shard and ends in it.
         self.count(|rig| rig.fill_stock());
+        // Some key agreements come in time, others do not (SPEC §11.2.7).
+        if now_ms.is_multiple_of(3 * ROUND_MS) {
+            self.agree();
+        }
         for at in 0..self.connections.len() {
             let mut bytes = Vec::new();
             for party in self.parties.iter_mut().skip(at).step_by(CONNECTIONS) {
@@ -87,6 +91,15 @@ impl World {
         if now_ms.is_multiple_of(50) {
             self.tick();
         }
+    }
+
+    /// The pool computes what waits, and the shard hears of it.
+    fn agree(&mut self) {
+        let now_ms = self.now_ms;
+        self.count(|rig| {
+            rig.handshakes.work_off_agreements(&rig.mailboxes);
+            rig.shard.read_mail(now_ms);
+        });
     }
 
     /// Hands `bytes` to the shard, and what it answers to the clients, until nobody says anything.
@@ -149,6 +162,7 @@ impl World {
             self.tick();
         }
         self.count(|rig| rig.fill_stock());
+        self.agree();
         (self.live.bytes_current, self.live.count_current)
     }
 }
@@ -164,6 +178,8 @@ fn stays_flat(first: u64, all: u64) {
     };
     let (renewals, shares) = (count("renewals"), count("shares"));
     assert!(renewals >= all - SESSIONS && shares >= all / 8 - 2 * SESSIONS, "{renewals} {shares}");
+    let [pooled, inline] = ["agreements_pooled", "agreements_inline"].map(count);
+    assert!(pooled >= shares / 8 && inline >= shares / 8, "{pooled} by the pool, {inline} by the shard");
     assert_eq!(count("verified"), world.verified, "every request was answered");
     assert_eq!(world.rig.shard.session_count() as u64, SESSIONS, "no session was replaced");
     assert!(world.live.bytes_total > all * 500, "renewals are made of memory: the counter is alive");

@@ -19,6 +19,8 @@ pub struct Arm {
     pub name: &'static str,
     pub life: Life,
     pub event: Event,
+    /// Whether there is a pool that computes key agreements; if not, the shard does all of them.
+    pub has_pool: bool,
     /// Sessions beside those that send: they are there to be revoked.
     pub idle: usize,
 }

@@ -9,6 +9,8 @@ pub struct Options {
     /// Virtual time measured, ms, after as much as a drain takes.
     pub measured_ms: u64,
     pub round_ms: u64,
+    /// Within which each session renews where they do so often, ms.
+    pub every_ms: u32,
     pub warmup_ms: u64,
     pub sessions: usize,
     pub replicas: usize,
@@ -41,6 +43,7 @@ impl Options {
             load: value_of("--load").unwrap_or(0.8),
             measured_ms: number("--measured-ms", 2_000),
             round_ms: number("--round-ms", 50),
+            every_ms: number("--every-ms", 8_000) as u32,
             warmup_ms: number("--warmup-ms", 2_200),
             sessions: number("--sessions", 8_192) as usize,
             replicas: number("--replicas", 3) as usize,

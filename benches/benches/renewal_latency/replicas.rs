@@ -10,7 +10,7 @@ use rand_xoshiro::{
     rand_core::{Rng as _, SeedableRng as _},
 };
 
-use crate::{rig::ORIGIN_MS, step::Costs, world::World};
+use crate::{pool::Pool, rig::ORIGIN_MS, step::Costs, world::World};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -24,6 +24,7 @@ pub struct Replicas {
     ticks_ns: u64,
     is_behind: bool,
     served: usize,
+    pool: Pool,
     pub costs: Costs,
 }
 
@@ -41,6 +42,7 @@ impl Replicas {
             ticks_ns: SWEEP_INTERVAL_MS * NS_PER_MS,
             is_behind: false,
             served: 0,
+            pool: Pool::default(),
             costs: Costs::default(),
         }
     }
@@ -68,7 +70,9 @@ impl Server for Replicas {
         } else {
             0
         };
-        let took_ns = self.median(|world| world.turn(time_ms(now_ns)));
+        let agreed = self.pool.end(now_ns);
+        let wakes = !self.pool.attends(now_ns);
+        let took_ns = self.median(|world| world.turn((agreed, wakes), time_ms(now_ns)));
         self.costs.note(&self.worlds[0], count, took_ns);
         swept_ns + took_ns
     }
@@ -77,6 +81,11 @@ impl Server for Replicas {
         for world in &mut self.worlds {
             let answered = world.deliver(time_ms(now_ns));
             assert_eq!(answered, self.served, "every request of a turn is answered in it");
+        }
+        let asked = self.worlds[0].asked_count();
+        if asked > 0 {
+            let took_ns = self.median(World::compute);
+            self.pool.begin(now_ns, asked, took_ns);
         }
     }
 
@@ -95,6 +104,7 @@ impl Server for Replicas {
     }
 
     fn sleeps_until_ns(&self) -> u64 {
-        if self.is_behind || self.worlds[0].has_input() { 0 } else { self.ticks_ns }
+        let next_ns = self.ticks_ns.min(self.pool.next_ns());
+        if self.is_behind || self.worlds[0].has_input() { 0 } else { next_ns }
     }
 }

@@ -32,13 +32,14 @@ pub fn table(outcomes: &[Outcome], measured_ms: u64) {
     for outcome in outcomes {
         let all = merged(outcome.rounds.iter());
         println!(
-            "\n{}: {} requests in {} rounds, busy {:.1} %, {:.0} renewals/s, {:.0} with a Diffie-Hellman",
+            "\n{}: {} requests in {} rounds, busy {:.1} %, {:.0} renewals/s, {:.0} with a Diffie-Hellman, {:.0} of them by the pool",
             outcome.name,
             all.len(),
             outcome.rounds.len(),
             outcome.busy * 100.0,
             outcome.renewals as f64 * 1e3 / measured_ms as f64,
             outcome.shares as f64 * 1e3 / measured_ms as f64,
+            outcome.pooled as f64 * 1e3 / measured_ms as f64,
         );
         let costs = STEPS.iter().filter_map(|(step, name)| {
             let (median_us, count) = outcome.costs.median_us(*step)?;

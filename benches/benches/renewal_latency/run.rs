@@ -25,11 +25,13 @@ pub struct Outcome {
     pub busy: f64,
     pub renewals: u64,
     pub shares: u64,
+    /// Key agreements that came from the pool.
+    pub pooled: u64,
     /// Of turns with one request.
     pub costs: Costs,
 }
 
-const STEADY: Arm = Arm { name: "steady", life: Life::Steady, event: Event::None, idle: 0 };
+const STEADY: Arm = Arm { name: "steady", life: Life::Steady, event: Event::None, has_pool: true, idle: 0 };
 /// A hundred thousand revocations take 25 s, as an operator's commands of 4,000 did.
 const REVOKED_PER_SECOND: u64 = 4_000;
 
@@ -40,7 +42,9 @@ fn arms(options: &Options) -> Vec<Arm> {
     let renewing = |name, every_ms| Arm { name, life: Life::Renewing(every_ms), ..STEADY };
     let (control, compared) = match options.question {
         Question::Renewal => {
-            (STEADY, vec![renewing("each renews in 60 s", 60_000), renewing("each renews in 8 s", 8_000)])
+            let often = renewing("renewing often", options.every_ms);
+            let alone = Arm { name: "renewing often, without a pool", has_pool: false, ..often };
+            (STEADY, vec![renewing("each renews in 60 s", 60_000), often, alone])
         }
         Question::Rotation => {
             let event = Event::Rotation { at_ms, within_ms: 1_000 };
@@ -107,6 +111,7 @@ pub fn run(options: &Options) {
                 busy: (queues[at].busy_ns() - busy_ns) as f64 / elapsed_ns as f64,
                 renewals: after.0 - before[at].0,
                 shares: after.1 - before[at].1,
+                pooled: after.2 - before[at].2,
                 costs: std::mem::take(&mut queues[at].server.costs),
             }
         })
@@ -114,8 +119,8 @@ pub fn run(options: &Options) {
     report::table(&outcomes, options.measured_ms);
 }
 
-/// Renewals, and those with a Diffie-Hellman.
-fn counts(queue: &Queue<Replicas>) -> (u64, u64) {
+/// Renewals, those with a Diffie-Hellman, and those that the pool computed.
+fn counts(queue: &Queue<Replicas>) -> (u64, u64, u64) {
     let world = &queue.server.worlds[0];
-    (world.counted("renewals"), world.counted("shares"))
+    (world.counted("renewals"), world.counted("shares"), world.counted("agreements_pooled"))
 }

@@ -8,43 +8,48 @@ pub enum Step {
     None,
     Offer,
     Share,
+    /// A key agreement comes from the pool.
+    Agreed,
     /// The first request of a generation: commit and ticket.
     Commit,
 }
 
-pub const STEPS: [(Step, &str); 4] = [
+pub const STEPS: [(Step, &str); 5] = [
     (Step::None, "no step"),
     (Step::Offer, "an OFFER"),
     (Step::Share, "a SHARE"),
+    (Step::Agreed, "an agreement taken in"),
     (Step::Commit, "a commit, a TICKET"),
 ];
 
 /// Counters of the steps.
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen([u64; 3]);
+struct Seen([u64; 4]);
 
 /// What turns of one request took, by their step, ns.
 #[derive(Debug, Default)]
 pub struct Costs {
     seen: Seen,
-    took_ns: [Vec<u64>; 4],
+    took_ns: [Vec<u64>; 5],
 }
 
 impl Costs {
-    /// Notes a turn of `count` requests.
+    /// Notes a turn of `count` requests; one that only takes in an agreement has none.
     pub fn note(&mut self, world: &World, count: usize, took_ns: u64) {
         let counters = &world.rig.counters;
-        let now = Seen([counters.offers.get(), counters.shares.get(), counters.renewals.get()]);
-        let new = [0, 1, 2].map(|at| now.0[at] - self.seen.0[at]);
+        let steps = [&counters.offers, &counters.shares, &counters.agreements_pooled, &counters.renewals];
+        let now = Seen(steps.map(|counter| counter.get()));
+        let new = [0, 1, 2, 3].map(|at| now.0[at] - self.seen.0[at]);
         self.seen = now;
         let step = match new {
-            [0, 0, 0] => 0,
-            [1, 0, 0] => 1,
-            [0, 1, 0] => 2,
-            [0, 0, 1] => 3,
+            [0, 0, 0, 0] => 0,
+            [1, 0, 0, 0] => 1,
+            [0, 1, 0, 0] => 2,
+            [0, 0, 1, 0] => 3,
+            [0, 0, 0, 1] => 4,
             _ => return,
         };
-        if count == 1 {
+        if count == 1 || (count == 0 && step != 0) {
             self.took_ns[step].push(took_ns);
         }
     }

@@ -1,10 +1,14 @@
 //! A shard with its clients. What the shard does is measured, what they do is not.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, VecDeque},
+    io::Read as _,
+};
 
 use mvt_benches::thread_time;
 use mvt_proto::{ClientId, Suite};
 use mvt_server::{
+    mailbox::Mail,
     owner::Owner,
     service::ServiceKind,
     shard::{ConnectionId, SweepHand},
@@ -14,6 +18,7 @@ use crate::{
     arm::Arm,
     event::{Operator, victim},
     party::Party,
+    pool::Sleeper,
     rig::{ORIGIN_MS, Rig},
     wire::Wire,
 };
@@ -36,6 +41,12 @@ pub struct World {
     buffer: Vec<u8>,
     hand: SweepHand,
     operator: Operator,
+    /// Absent where no pool is wanted.
+    sleeper: Option<Sleeper>,
+    /// What the pool has computed and the shard has not heard of.
+    computed: VecDeque<Mail>,
+    /// SHAREs whose agreement was given to the pool.
+    shares: u64,
     seed: u64,
 }
 
@@ -69,6 +80,9 @@ impl World {
             buffer: vec![0; READ_BYTES],
             hand: SweepHand::default(),
             operator: Operator::new(arm.event),
+            sleeper: arm.has_pool.then(Sleeper::new),
+            computed: VecDeque::new(),
+            shares: 0,
             seed: 1 << 32,
         };
         world.confirm();
@@ -80,7 +94,7 @@ impl World {
         for number in 0..self.parties.len() {
             self.arrive(number, ORIGIN_MS);
             if number % 256 == 255 || number + 1 == self.parties.len() {
-                self.turn(ORIGIN_MS);
+                self.turn((0, false), ORIGIN_MS);
                 self.deliver(ORIGIN_MS);
             }
         }
@@ -97,16 +111,46 @@ impl World {
         self.input.iter().any(|bytes| !bytes.is_empty())
     }
 
-    /// One turn over all that was sent, as a driver does it; how long it took, ns.
-    pub fn turn(&mut self, now_ms: u64) -> u64 {
+    /// Agreements that the last turn asked for.
+    pub fn asked_count(&self) -> usize {
+        let is_heard = self.sleeper.is_some();
+        if is_heard { (self.rig.counters.shares.get() - self.shares) as usize } else { 0 }
+    }
+
+    /// What a thread of the pool does with them; how long it took, ns.
+    pub fn compute(&mut self) -> u64 {
+        self.shares = self.rig.counters.shares.get();
+        let start = thread_time::now_ns();
+        self.rig.handshakes.work_off_agreements(&self.rig.mailboxes);
+        let took_ns = thread_time::now_ns() - start;
+        self.computed.extend(std::iter::from_fn(|| self.rig.mailboxes[0].take()));
+        took_ns
+    }
+
+    /// `agreed` results of the pool lie in the mailbox, whose waker rings.
+    fn post(&mut self, agreed: usize) {
+        for mail in self.computed.drain(..agreed) {
+            assert!(self.rig.mailboxes[0].post(mail).is_ok(), "the mailbox has room");
+        }
+    }
+
+    /// One turn over all that was sent, as a driver does it, and over so many results of the pool, which may have to be woken for new
+    /// ones; how long it took, ns.
+    pub fn turn(&mut self, (agreed, wakes): (usize, bool), now_ms: u64) -> u64 {
         for (wire, bytes) in self.wires.iter_mut().zip(&self.input) {
             if !bytes.is_empty() {
                 wire.send(bytes);
             }
         }
         let has_mail = self.operator.act(&self.rig, now_ms);
+        self.post(agreed);
+        let mut rung = [0; 64];
         let start = thread_time::now_ns();
-        if has_mail {
+        if agreed > 0 && !self.wires.is_empty() {
+            // A driver reads its waker.
+            let _ = self.rig.waiters[0].read(&mut rung);
+        }
+        if has_mail || agreed > 0 {
             self.rig.shard.read_mail(now_ms);
         }
         for at in 0..CONNECTIONS {
@@ -132,6 +176,9 @@ impl World {
                 wire.answer(&bytes);
             }
             self.output.push((at, bytes));
+        }
+        for _ in 0..if wakes { self.asked_count() } else { 0 } {
+            self.sleeper.iter().for_each(Sleeper::wake);
         }
         let elapsed = thread_time::now_ns() - start;
         self.input.iter_mut().for_each(Vec::clear);

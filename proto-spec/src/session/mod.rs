@@ -16,7 +16,7 @@ pub use client::{Answer, ClientSession, Granted, Pending, SealError, Told};
 pub use exchange::{Answering, Exchange};
 pub use many::{Received, Request, Sealer};
 pub use outstanding::{Outstanding, Waiting};
-pub use renewal::{BadTags, Current, Offering, Rekey, Renewal, Shared};
+pub use renewal::{Agreed, Agreement, BadTags, Current, Offering, Rekey, Renewal, Shared};
 pub use server::ServerSession;
 pub use state::{STATE_BYTES_HOT, SessionState};
 pub use steps::{Authentic, Fresh, Refused};

@@ -9,7 +9,8 @@ use crate::{
     schedule::GenerationKeys,
     secret::Secret,
     session::{
-        Authentic, BadTags, Current, Exchange, Fresh, Offering, Refused, Rekey, Renewal, SessionState, Shared,
+        Agreed, Authentic, BadTags, Current, Exchange, Fresh, Offering, Refused, Rekey, Renewal,
+        SessionState, Shared,
     },
     ticket::SealedTicket,
 };
@@ -125,7 +126,7 @@ impl ServerSession {
         self.advance(now_ms);
         let beside = match &mut self.renewal {
             Some(renewal) if header.generation != self.state.generation() && !renewal.lacks_ack(header) => {
-                renewal.check(&self.state, header, now_ms)
+                renewal.check(&self.state, &mut self.rekey, header, now_ms)
             }
             _ => None,
         };
@@ -202,6 +203,12 @@ impl ServerSession {
         self.advance(now_ms);
         let Self { state, window, rekey, renewal } = self;
         Current { state, window, rekey }.control(renewal.as_deref_mut(), header, frame, now_ms)
+    }
+
+    /// Takes in what was computed of [`Renewal::agreement`]; whether it was of use (§11.2.7).
+    pub fn take_agreed(&mut self, agreed: &Agreed) -> bool {
+        let Self { state, rekey, renewal, .. } = self;
+        renewal.as_mut().is_some_and(|renewal| renewal.take_agreed(state, rekey, agreed))
     }
 
     /// Appends the TICKET of the current generation to `out`, once (§11.1.3); `issue` seals RS_g into it. Whether there was one.

@@ -1,6 +1,6 @@
 //! Servers of the model: the real one, and one of loose parts that can be built wrong.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role, Suite,
@@ -9,7 +9,7 @@ use mvt_proto::{
     lost::LostKeys,
     schedule::{GenerationKeys, extract},
     secret::Secret,
-    session::{Offering, ServerSession, Shared},
+    session::{Agreement, Offering, ServerSession, Shared},
 };
 
 use crate::support::{KEY_ID, MODEL_LIMITS, lost_keys, secret};
@@ -25,10 +25,16 @@ pub struct Judged {
 pub trait Server {
     /// A mistake: a session is rebuilt on another server as it was, with an empty window.
     const RESUMES_UNDER_THE_SAME_KEYS: bool = false;
+    /// What somebody else computes for it.
+    type Job: std::fmt::Debug;
     /// A session with generation secret `gs`, beginning in generation `number`.
     fn begin(gs: [u8; 32], number: u16, now_ms: u64) -> Self;
     /// Judges a request or a CTL; a recorded request may make it offer, with randomness that follows from `random`.
     fn judge(&mut self, frame: &[u8], random: u8, now_ms: u64) -> Judged;
+    /// What the frame judged last gives others to compute (§11.2.7).
+    fn job(&mut self) -> Option<Self::Job>;
+    /// It is computed: this server hears of it, whoever asked.
+    fn agreed(&mut self, job: &Self::Job);
     /// Everything its future depends on, but for what it recorded.
     fn print(&self) -> String;
 }
@@ -36,7 +42,7 @@ pub trait Server {
 /// A renewal is due with every recorded request: every schedule meets one.
 pub const SOFT: Limits = Limits { renew_after_requests: 1, ..Limits::DEFAULT };
 
-fn answer(
+pub fn answer(
     header: &Header,
     frame: &[u8],
     judged: Result<mvt_proto::session::Exchange, Outcome>,
@@ -63,12 +69,12 @@ fn answer(
     Judged { verdict, says: vec![out] }
 }
 
-enum Outcome {
+pub enum Outcome {
     Unverified(Reject),
     Refused(Box<mvt_proto::session::Refused>),
 }
 
-fn judge_one(
+pub fn judge_one(
     session: &mut ServerSession,
     header: &Header,
     frame: &[u8],
@@ -80,12 +86,14 @@ fn judge_one(
 }
 
 /// The protocol core.
-pub struct Real(ServerSession);
+pub struct Real(ServerSession, Option<Agreement>);
 
 impl Server for Real {
+    type Job = Agreement;
+
     fn begin(gs: [u8; 32], number: u16, now_ms: u64) -> Self {
         let keys = GenerationKeys::derive(Secret::new(gs), KEY_ID, number);
-        Self(ServerSession::new(KEY_ID, Suite::Hs256, MODEL_LIMITS, keys, now_ms))
+        Self(ServerSession::new(KEY_ID, Suite::Hs256, MODEL_LIMITS, keys, now_ms), None)
     }
 
     fn judge(&mut self, frame: &[u8], random: u8, now_ms: u64) -> Judged {
@@ -94,19 +102,30 @@ impl Server for Real {
         if header.kind == Kind::Ctl {
             let verdict = session.control(&header, &mut frame.to_vec(), now_ms);
             assert_ne!(verdict, Ok(Shared::Broken), "an honest client's point");
+            if verdict == Ok(Shared::Taken) {
+                self.1 = session.renewal().and_then(|renewal| renewal.agreement());
+            }
             return Judged { verdict: verdict.map(|_| ()), says: Vec::new() };
         }
         let mut judged = answer(&header, frame, judge_one(session, &header, frame, now_ms), now_ms);
         let is_current = header.generation == session.generation();
         if judged.verdict.is_ok() && is_current && session.wants_offer(&SOFT, now_ms) {
             let ephemeral =
-                session.wants_exchange(now_ms).then(|| Box::new(Ephemeral::new(secret(random ^ 0x5a))));
+                session.wants_exchange(now_ms).then(|| Arc::new(Ephemeral::new(secret(random ^ 0x5a))));
             let mut offer = Vec::new();
             session.offer(|| Offering { nonce: secret(random), ephemeral }, now_ms, &mut offer);
             judged.says.push(offer);
             judged.says.retain(|frame| !frame.is_empty());
         }
         judged
+    }
+
+    fn job(&mut self) -> Option<Agreement> {
+        self.1.take()
+    }
+
+    fn agreed(&mut self, job: &Agreement) {
+        self.0.take_agreed(&job.compute().expect("an honest point"));
     }
 
     fn print(&self) -> String {
@@ -129,15 +148,15 @@ pub struct Loose<const WRONG: u8> {
     old: Option<(Part, u64)>,
 }
 
-struct Part {
-    session: ServerSession,
-    gs: [u8; 32],
+pub struct Part {
+    pub session: ServerSession,
+    pub gs: [u8; 32],
     recorded: BTreeSet<u64>,
     last: Option<u64>,
 }
 
 impl Part {
-    fn new(gs: [u8; 32], number: u16, origin_ms: u64) -> Self {
+    pub fn new(gs: [u8; 32], number: u16, origin_ms: u64) -> Self {
         let keys = GenerationKeys::derive(Secret::new(gs), KEY_ID, number);
         let session = ServerSession::new(KEY_ID, Suite::Hs256, MODEL_LIMITS, keys, origin_ms);
         Self { session, gs, recorded: BTreeSet::new(), last: None }
@@ -191,6 +210,7 @@ impl<const WRONG: u8> Loose<WRONG> {
 
 impl<const WRONG: u8> Server for Loose<WRONG> {
     const RESUMES_UNDER_THE_SAME_KEYS: bool = WRONG == RESUMES_WITHOUT_NEW_KEYS;
+    type Job = ();
 
     fn begin(gs: [u8; 32], number: u16, now_ms: u64) -> Self {
         Self { current: Part::new(gs, number, now_ms), next: None, old: None }
@@ -224,6 +244,12 @@ impl<const WRONG: u8> Server for Loose<WRONG> {
         }
         judged
     }
+
+    fn job(&mut self) -> Option<()> {
+        None
+    }
+
+    fn agreed(&mut self, (): &()) {}
 
     fn print(&self) -> String {
         let part =

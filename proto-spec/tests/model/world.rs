@@ -35,6 +35,8 @@ pub enum Action {
     Restart,
     /// The client resumes at another server, and the one it had lives on (§12.1.6). Once, and only at the beginning of a schedule.
     Resume,
+    /// What a server gave others to compute is told to the server there is, however often and late (§11.2.7).
+    Agreed(usize),
     /// The server that was left gets a frame of the client's, of whichever session.
     ToLeft(usize),
 }
@@ -47,7 +49,7 @@ const WAITS_MAX: u64 = 3;
 /// A drain that is cut short is over with its millisecond (§11.3.8).
 const TICKS_MAX: u64 = 2;
 
-pub struct World<S> {
+pub struct World<S: Server> {
     /// Absent after a restart, until the client logs in.
     server: Option<S>,
     /// The server before a RESUME, with the number of its session.
@@ -63,6 +65,10 @@ pub struct World<S> {
     waited: u64,
     ticked: u64,
     has_restarted: bool,
+    /// Agreements that servers asked for, this one and those before a restart.
+    jobs: Vec<S::Job>,
+    /// The generation of which the server took a SHARE: from then on its requests are to be taken.
+    shared: Option<u16>,
     to_server: Vec<(Vec<u8>, u8)>,
     to_client: Vec<Vec<u8>>,
     executed: BTreeSet<usize>,
@@ -99,6 +105,8 @@ impl<S: Server> World<S> {
             waited: 0,
             ticked: 0,
             has_restarted: false,
+            jobs: Vec::new(),
+            shared: None,
             to_server: Vec::new(),
             to_client: Vec::new(),
             executed: BTreeSet::new(),
@@ -119,6 +127,7 @@ impl<S: Server> World<S> {
         }
         actions.extend((0..self.to_server.len()).map(Action::ToServer));
         actions.extend((0..self.to_client.len()).map(Action::ToClient));
+        actions.extend((0..self.jobs.len()).map(Action::Agreed));
         if self.left.is_some() {
             actions.extend((0..self.to_server.len()).map(Action::ToLeft));
         }
@@ -153,9 +162,14 @@ impl<S: Server> World<S> {
             }
             Action::Restart => {
                 self.has_restarted = true;
-                self.server = None;
+                (self.server, self.shared) = (None, None);
             }
             Action::Resume => self.resume(),
+            Action::Agreed(at) => {
+                if let Some(server) = &mut self.server {
+                    server.agreed(&self.jobs[at]);
+                }
+            }
             Action::ToLeft(at) => self.serve_at_left(at),
         }
     }
@@ -209,14 +223,19 @@ impl<S: Server> World<S> {
         };
         let judged = server.judge(&frame, self.randomness, self.now_ms);
         self.to_client.extend(judged.says);
+        self.jobs.extend(server.job());
         if header.kind == Kind::Ctl {
+            if judged.verdict.is_ok() && epoch == self.epoch {
+                self.shared = Some(header.generation + 1);
+            }
             return;
         }
+        let is_shared = self.shared == Some(header.generation);
         let is_young = self.now_ms < header.timestamp + DRAIN_MS_MIN && epoch == self.epoch;
         let is_new = !self.executed.contains(&at);
         match judged.verdict {
             // Whatever was sealed is held for as long as a drain takes, but for what is offered and waits for its SHARE.
-            Err(Reject::NoSlot) if is_young && is_new && !header.flags.ack() => {
+            Err(Reject::NoSlot) if is_young && is_new && (is_shared || !header.flags.ack()) => {
                 self.blame("a request came in time and its generation was gone");
             }
             Ok(()) if !self.executed.insert(at) => self.blame("a request was executed twice"),
@@ -258,6 +277,7 @@ impl<S: Server> World<S> {
         self.epoch += 1;
         let (client, server) = halves(self.epoch, self.first_generation, self.now_ms);
         (self.client, self.server) = (client, Some(server));
+        self.shared = None;
         self.outstanding = Outstanding::default();
     }
 
@@ -301,6 +321,7 @@ impl<S: Server> World<S> {
         self.server.as_ref().map(Server::print).hash(&mut hasher);
         self.left.as_ref().map(|(server, _)| server.print()).hash(&mut hasher);
         format!("{:?}{:?}", self.client, self.outstanding).hash(&mut hasher);
+        format!("{:?}{:?}", self.jobs, self.shared).hash(&mut hasher);
         (&self.to_server, &self.to_client, &self.executed).hash(&mut hasher);
         (self.epoch, self.now_ms, self.randomness, self.sealed, self.has_restarted).hash(&mut hasher);
         hasher.finish()

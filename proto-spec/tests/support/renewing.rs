@@ -1,8 +1,11 @@
 //! A pair that renews: both halves, and the frames that go between them.
 
+use std::sync::Arc;
+
 use mvt_proto::{
     Header, Limits, Reject, Role, Suite,
     agreement::Ephemeral,
+    constants::STAY_MS,
     session::{Offering, Pending, Shared, Told},
 };
 
@@ -12,7 +15,7 @@ use super::{CLIENT_ORIGIN_MS, ORIGIN_MS, Pair, secret};
 pub fn offering(fill: u8, exchange: bool) -> Offering {
     Offering {
         nonce: secret(fill),
-        ephemeral: exchange.then(|| Box::new(Ephemeral::new(secret(fill ^ 0x5a)))),
+        ephemeral: exchange.then(|| Arc::new(Ephemeral::new(secret(fill ^ 0x5a)))),
     }
 }
 
@@ -42,14 +45,16 @@ impl Pair {
         self.server.control(&header, &mut frame.to_vec(), ORIGIN_MS + at_ms)
     }
 
-    /// Offers, takes, shares: everything up to the client's next request.
-    pub fn offer_and_take(&mut self, fill: u8, at_ms: u64) {
+    /// Offers, takes, shares: everything up to the client's next request. From when on that is the last of its generation.
+    pub fn offer_and_take(&mut self, fill: u8, at_ms: u64) -> u64 {
         let offer = self.offer(fill, at_ms);
         let (told, share) = self.tell(&offer, at_ms);
         assert!(matches!(told, Ok(Told::Renewed)), "{told:?}");
-        if !share.is_empty() {
-            assert_eq!(self.share(&share, at_ms), Ok(Shared::Taken));
+        if share.is_empty() {
+            return at_ms;
         }
+        assert_eq!(self.share(&share, at_ms), Ok(Shared::Taken));
+        at_ms + STAY_MS
     }
 
     /// A request, its verdict, and its answer taken in by the client.
@@ -62,7 +67,7 @@ impl Pair {
 
     /// Renews once, from offer to confirmation; gives the requests of either generation.
     pub fn renew(&mut self, fill: u8, at_ms: u64) -> (Header, Header) {
-        self.offer_and_take(fill, at_ms);
+        let at_ms = self.offer_and_take(fill, at_ms);
         (self.exchange(at_ms), self.exchange(at_ms))
     }
 

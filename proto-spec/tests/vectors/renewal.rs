@@ -1,8 +1,11 @@
 //! Control frames and renewal (SPEC §11).
 
+use std::sync::Arc;
+
 use mvt_proto::{
     Header, Kind, Limits, Reject, Role,
     agreement::{self, Ephemeral},
+    constants::STAY_MS,
     frame::control::{self, About, Control, Says},
     header::key_id_of,
     lost::LostKey,
@@ -125,10 +128,10 @@ fn newest_secret(case: &Case, session: &mut ClientSession) -> Value {
     let gs: [u8; 32] = unhex(expected.as_str().unwrap_or_default()).try_into().unwrap_or_default();
     let number = session.generation();
     let mut sealed = Vec::new();
-    // After an OFFER the first one is the last of the generation before.
+    // After an OFFER the first one is the last of the generation before, as soon as the moment after a SHARE is over (§11.3.9).
     for _ in 0..2 {
         sealed.clear();
-        if session.seal_request(1, b"probe", 0, &mut sealed).is_err() {
+        if session.seal_request(1, b"probe", STAY_MS, &mut sealed).is_err() {
             // Erased: no key is left to ask for, and the outcome says so.
             return if is_over(case) { expected } else { Value::Null };
         }
@@ -170,7 +173,7 @@ impl Server {
         let secret =
             |name: &str| Secret::new(unhex(offer[name].as_str().expect("hex")).try_into().expect("32 bytes"));
         let exchange = session.wants_exchange(now_ms);
-        let ephemeral = exchange.then(|| Box::new(Ephemeral::new(secret("ephemeral_private"))));
+        let ephemeral = exchange.then(|| Arc::new(Ephemeral::new(secret("ephemeral_private"))));
         let mut frame = Vec::new();
         session.offer(|| Offering { nonce: secret("n"), ephemeral }, now_ms, &mut frame);
         json!(hex(&frame))

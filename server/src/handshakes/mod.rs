@@ -1,5 +1,6 @@
-//! The pool that does the key agreement of logins, resumes and recoveries, beside the shards and bounded (SPEC §14.4).
+//! The pool that does the key agreement of logins, resumes, recoveries and renewals, beside the shards and bounded (SPEC §14.4).
 
+mod agreements;
 mod cookies;
 mod failures;
 mod login;
@@ -17,7 +18,7 @@ use std::{
     thread,
 };
 
-use crossbeam::channel::{Receiver, Sender, bounded, select};
+use crossbeam::channel::{Receiver, Sender, after, bounded, never, select};
 use mvt_proto::{
     Kind, Suite,
     agreement::Ephemeral,
@@ -35,6 +36,9 @@ use crate::{
     node::Node,
     shard::{ChannelBinding, ConnectionId},
 };
+pub use agreements::{ATTENTION, Asked, LOOK};
+
+use agreements::{Agreements, Attendant};
 use cookies::Cookies;
 use failures::Failures;
 use queue::Queue;
@@ -94,6 +98,7 @@ struct Queues {
     /// Frames taken, which tells whose turn it is.
     taken: AtomicUsize,
     failures: Failures,
+    agreements: Agreements,
 }
 
 impl Queues {
@@ -102,6 +107,10 @@ impl Queues {
             Kind::Resume => &self.resumes,
             _ => &self.logins,
         }
+    }
+
+    fn has_logins(&self) -> bool {
+        !self.logins.is_empty() || !self.resumes.is_empty()
     }
 
     /// Of either queue by turns.
@@ -137,6 +146,7 @@ impl HandshakePool {
             resumes: Queue::new(queue_count),
             taken: AtomicUsize::new(0),
             failures: Failures::new(),
+            agreements: Agreements::new(),
         };
         let (bell, waiting_bell) = bounded(RINGS_MAX);
         let (stock, is_low) = Stock::new();
@@ -209,13 +219,28 @@ impl HandshakePool {
 
     /// A key pair for an OFFER; `None` when the stock is empty.
     #[must_use]
-    pub fn take_ephemeral(&self) -> Option<Box<Ephemeral>> {
+    pub fn take_ephemeral(&self) -> Option<Arc<Ephemeral>> {
         self.stock.take()
+    }
+
+    /// Has the key agreement of a renewal computed; whether there was room. The result goes to the shard's mailbox.
+    #[must_use]
+    pub fn agree(&self, asked: Asked) -> bool {
+        let is_taken = self.queues.agreements.put(asked);
+        if is_taken && self.queues.agreements.is_unattended() {
+            let _ = self.bell.try_send(());
+        }
+        is_taken
+    }
+
+    /// Computes what [`HandshakePool::agree`] was given, as the pool's threads do.
+    pub fn work_off_agreements(&self, mailboxes: &[Mailbox]) {
+        self.queues.agreements.work_off(mailboxes);
     }
 
     /// Fills the stock of key pairs, as the pool's threads do when it runs low.
     pub fn fill_stock(&self) {
-        self.stock.fill();
+        while self.stock.add_one() {}
     }
 
     /// The cookie that `frame` must bring; `None` when it brings a valid one (§14.2).
@@ -230,27 +255,40 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, queues: &Queues, 
     if let Err(error) = rustix::process::setpriority_process(None, LOGIN_THREAD_NICE) {
         tracing::warn!(%error, "login threads share their cores with the shards as equals");
     }
+    let mut attendant = Attendant::default();
     loop {
+        let look = attendant.attend(&queues.agreements, mailboxes).map_or_else(never, after);
         let is_over = select! {
+            recv(look) -> _ => false,
             recv(waiting.bell) -> ring => ring.is_err(),
             recv(waiting.is_low) -> low => {
-                stock.fill();
-                scrub_stack();
+                fill(stock, queues, mailboxes);
                 low.is_err()
             }
         };
         if is_over {
             return;
         }
+        if queues.has_logins() {
+            attendant.leave(&queues.agreements, mailboxes);
+        }
         // All there is: a bell that is full does not ring for each.
         while let Some(job) = queues.take() {
             work_on(node, mailboxes, queues, &job);
+            queues.agreements.work_off(mailboxes);
             if waiting.is_low.try_recv().is_ok() {
-                stock.fill();
-                scrub_stack();
+                fill(stock, queues, mailboxes);
             }
         }
     }
+}
+
+/// Makes key pairs for OFFERs. No SHARE waits for more than one.
+fn fill(stock: &Stock, queues: &Queues, mailboxes: &[Mailbox]) {
+    while stock.add_one() {
+        queues.agreements.work_off(mailboxes);
+    }
+    scrub_stack();
 }
 
 fn work_on(node: &Node, mailboxes: &[Mailbox], queues: &Queues, job: &Job) {

@@ -2,6 +2,8 @@
 //!
 //! A pair costs a multiplication on the curve. The stock also paces renewals: whoever finds it empty offers later.
 
+use std::sync::Arc;
+
 use crossbeam::{
     channel::{Receiver, Sender, bounded},
     queue::ArrayQueue,
@@ -12,8 +14,8 @@ use crate::{handshakes::fresh_secret, limits::EPHEMERAL_COUNT_MAX};
 
 #[derive(Debug)]
 pub(super) struct Stock {
-    /// Boxed: a queue leaves behind what is taken out of it.
-    pairs: ArrayQueue<Box<Ephemeral>>,
+    /// On the heap: a queue leaves behind what is taken out of it.
+    pairs: ArrayQueue<Arc<Ephemeral>>,
     /// At most one letter that says the stock runs low.
     low: Sender<()>,
 }
@@ -27,7 +29,7 @@ impl Stock {
         (stock, is_low)
     }
 
-    pub(super) fn take(&self) -> Option<Box<Ephemeral>> {
+    pub(super) fn take(&self) -> Option<Arc<Ephemeral>> {
         let pair = self.pairs.pop();
         if self.pairs.len() * 2 < EPHEMERAL_COUNT_MAX {
             self.ask();
@@ -40,9 +42,8 @@ impl Stock {
         let _ = self.low.try_send(());
     }
 
-    pub(super) fn fill(&self) {
-        while !self.pairs.is_full() {
-            let _ = self.pairs.push(Box::new(Ephemeral::new(fresh_secret())));
-        }
+    /// Makes a pair; whether there was room for it.
+    pub(super) fn add_one(&self) -> bool {
+        !self.pairs.is_full() && self.pairs.push(Arc::new(Ephemeral::new(fresh_secret()))).is_ok()
     }
 }

@@ -141,6 +141,7 @@ impl Shard {
             match mail {
                 Mail::Admitted { connection, newcomer } => self.admit(connection, newcomer, now_ms),
                 Mail::LoginRefused { connection, reject } => self.refuse_login(connection, reject, now_ms),
+                Mail::Agreed { key_id, agreed } => self.take_agreed(key_id, &agreed, now_ms),
                 Mail::Packet(packet) => self.packets.push_back(packet),
                 Mail::Revoke { revoked, confirm } => self.revoking.push_back(Scan::new(revoked, confirm)),
                 Mail::Renew { within_ms } => self.rotate(within_ms, now_ms),

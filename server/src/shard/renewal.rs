@@ -3,11 +3,14 @@
 use mvt_proto::{
     Header, Reject,
     constants::{AUTHENTICATION_MS, SLOT_BITS},
-    session::{self, Authentic, BadTags, Exchange, Offering, Refused, Rekey, Renewal, SessionState, Shared},
+    session::{
+        self, Agreed, Authentic, BadTags, Exchange, Offering, Refused, Rekey, Renewal, SessionState, Shared,
+    },
 };
 
 use crate::{
     fatal::Fatal,
+    handshakes::Asked,
     keys::random_secret,
     node::Node,
     shard::{Shard, batch::Origin, index::Place, sessions::Generation},
@@ -114,8 +117,8 @@ impl Shard {
         self.answer = frame;
         match (judged, place) {
             (Ok(Shared::Taken), Some(place)) => {
-                self.sessions.note_renewal(place, now_ms);
                 self.counters.shares.add(1);
+                self.have_agreed(place);
             }
             (Ok(Shared::Broken), Some(place)) => {
                 self.counters.reject(Reject::Control);
@@ -131,6 +134,27 @@ impl Shard {
             _ => {}
         }
         self.note_control(origin, judged.is_ok(), now_ms);
+    }
+
+    /// Hands the key agreement that a SHARE asks for to the pool. Without room there it stays with the renewal, like one whose result
+    /// does not come in time: the first request that needs it has it computed (§11.2.7).
+    fn have_agreed(&mut self, place: Place) {
+        let key_id = self.sessions.state(place).key_id();
+        let agreement = self.sessions.renewal_mut(place).1.and_then(|renewal| renewal.agreement());
+        let Some(agreement) = agreement else { return };
+        if !self.handshakes.agree(Asked { shard: self.index, key_id, agreement }) {
+            self.counters.agreements_unqueued.add(1);
+        }
+    }
+
+    /// Takes in what the pool computed, unless the session is gone or did without.
+    pub(super) fn take_agreed(&mut self, key_id: u64, agreed: &Agreed, now_ms: u64) {
+        let Some(place) = self.sessions.find(key_id) else { return };
+        let (current, renewal) = self.sessions.renewal_mut(place);
+        if renewal.is_some_and(|renewal| renewal.take_agreed(current.state, current.rekey, agreed)) {
+            self.sessions.note_renewal(place, now_ms);
+            self.counters.agreements_pooled.add(1);
+        }
     }
 
     /// A CTL has no answer: the connection it came by hears of it all the same.

@@ -82,6 +82,8 @@ pub struct Sessions {
     renewals: Renewals,
     /// Drains that ended between two sweeps.
     ended_count: u64,
+    /// Key agreements computed here, likewise.
+    agreed_count: u64,
     free: Vec<u32>,
     wheel: Wheel,
 }
@@ -103,6 +105,7 @@ impl Sessions {
             colds: Vec::with_capacity(most),
             renewals: Renewals::default(),
             ended_count: 0,
+            agreed_count: 0,
             free: Vec::new(),
             wheel: Wheel::new(most),
         })
@@ -247,7 +250,14 @@ impl Sessions {
     #[cold]
     fn check_beside(&mut self, place: Place, header: &Header, now_ms: u64) -> Option<Fresh> {
         let state = self.places.get(place.0 as usize);
-        self.renewals.get_mut(state.key_id())?.check(state, header, now_ms)
+        let renewal = self.renewals.get_mut(state.key_id())?;
+        let was_agreeing = renewal.is_agreeing();
+        let fresh = renewal.check(state, &mut self.colds[place.0 as usize].rekey, header, now_ms);
+        if was_agreeing && !renewal.is_agreeing() {
+            self.agreed_count += 1;
+            self.renewals.watch(state.key_id(), now_ms);
+        }
+        fresh
     }
 
     /// Erases the generation beside the one at a place as soon as its drain, which was cut short, is over (SPEC §11.3.8). No
@@ -304,7 +314,7 @@ impl Sessions {
         self.renewals.begin(key_id, renewal, now_ms);
     }
 
-    /// After a commit or a SHARE: there is something else to be erased next.
+    /// After a commit or the derivation of a generation: there is something else to be erased next.
     pub fn note_renewal(&mut self, place: Place, now_ms: u64) {
         let state = self.places.get(place.0 as usize);
         self.renewals.watch(state.key_id(), now_ms);
@@ -328,6 +338,11 @@ impl Sessions {
     #[must_use]
     pub fn renewal_count(&self) -> usize {
         self.renewals.len()
+    }
+
+    /// Key agreements computed here for requests that needed them (SPEC §11.2.7), since the last time.
+    pub const fn take_agreed_count(&mut self) -> u64 {
+        std::mem::replace(&mut self.agreed_count, 0)
     }
 
     /// Erases generations whose drain is over and the keys of slots that passed, up to `most`; how many drains ended since the

@@ -17,6 +17,7 @@ impl Shard {
     pub fn reclaim(&mut self, now_ms: u64) -> bool {
         let swept = self.sessions.sweep(RECLAIM_COUNT_MAX, now_ms);
         self.counters.sessions_erased.add(swept.erased_count);
+        self.counters.agreements_inline.add(self.sessions.take_agreed_count());
         self.counters.drains_ended.add(self.sessions.sweep_renewals(RECLAIM_COUNT_MAX, now_ms));
         self.scrub_now_and_then(now_ms);
         !swept.is_done

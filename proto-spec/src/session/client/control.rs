@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use super::{
     ClientSession,
-    generation::{Generation, Previous},
+    generation::{Generation, Previous, Sealing},
+    half_way,
 };
 use crate::{
     Header, Reject, Role,
     agreement::{self, Ephemeral},
-    constants::{EXCHANGE_GENERATIONS, KEPT_MS_MAX},
+    constants::{EXCHANGE_GENERATIONS, KEPT_MS_MAX, STAY_MS},
     frame::control::{self, About, Control, Says},
     header::Kind,
     resume::Kept,
@@ -20,7 +21,8 @@ use crate::{
 /// What a CTL told the client.
 #[derive(Debug)]
 pub enum Told {
-    /// The next generation is taken: what is sealed from here on is of it, but for one last request.
+    /// The next generation is taken: what is sealed from here on is of it, but for one last request, and after a SHARE those of a
+    /// moment (§11.3.9).
     Renewed,
     /// Nothing new.
     Nothing,
@@ -57,7 +59,7 @@ impl ClientSession {
         self.forget_previous(now_ms);
         let told = match Control::from_op(header.op)? {
             Control::Offer if header.generation == self.current.number => {
-                self.take_offer(header, frame, random, out)?
+                self.take_offer(header, frame, random, now_ms, out)?
             }
             Control::Offer => self.see_offer_again(header, frame, out)?,
             Control::Ticket => self.take_ticket(header, frame)?,
@@ -75,6 +77,7 @@ impl ClientSession {
         header: &Header,
         frame: &mut [u8],
         random: Secret,
+        now_ms: u64,
         out: &mut Vec<u8>,
     ) -> Result<Told, Reject> {
         let as_received = frame.to_vec().into_boxed_slice();
@@ -99,13 +102,21 @@ impl ClientSession {
             Control::Share.seal(&self.current.control_c2s, about, &pair.public, &mut share);
         }
         out.extend_from_slice(&share);
+        let stays_until_ms = self.stays_until_ms(now_ms);
         let ratchet = self.current.ratchet.take();
         let keys = GenerationKeys::renew(ratchet, &offer.nonce, exchanged.as_ref(), self.key_id, number);
         let next = Generation::new(keys, header.timestamp);
         let generation = core::mem::replace(&mut self.current, next);
-        self.previous =
-            Some(Previous { generation, offer: as_received, share, owes_last: true, left_ms: None });
+        let sealing = Sealing::Until(if share.is_empty() { 0 } else { stays_until_ms });
+        self.previous = Some(Previous { generation, offer: as_received, share, sealing, left_ms: None });
         Ok(Told::Renewed)
+    }
+
+    /// §11.3.9: until when to go on with the newest generation, whose successor the server has yet to agree. Not where it is half-way
+    /// to its hard limit, by which the next one must be in use (§11.3.5).
+    fn stays_until_ms(&self, now_ms: u64) -> u64 {
+        let ends_soon = self.age_ms(now_ms) + STAY_MS >= half_way(&self.limits).1;
+        if ends_soon { 0 } else { now_ms + STAY_MS }
     }
 
     /// §11.2.5, for a generation that is not the newest: only the one before can have been offered from.

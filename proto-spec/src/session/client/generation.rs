@@ -2,7 +2,8 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use crate::{schedule::GenerationKeys, secret::Secret, slot::SlotKeys};
+use super::half_way;
+use crate::{Limits, schedule::GenerationKeys, secret::Secret, slot::SlotKeys};
 
 /// The keys of one generation at the client. Wiped on drop.
 #[derive(Debug)]
@@ -38,6 +39,17 @@ impl Generation {
     }
 }
 
+/// What is still sealed under the generation before the newest one (§11.3.1).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sealing {
+    /// Every request up to this time of the caller's clock, ms, and a last one after it.
+    Until(u64),
+    /// The request that was begun, its last.
+    Last,
+    /// Nothing: its slot keys are erased.
+    Over,
+}
+
 /// The generation before the newest one.
 #[derive(Debug)]
 pub(super) struct Previous {
@@ -46,16 +58,30 @@ pub(super) struct Previous {
     pub(super) offer: Box<[u8]>,
     /// The SHARE that answered it; empty with form 0.
     pub(super) share: Vec<u8>,
-    /// The next request is its last (§11.3.1).
-    pub(super) owes_last: bool,
+    pub(super) sealing: Sealing,
     /// When the first request of the newest generation was sealed, by the caller's clock, ms.
     pub(super) left_ms: Option<u64>,
 }
 
 impl Previous {
+    /// How the next request is sealed under it, given the limits of a generation; none is where `None` comes back.
+    pub(super) fn next(&mut self, limits: &Limits, server_time_ms: u64, now_ms: u64) -> Option<&Sealing> {
+        let Self { sealing, generation, .. } = self;
+        let Sealing::Until(until_ms) = *sealing else { return None };
+        let left = u64::from(limits.reject_after_requests).saturating_sub(generation.counter);
+        let age_ms = server_time_ms.saturating_sub(generation.slots.origin_ms());
+        if left == 0 || age_ms >= u64::from(limits.reject_after_ms) {
+            return None;
+        }
+        if now_ms >= until_ms || generation.counter >= half_way(limits).0 {
+            *sealing = Sealing::Last;
+        }
+        Some(sealing)
+    }
+
     /// Nothing is sealed under it any more: its slot keys are erased, the control keys stay for what comes late.
     pub(super) fn leave(&mut self) {
-        if core::mem::replace(&mut self.owes_last, false) {
+        if core::mem::replace(&mut self.sealing, Sealing::Over) != Sealing::Over {
             self.generation.slots = SlotKeys::new(Secret::blank(), self.generation.slots.origin_ms());
         }
     }

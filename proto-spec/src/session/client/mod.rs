@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use mvt_lanes::HmacKey;
 
-use self::generation::{Generation, Previous};
+use self::generation::{Generation, Previous, Sealing};
 use crate::{
     Header, Limits, Suite,
     constants::{HEADER_BYTES, PAYLOAD_BYTES_MAX, TAG_BYTES, U48_MAX},
@@ -69,6 +69,15 @@ impl Pending {
     pub const fn generation(&self) -> u16 {
         u16::from_be_bytes([self.header[12], self.header[13]])
     }
+}
+
+/// Requests and age, ms, half-way between the soft and the hard limits of a generation.
+fn half_way(limits: &Limits) -> (u64, u64) {
+    let between = |soft: u32, hard: u32| u64::from(soft) + u64::from(hard - soft) / 2;
+    (
+        between(limits.renew_after_requests, limits.reject_after_requests),
+        between(limits.renew_after_ms, limits.reject_after_ms),
+    )
 }
 
 /// The client's half of one session.
@@ -153,11 +162,8 @@ impl ClientSession {
     /// is half-way between soft and hard limit, so that the server's offer and a replacement do not cross.
     #[must_use]
     pub fn replacement_is_due(&self, now_ms: u64) -> bool {
-        let between = |soft: u32, hard: u32| u64::from(soft) + u64::from(hard - soft) / 2;
-        let limits = &self.limits;
-        self.is_exhausted(now_ms)
-            || self.current.counter >= between(limits.renew_after_requests, limits.reject_after_requests)
-            || self.age_ms(now_ms) >= between(limits.renew_after_ms, limits.reject_after_ms)
+        let (requests, age_ms) = half_way(&self.limits);
+        self.is_exhausted(now_ms) || self.current.counter >= requests || self.age_ms(now_ms) >= age_ms
     }
 
     /// Whether a hard limit is reached and nothing can be sealed any more (§7.1.3).
@@ -224,10 +230,10 @@ impl ClientSession {
         Ok(())
     }
 
-    /// The generation before has sealed its last request.
+    /// A request was sealed: if it was the last of the generation before, that one's keys are erased.
     #[inline]
     pub(super) fn leave_previous(&mut self) {
-        if let Some(previous) = &mut self.previous {
+        if let Some(previous) = self.previous.as_mut().filter(|previous| previous.sealing == Sealing::Last) {
             previous.leave();
         }
     }
@@ -249,22 +255,20 @@ impl ClientSession {
         Pending { key, header: header_bytes, tag }
     }
 
-    /// The header of the next request; its counter is used up (§7.1.1). The one after an OFFER is the last of the generation
-    /// that ends, if that can still seal (§11.3.1).
+    /// The header of the next request; its counter is used up (§7.1.1). The one after an OFFER, or after the moment that follows a
+    /// SHARE (§11.3.9), is the last of the generation that ends, if that can still seal (§11.3.1).
     #[inline]
     pub(super) fn next_header(&mut self, op: u16, payload_bytes: usize, now_ms: u64) -> Header {
         let server_time_ms = self.server_time_ms(now_ms);
         let limits = &self.limits;
-        let last = self.previous.as_mut().filter(|previous| {
-            let Generation { counter, slots, .. } = &previous.generation;
-            let age_ms = server_time_ms.saturating_sub(slots.origin_ms());
-            previous.owes_last
-                && *counter < u64::from(limits.reject_after_requests)
-                && age_ms < u64::from(limits.reject_after_ms)
+        let before = self.previous.as_mut().and_then(|previous| {
+            let is_last = *previous.next(limits, server_time_ms, now_ms)? == Sealing::Last;
+            Some((&mut previous.generation, is_last))
         });
         let flags = self.suite.flags().with(if self.takes_verdicts { Flags::JOINT } else { 0 });
-        let (generation, flags) = match last {
-            Some(previous) => (&mut previous.generation, flags.with(Flags::LAST)),
+        let (generation, flags) = match before {
+            Some((generation, true)) => (generation, flags.with(Flags::LAST)),
+            Some((generation, false)) => (generation, flags),
             None => {
                 if let Some(previous) = &mut self.previous {
                     previous.leave();
@@ -293,12 +297,16 @@ impl ClientSession {
     /// generation that has ended with it.
     #[inline]
     pub(super) fn take_counters(&mut self, generation: u16, most: usize) -> usize {
-        if generation != self.current.number {
-            return 0;
-        }
-        let left = usize::try_from(self.counters_left(&self.current)).unwrap_or(usize::MAX);
+        let (generation, limit) = match &mut self.previous {
+            Some(previous) if previous.generation.number == generation => match previous.sealing {
+                Sealing::Until(_) => (&mut previous.generation, half_way(&self.limits).0),
+                _ => return 0,
+            },
+            _ => (&mut self.current, u64::from(self.limits.reject_after_requests)),
+        };
+        let left = usize::try_from(limit.saturating_sub(generation.counter)).unwrap_or(usize::MAX);
         let count = most.min(left);
-        self.current.counter += count as u64;
+        generation.counter += count as u64;
         count
     }
 

@@ -3,17 +3,19 @@
 //! A request of the current generation knows nothing of it. What names another generation is judged here, in the same
 //! steps: [`Renewal::check`], the lanes, [`Renewal::commit`].
 
+mod agreeing;
 mod commit;
 mod offer;
 mod rekey;
 mod share;
 
+pub use agreeing::{Agreed, Agreement};
 pub use commit::Current;
 pub use offer::Offering;
 pub use rekey::{BadTags, Rekey};
 pub use share::Shared;
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 
 use crate::{
     Header,
@@ -31,17 +33,17 @@ pub(super) struct Generation {
     pub(super) window: Box<[u64]>,
 }
 
-/// A form-1 OFFER whose SHARE has not come: N and the server's half.
+/// A form-1 OFFER whose generation is not derived yet: N and the server's half.
 #[derive(Debug)]
 struct Awaited {
     nonce: Secret,
-    pair: Box<Ephemeral>,
+    pair: Arc<Ephemeral>,
 }
 
 /// A renewal under way. Wiped on drop.
 ///
-/// Invariants: `until_ms` is `None` while the next generation is offered: then `beside` is that one, and `None` only while a
-/// SHARE is awaited. From the commit on it is the end of the drain, and `beside` the generation before.
+/// Invariants: `until_ms` is `None` while the next generation is offered: then `beside` is that one, and `None` only while
+/// `awaited` is there: for a SHARE, or once `share` is there for what comes of the agreement. From the commit on it is the end of the drain, and `beside` the generation before.
 #[derive(Debug)]
 pub struct Renewal {
     beside: Option<Generation>,
@@ -99,9 +101,19 @@ impl Renewal {
         }
     }
 
-    /// Time and key of a frame that does not name the generation of `current`; `None` when this is not the generation it
-    /// names either: then `current` refuses it. Whether it [`Renewal::lacks_ack`] is judged by itself.
-    pub fn check(&mut self, current: &SessionState, header: &Header, now_ms: u64) -> Option<Fresh> {
+    /// Time and key of a frame that does not name the generation of `current`, of which `rekey` is; `None` when this is not the
+    /// generation it names either: then `current` refuses it. Whether it [`Renewal::lacks_ack`] is judged by itself. The keys of the next
+    /// generation are derived for it where that was put off (§11.2.7).
+    pub fn check(
+        &mut self,
+        current: &SessionState,
+        rekey: &mut Rekey,
+        header: &Header,
+        now_ms: u64,
+    ) -> Option<Fresh> {
+        if self.is_agreeing() {
+            self.agree_for(current, rekey, header, now_ms);
+        }
         if !self.holds(current, header, now_ms) {
             return None;
         }

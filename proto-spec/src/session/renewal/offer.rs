@@ -1,6 +1,6 @@
 //! The OFFER of the next generation (SPEC §11.2).
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 
 use crate::{
     agreement::Ephemeral,
@@ -21,12 +21,12 @@ pub struct Offering {
     /// N: 32 random bytes.
     pub nonce: Secret,
     /// The server's half, when [`Rekey::wants_exchange`] asks for a Diffie-Hellman.
-    pub ephemeral: Option<Box<Ephemeral>>,
+    pub ephemeral: Option<Arc<Ephemeral>>,
 }
 
 impl Renewal {
     /// Offers the generation after `state`, which begins at `now_ms`. With form 0 it can be used at once, and RT_g is erased;
-    /// with form 1 once a SHARE came (§11.2.4). `window_words` is the width of its window.
+    /// with form 1 once a SHARE came and the agreement is computed (§11.2.4). `window_words` is the width of its window.
     ///
     /// # Panics
     /// When no request of `state` was verified (§11.2.1), an offer is outstanding or the generation before drains (§11.2.2), and

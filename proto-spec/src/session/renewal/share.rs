@@ -4,18 +4,15 @@ use crate::{
     Header, Reject, Role, agreement,
     constants::KEY_BYTES,
     frame::control::{self, Says},
-    schedule::Exchanged,
     secret::Secret,
-    session::{
-        Current, Rekey, SessionState,
-        renewal::{Awaited, Renewal},
-    },
+    session::{Current, Rekey, renewal::Renewal},
 };
 
 /// What a SHARE did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shared {
-    /// The offered generation can be used.
+    /// It decides: the offered generation can be used. Its keys are derived by who needs them first, or by
+    /// [`Renewal::take_agreed`].
     Taken,
     /// Nothing: it came before.
     Again,
@@ -70,31 +67,26 @@ impl Current<'_> {
         if is_draining != renewal.until_ms.is_some() {
             return Err(Reject::Control);
         }
-        renewal.take_share(self.state, self.rekey, header, share)
+        renewal.take_share(header, share)
     }
 }
 
 impl Renewal {
-    fn take_share(
-        &mut self,
-        state: &SessionState,
-        rekey: &mut Rekey,
-        header: &Header,
-        share: [u8; KEY_BYTES],
-    ) -> Result<Shared, Reject> {
+    /// All judgement of e_c is here; the agreement is computed later (§11.2.7).
+    fn take_share(&mut self, header: &Header, share: [u8; KEY_BYTES]) -> Result<Shared, Reject> {
         if header.timestamp != self.offered_ms {
             return Err(Reject::Control);
         }
         if let Some(taken) = self.share {
             return if taken == share { Ok(Shared::Again) } else { Err(Reject::Control) };
         }
-        let Some(Awaited { nonce, pair }) = &self.awaited else { return Err(Reject::Control) };
-        let Some(shared) = agreement::agree(&pair.private, &share) else { return Ok(Shared::Broken) };
-        let exchanged = Exchanged { shared, client_public: share, server_public: pair.public };
-        self.beside = Some(self.derive(state, rekey, nonce, Some(&exchanged)));
+        if self.awaited.is_none() {
+            return Err(Reject::Control);
+        }
+        if !agreement::is_usable(&share) {
+            return Ok(Shared::Broken);
+        }
         self.share = Some(share);
-        // Dropped where it stands, so that it is wiped there.
-        self.awaited = None;
         Ok(Shared::Taken)
     }
 }
