@@ -21,7 +21,10 @@ pub(crate) struct Bond {
 
 impl Bond {
     /// A new session, and the ticket of the one before until this one is proved.
-    pub(crate) const fn new(session: ClientSession, ticket: Option<Ticket>, is_quic: bool) -> Self {
+    pub(crate) const fn new(mut session: ClientSession, ticket: Option<Ticket>, is_quic: bool) -> Self {
+        if is_quic {
+            session.leave_at_once();
+        }
         Self { session, ticket, ticket_generation: None, is_quic }
     }
 
@@ -31,7 +34,10 @@ impl Bond {
     }
 
     /// A new session in place of this one; the ticket stays until that one is proved.
-    pub(crate) fn replace(&mut self, session: ClientSession) {
+    pub(crate) fn replace(&mut self, mut session: ClientSession) {
+        if self.is_quic {
+            session.leave_at_once();
+        }
         self.session = session;
         self.ticket_generation = None;
     }

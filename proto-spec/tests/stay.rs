@@ -60,6 +60,19 @@ fn who_has_nothing_to_say_stays_no_longer() {
     }
 }
 
+/// §11.2.6: its requests travel one at a time until an answer shows that the SHARE arrived.
+#[test]
+fn who_waits_for_each_answer_leaves_at_once() {
+    for mut pair in used(LIMITS) {
+        pair.client.leave_at_once();
+        pair.server.advance(ORIGIN_MS + AT_MS);
+        pair.offer_and_take(1, AT_MS);
+        assert!(!pair.client.share().is_empty());
+        assert_eq!(next(&mut pair, AT_MS), (0, true, false));
+        assert_eq!(next(&mut pair, AT_MS), (1, false, true));
+    }
+}
+
 #[test]
 fn without_a_share_nothing_is_waited_for() {
     for mut pair in used(LIMITS) {

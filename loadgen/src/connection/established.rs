@@ -103,7 +103,10 @@ pub(super) struct Established {
 
 impl Established {
     /// Granted just now.
-    pub(super) fn new(session: ClientSession, engine: Engine, boot_ms: u64, loses: bool) -> Self {
+    pub(super) fn new(mut session: ClientSession, engine: Engine, boot_ms: u64, loses: bool) -> Self {
+        if loses {
+            session.leave_at_once();
+        }
         Self {
             origin_ms: session.server_time_ms(boot_ms),
             repeats: loses.then(|| Repeats::new(session.limits().replay_window_bits)),

@@ -113,10 +113,10 @@ impl ClientSession {
     }
 
     /// §11.3.9: until when to go on with the newest generation, whose successor the server has yet to agree. Not where it is half-way
-    /// to its hard limit, by which the next one must be in use (§11.3.5).
+    /// to its hard limit, by which the next one must be in use (§11.3.5), nor for callers that wait as it is.
     fn stays_until_ms(&self, now_ms: u64) -> u64 {
         let ends_soon = self.age_ms(now_ms) + STAY_MS >= half_way(&self.limits).1;
-        if ends_soon { 0 } else { now_ms + STAY_MS }
+        if ends_soon || !self.stays { 0 } else { now_ms + STAY_MS }
     }
 
     /// §11.2.5, for a generation that is not the newest: only the one before can have been offered from.

@@ -96,6 +96,8 @@ pub struct ClientSession {
     corrected_at_ms: Option<u64>,
     lost_key: LostKey,
     takes_verdicts: bool,
+    /// After a SHARE: see [`ClientSession::leave_at_once`].
+    stays: bool,
 }
 
 impl ClientSession {
@@ -113,6 +115,7 @@ impl ClientSession {
             corrected_at_ms: None,
             lost_key: granted.lost_key,
             takes_verdicts: false,
+            stays: true,
         }
     }
 
@@ -120,6 +123,13 @@ impl ClientSession {
     /// [`ClientSession::open_verdicts`] (§7.4).
     pub const fn take_verdicts(&mut self) {
         self.takes_verdicts = true;
+    }
+
+    /// From now on goes on with no generation after a SHARE: for callers whose requests travel one at a time until the server has that,
+    /// because frames are lost or overtake each other on their way (§11.2.6). They would do so for longer, and the server has the time
+    /// of a round trip as it is (§11.3.9).
+    pub const fn leave_at_once(&mut self) {
+        self.stays = false;
     }
 
     /// Names the session.
