@@ -42,6 +42,9 @@ pub const LOGIN_PAUSE_HASTY_MS: u64 = 5_000;
 /// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets a thirtieth beside one
 /// that is not nice at all. An idle core is its own as before.
 pub const LOGIN_THREAD_NICE: i32 = 15;
+/// The same of the control thread, a tenth: a command about a million clients is half a minute of work, and a shard of the same core is
+/// not to share that with it. A single revocation is a fraction of a millisecond, and in time all the same.
+pub const CONTROL_THREAD_NICE: i32 = 10;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.

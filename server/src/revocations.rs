@@ -1,11 +1,12 @@
 //! What is void although it is genuine: everything a client authenticated up to a time (SPEC §12.2).
 
+use imbl::HashMap;
 use mvt_proto::{
     ClientId,
     constants::{CLIENT_ID_BYTES, FUTURE_BOUND_MS},
 };
 
-use crate::{buckets::Buckets, owner::Owner};
+use crate::owner::Owner;
 
 /// The revocations in force, a snapshot. Asked where a session begins or goes on (§12.2.1): login, RESUME, OFFER, RECOVER; never for
 /// a request.
@@ -15,12 +16,12 @@ pub struct Revocations {
     floor_ms: u64,
     /// How much later than here another node's clock, or its knowledge of a revocation, may be.
     margin_ms: u64,
-    by_client: Buckets<[u8; CLIENT_ID_BYTES], u64>,
+    by_client: HashMap<[u8; CLIENT_ID_BYTES], u64>,
 }
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self { floor_ms: 0, margin_ms: FUTURE_BOUND_MS, by_client: Buckets::default() }
+        Self { floor_ms: 0, margin_ms: FUTURE_BOUND_MS, by_client: HashMap::default() }
     }
 }
 
@@ -72,13 +73,13 @@ impl Revocations {
 
     /// Number of clients with a revocation.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.by_client.len()
     }
 
     /// Whether nothing is void.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.by_client.is_empty() && self.floor_ms == 0
     }
 }

@@ -42,8 +42,13 @@ impl Shard {
                 scan.next_place = place;
                 self.revoking.push_front(scan);
             }
-            // Nobody listens any more when the control thread has given up waiting.
-            None => drop(scan.confirm.try_send(self.index)),
+            None => {
+                let Scan { revoked, confirm, .. } = scan;
+                // Before we confirm: whoever lets go of it last frees it, and that is not to be a shard.
+                drop(revoked);
+                // Nobody listens any more when the control thread has given up waiting.
+                let _ = confirm.try_send(self.index);
+            }
         }
         if !self.revoking.is_empty() {
             self.mailboxes[self.index].wake();
