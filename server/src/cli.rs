@@ -72,8 +72,8 @@ pub enum Command {
     },
     /// Shut clients out: their sessions have ended everywhere on this server when this returns.
     Revoke {
-        /// Their names; all or none.
-        #[arg(required = true)]
+        /// Their names. Up to thousands are revoked all or none, more in pieces, each acknowledged by a line.
+        #[arg(required_unless_present = "from")]
         names: Vec<String>,
         /// Where.
         #[command(flatten)]
@@ -82,6 +82,9 @@ pub enum Command {
     /// Print a new recovery kit for a client, once; the one before is void.
     RecoverKit {
         /// Its name.
+        /// A file of names, one a line.
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
         name: String,
         /// Where.
         #[command(flatten)]

@@ -124,7 +124,9 @@ pub const CLAIMS_COUNT_MAX: usize = 1024;
 /// Requests of one admin caller before others have their turn.
 pub const ADMIN_REQUESTS_PER_TURN_MAX: usize = 16;
 /// Bytes of an admin request, with its end of line.
-pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 * 1024;
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// Clients in one request of a command line that names many: what the control thread does for it at once is bounded.
+pub const ADMIN_BULK_COUNT_MAX: usize = 16_384;
 /// Bytes of an admin answer its caller takes.
 pub const ADMIN_ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Callers of the admin socket at once; others wait.

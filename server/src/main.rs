@@ -42,7 +42,7 @@ fn execute(command: Command) -> Result<(), Fatal> {
         Command::Import { file, target } => command::import(&target, &file)?,
         Command::List { target } => command::list(&target)?,
         Command::Show { name, target } => command::ask(&target, Request::Show { name })?,
-        Command::Revoke { names, target } => command::ask(&target, Request::Revoke { names })?,
+        Command::Revoke { names, from, target } => command::revoke(&target, names, from.as_deref())?,
         Command::RecoverKit { name, target } => command::ask(&target, Request::RecoverKit { name })?,
         Command::RotateTicketKey { void_others, target } => {
             command::ask(&target, Request::RotateTicketKey { void_others })?;
