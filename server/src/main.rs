@@ -35,6 +35,7 @@ fn execute(command: Command) -> Result<(), Fatal> {
             println!("{}", keys::generate(&file, client)?);
         }
         Command::Init { target } => command::init(&target)?,
+        Command::AcceptStore { target } => command::accept_store(&target)?,
         Command::Enroll { name, public_key, suites, recovery_kit, target } => {
             let clients = vec![NewClient { name, public_key, suites }];
             command::ask(&target, Request::Enroll { clients, skip_known: false, recovery_kit })?;

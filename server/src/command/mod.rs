@@ -47,6 +47,20 @@ pub fn init(target: &Target) -> Result<(), Fatal> {
     Ok(())
 }
 
+/// Takes the store as it is, though its mark says that it was put back to an older copy.
+///
+/// # Errors
+/// The store's, also while a server has it.
+pub fn accept_store(target: &Target) -> Result<(), Fatal> {
+    let config = configuration(target.config.as_deref())?;
+    let registry = registry::accept(&config)?;
+    let revision = offline::Offline::new(registry, config)?.accept()?;
+    println!(
+        "accepted, change {revision}: sessions and tickets of before are void; revoke anew whom it forgot"
+    );
+    Ok(())
+}
+
 /// Asks, and prints the answer.
 ///
 /// # Errors

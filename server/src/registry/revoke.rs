@@ -81,6 +81,20 @@ impl Registry {
         revoked
     }
 
+    /// Voids what anybody authenticated up to `actor.now_ms`: revocations that this store does not know of any more may be among it.
+    /// Clients whose revocation was lost have to be revoked again.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub fn accept(&mut self, actor: Actor) -> Result<(), RegistryError> {
+        let (mut floor, expected) = self.floor;
+        floor.not_before_ms = floor.not_before_ms.max(actor.now_ms);
+        floor.until_ms = floor.until_ms.max(actor.now_ms.saturating_add(self.bounds.revocation_keep_ms));
+        let write = Write { key: FLOOR_KEY.into(), value: Some(to_value(&floor)), expected };
+        let what = format!("accept-store as of change {}; a floor for all", self.revision);
+        Ok(self.put(actor, vec![write], what, Urgency::MustFit)?)
+    }
+
     pub(super) fn revocation_write(&self, actor: Actor, client: &ClientId) -> Write {
         let known = self.voids.get(client);
         let revocation = Revocation {
