@@ -133,6 +133,9 @@ pub const ADMIN_ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub const ADMIN_PEERS_MAX: usize = 16;
 /// How long an admin caller may take to send a request, or to read its answer, ms.
 pub const ADMIN_PEER_MS: u64 = 5_000;
+/// How long a command waits for its answer, ms: a piece of [`ADMIN_BULK_COUNT_MAX`] clients is a second of work, those of other callers
+/// come before it, and the control thread gives way to shards.
+pub const ADMIN_PATIENCE_MS: u64 = 60_000;
 /// Clients in one answer to `list`, lines in one to `audit`.
 pub const ADMIN_LIST_COUNT_MAX: usize = 512;
 /// How long a started frame, output that nobody reads, or frames for a shard that stands still may wait, ms.

@@ -75,6 +75,32 @@ fn a_full_list_gives_way_to_a_floor_and_nobody_revoked_gets_in() {
     judge(&registry(&medium, 32));
 }
 
+/// §12.2.2: also by one command that names more than it has room for.
+#[test]
+fn a_command_about_more_clients_than_the_list_holds_is_a_floor_at_once() {
+    let medium = Medium::with_store();
+    let (mut registry_now, mut diary) = (registry(&medium, 32), Diary { now_ms: 2000, ..Diary::default() });
+    let names: Vec<String> = (0..100).map(|number| format!("client-{number}")).collect();
+    let lines: Vec<_> = names.iter().zip(1..).map(|(name, seed)| line(name, seed)).collect();
+    registry_now.enroll(at(1), &lines, false).unwrap();
+    revoke(&mut registry_now, &names[0], 1000);
+    let request = Request::Revoke { names: names[..60].to_vec() };
+    let answer = execute(&mut registry_now, &mut diary, 0, &request).unwrap();
+    assert!(matches!(answer, Answer::Revoked { revoked: 60, .. }), "{answer:?}");
+    let judge = |registry: &Registry| {
+        assert!(registry.revocations().len() <= 32, "{}", registry.revocations().len());
+        for name in &names[..60] {
+            assert!(registry.revocations().refuses(&ClientId::of_name(name), 2000), "{name}");
+            assert!(registry.enrolment().find_id(&ClientId::of_name(name)).is_none());
+        }
+        assert_eq!(registry.enrolment().len(), 40);
+        assert!(!registry.revocations().refuses(&ClientId::of_name(&names[70]), 2010), "others log in again");
+    };
+    judge(&registry_now);
+    drop(registry_now);
+    judge(&registry(&medium, 32));
+}
+
 /// §12.2.2
 #[test]
 fn a_revocation_is_forgotten_when_every_ticket_it_concerns_has_expired() {

@@ -131,7 +131,11 @@ impl Desk {
             self.read_peers();
             self.record_claims();
             self.tell_followers();
-            self.peers.retain(|peer| !peer.is_done(now));
+            let busy = now.elapsed();
+            self.peers.retain_mut(|peer| {
+                peer.make_up_for(busy);
+                !peer.is_done(Instant::now())
+            });
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
                 self.tick(now);
