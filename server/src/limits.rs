@@ -113,10 +113,12 @@ pub const ROTATION_PER_SECOND_MAX: u64 = 2_000;
 pub const ROTATION_PER_TURN_MAX: u64 = 2;
 /// The same for one tick, where there are few turns.
 pub const ROTATION_PER_TICK_MAX: u64 = ROTATION_PER_SECOND_MAX * SWEEP_INTERVAL_MS / 1000;
-/// Owners looked at in one step for a revocation; a request may have to wait for one step.
-pub const REVOKE_COUNT_MAX: usize = 1024;
-/// Sessions erased in one such step at most: that costs twenty times as much as a look.
-pub const REVOKE_ERASED_MAX: usize = 64;
+/// Owners looked at in one step for a revocation: some microseconds. There is a step in every turn until all were looked at, and where a shard
+/// has a fifth of its time left each turn then takes five times as long as its step, so that is what requests wait for. How soon the
+/// last session is erased does not depend on it.
+pub const REVOKE_COUNT_MAX: usize = 128;
+/// Sessions erased in one such step at most: that costs some forty times as much as a look.
+pub const REVOKE_ERASED_MAX: usize = 4;
 /// How long an admin command waits for every shard to have erased the sessions of a revoked client, ms.
 pub const REVOKE_CONFIRM_MS: u64 = 10_000;
 /// Recoveries waiting to be recorded; beyond them clients ask again.

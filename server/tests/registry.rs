@@ -19,7 +19,7 @@ use mvt_server::{
     mailbox::Mail,
     owner::Owner,
     registry::{Actor, Bounds, Registry, RegistryError},
-    revocations::Revocations,
+    revocations::Revoked,
     service::ServiceKind,
     store::{file::Line, seal::SealKey},
     tickets::Others,
@@ -169,7 +169,7 @@ struct Diary {
     now_ms: u64,
     lines: Vec<String>,
     published: Enrolment,
-    revoked: Option<Revocations>,
+    revoked: Option<Revoked>,
 }
 
 impl Host for Diary {
@@ -184,7 +184,7 @@ impl Host for Diary {
         self.lines.push(format!("publish {}", registry.enrolment().len()));
     }
 
-    fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed> {
+    fn erase_sessions(&mut self, revoked: Revoked) -> Result<(), Unconfirmed> {
         self.lines.push("erase".into());
         self.revoked = Some(revoked);
         Ok(())
@@ -307,7 +307,7 @@ fn the_session_of_a_recovery_outlives_those_before_it() {
         key_ids.push(session.key_id());
         rig.admit_for(Owner { client: a, authenticated_ms: ORIGIN_MS }, session);
     }
-    let mut revoked = Revocations::default();
+    let mut revoked = Revoked::default();
     revoked.revoke(&a, ORIGIN_MS + 50);
     let (confirm, confirmed) = crossbeam::channel::bounded(1);
     for mail in [

@@ -32,7 +32,7 @@ use crate::{
     mailbox::{Mail, Mailbox},
     node::Node,
     registry::{Registry, RegistryError},
-    revocations::Revocations,
+    revocations::{Revocations, Revoked},
     store::{StoreError, feed::FeedWriter},
     tickets::Others,
 };
@@ -324,7 +324,7 @@ impl Host for Station {
         self.enrolments.replace(&self.node.enrolment, registry.enrolment().clone());
     }
 
-    fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed> {
+    fn erase_sessions(&mut self, revoked: Revoked) -> Result<(), Unconfirmed> {
         // Ours is the last to go: a shard lets go of it before it confirms.
         let revoked = Arc::new(revoked);
         let (confirm, confirmed) = crossbeam::channel::bounded(self.mailboxes.len());

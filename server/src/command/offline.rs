@@ -13,7 +13,7 @@ use crate::{
     fatal::Fatal,
     keys,
     registry::{Actor, Registry, RegistryError},
-    revocations::Revocations,
+    revocations::Revoked,
     store::StoreError,
     tickets::{self, Others},
 };
@@ -62,7 +62,7 @@ impl Host for Nobody {
 
     fn publish(&mut self, _: &Registry) {}
 
-    fn erase_sessions(&mut self, _: Revocations) -> Result<(), Unconfirmed> {
+    fn erase_sessions(&mut self, _: Revoked) -> Result<(), Unconfirmed> {
         Ok(())
     }
 

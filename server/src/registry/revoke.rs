@@ -6,7 +6,7 @@ use mvt_proto::ClientId;
 
 use crate::{
     registry::{Actor, Registry, RegistryError, Urgency, said},
-    revocations::Revocations,
+    revocations::Revoked,
     store::{
         StoreError, Write,
         record::{FLOOR_KEY, Identity, Revocation, State, revocation_key, to_value},
@@ -80,8 +80,8 @@ impl Registry {
 
     /// Voids in memory alone what these clients authenticated here up to `now_ms`: until that is written, or because another
     /// node wrote an earlier time. Gives these revocations.
-    pub fn revoke_here(&mut self, clients: impl IntoIterator<Item = ClientId>, now_ms: u64) -> Revocations {
-        let mut revoked = Revocations::default();
+    pub fn revoke_here(&mut self, clients: impl IntoIterator<Item = ClientId>, now_ms: u64) -> Revoked {
+        let mut revoked = Revoked::default();
         for client in clients {
             self.revocations.revoke(&client, now_ms);
             revoked.revoke(&client, now_ms);

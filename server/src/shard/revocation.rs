@@ -9,20 +9,21 @@ use crossbeam::channel::Sender;
 
 use crate::{
     limits::{REVOKE_COUNT_MAX, REVOKE_ERASED_MAX},
-    revocations::Revocations,
+    owner::Owner,
+    revocations::Revoked,
     shard::Shard,
 };
 
 /// One walk over all sessions.
 #[derive(Debug)]
 pub(super) struct Scan {
-    revoked: Arc<Revocations>,
+    revoked: Arc<Revoked>,
     confirm: Sender<usize>,
     next_place: usize,
 }
 
 impl Scan {
-    pub(super) const fn new(revoked: Arc<Revocations>, confirm: Sender<usize>) -> Self {
+    pub(super) const fn new(revoked: Arc<Revoked>, confirm: Sender<usize>) -> Self {
         Self { revoked, confirm, next_place: 0 }
     }
 }
@@ -33,7 +34,7 @@ impl Shard {
         let Some(mut scan) = self.revoking.pop_front() else { return };
         // What was received before is judged before: places of the batch under way must not change.
         self.turn(now_ms);
-        let is_void = |owner: &_| scan.revoked.refuses_owner(owner);
+        let is_void = |owner: &Owner| scan.revoked.refuses(&owner.client, owner.authenticated_ms);
         let (erased, next) =
             self.sessions.revoke(scan.next_place, (REVOKE_COUNT_MAX, REVOKE_ERASED_MAX), is_void);
         self.counters.sessions_revoked.add(erased);
