@@ -6,7 +6,7 @@ use mvt_benches::queue::{Queue, Server as _};
 use crate::{
     arm::{Arm, Life},
     event::Event,
-    options::{Options, Question},
+    options::Options,
     replicas::Replicas,
     report,
     step::Costs,
@@ -30,29 +30,12 @@ pub struct Outcome {
 }
 
 const STEADY: Arm = Arm { name: "steady", life: Life::Steady, event: Event::None, idle: 0 };
-/// A hundred thousand revocations take 25 s, as an operator's commands of 4,000 did.
-const REVOKED_PER_SECOND: u64 = 4_000;
 
 /// The control, the control again, and what is compared with it.
-fn arms(options: &Options) -> Vec<Arm> {
-    let at_ms = options.warmup_ms;
-    let idle = (REVOKED_PER_SECOND * options.measured_ms / 1000) as usize;
+fn arms() -> [Arm; 4] {
     let renewing = |name, every_ms| Arm { name, life: Life::Renewing(every_ms), ..STEADY };
-    let (control, compared) = match options.question {
-        Question::Renewal => {
-            (STEADY, vec![renewing("each renews in 60 s", 60_000), renewing("each renews in 8 s", 8_000)])
-        }
-        Question::Rotation => {
-            let event = Event::Rotation { at_ms, within_ms: 1_000 };
-            (STEADY, vec![Arm { name: "all are told to renew", event, ..STEADY }])
-        }
-        Question::Revocation => {
-            let steady = Arm { idle, ..STEADY };
-            let event = Event::Revocation { at_ms, per_second: REVOKED_PER_SECOND };
-            (steady, vec![Arm { name: "4,000 a second are revoked", event, ..steady }])
-        }
-    };
-    [vec![control, Arm { name: "steady, again", ..control }], compared].concat()
+    let again = Arm { name: "steady, again", ..STEADY };
+    [STEADY, again, renewing("each renews in 60 s", 60_000), renewing("each renews in 8 s", 8_000)]
 }
 
 fn replicas(options: &Options, arm: &Arm) -> Replicas {
@@ -79,7 +62,7 @@ pub fn run(options: &Options) {
     let request_ns = request_ns(options);
     let rate_per_s = options.load * 1e9 / request_ns;
     report::head(options, request_ns, rate_per_s);
-    let arms = arms(options);
+    let arms = arms();
     let mut queues: Vec<_> =
         arms.iter().map(|arm| Queue::new(replicas(options, arm), rate_per_s, usize::MAX, 7)).collect();
     let round_ns = options.round_ms * NS_PER_MS;
