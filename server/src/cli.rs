@@ -32,6 +32,13 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Take a store that was put back to an older copy, with what it forgot: everybody logs in anew, and whom it no longer knows as
+    /// revoked has to be revoked again. No server may run on it.
+    AcceptStore {
+        /// Where.
+        #[command(flatten)]
+        target: Target,
+    },
     /// Let a client in; makes the store if there is none. A revoked client is enrolled anew.
     Enroll {
         /// A name for the client: 1 to 64 of A-Z a-z 0-9 . _ -
@@ -72,9 +79,12 @@ pub enum Command {
     },
     /// Shut clients out: their sessions have ended everywhere on this server when this returns.
     Revoke {
-        /// Their names; all or none.
-        #[arg(required = true)]
+        /// Their names. Up to thousands are revoked all or none, more in pieces, each acknowledged by a line.
+        #[arg(required_unless_present = "from")]
         names: Vec<String>,
+        /// A file of names, one a line.
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
         /// Where.
         #[command(flatten)]
         target: Target,

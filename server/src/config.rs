@@ -332,8 +332,10 @@ impl Config {
         ] {
             *file = folder.join(&*file);
         }
-        if !store.feed_file.as_os_str().is_empty() {
-            store.feed_file = folder.join(&store.feed_file);
+        for file in [&mut store.feed_file, &mut store.mark_file] {
+            if !file.as_os_str().is_empty() {
+                *file = folder.join(&*file);
+            }
         }
         Ok(config)
     }
@@ -403,7 +405,7 @@ mod tests {
         let config = Config::parse(sample, Path::new("mvt.toml")).unwrap();
         assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
         let uncommented = sample.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(uncommented, 42, "a key was added or removed: mvt.toml names them all");
+        assert_eq!(uncommented, 43, "a key was added or removed: mvt.toml names them all");
     }
 
     #[test]

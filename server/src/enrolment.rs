@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
+use imbl::HashMap;
 use mvt_proto::{ClientId, Suite, constants::CLIENT_ID_BYTES, constants::KEY_BYTES};
 
-use crate::{
-    buckets::Buckets,
-    store::record::{Identity, Recovery},
-};
+use crate::store::record::{Identity, Recovery};
 
 /// One enrolled client that is not revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +22,12 @@ pub struct Client {
     pub recovery: Option<Recovery>,
 }
 
-/// Every client that may log in, found by public key or client id.
+/// Every client that may log in, found by public key or client id. A clone shares everything until one of the two is changed, and then
+/// all but the path to what was.
 #[derive(Debug, Clone, Default)]
 pub struct Enrolment {
-    by_key: Buckets<[u8; KEY_BYTES], Arc<Client>>,
-    by_id: Buckets<[u8; CLIENT_ID_BYTES], Arc<Client>>,
+    by_key: HashMap<[u8; KEY_BYTES], Arc<Client>>,
+    by_id: HashMap<[u8; CLIENT_ID_BYTES], Arc<Client>>,
 }
 
 impl Enrolment {
@@ -72,13 +71,13 @@ impl Enrolment {
 
     /// Number of clients.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
     /// Whether nobody is enrolled.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! - [`run`] puts the parts together; [`cli`], [`config`], [`keys`] say what they are.
 //! - [`command`] is what an operator asks, [`admin`] the way to the running server and its control thread.
-//! - [`registry`] is the clients and revocations of a [`store`]; [`enrolment`] and [`revocations`] are what it publishes, made of
-//!   [`buckets`].
+//! - [`registry`] is the clients and revocations of a [`store`]; [`enrolment`] and [`revocations`] are what it publishes.
 //! - [`driver`] moves bytes between sockets and a [`shard`].
 //! - [`transport`] makes the packets of QUIC into bytes of connections, without I/O; TCP needs no such thing.
 //! - [`shard`] is the engine: bytes and `now` in, bytes and deadlines out; no I/O.
@@ -45,7 +44,6 @@ pub mod keys;
 pub mod revocations;
 pub mod tickets;
 
-pub mod buckets;
 pub mod store;
 
 pub mod config;

@@ -42,6 +42,9 @@ pub const LOGIN_PAUSE_HASTY_MS: u64 = 5_000;
 /// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets a thirtieth beside one
 /// that is not nice at all. An idle core is its own as before.
 pub const LOGIN_THREAD_NICE: i32 = 15;
+/// The same of the control thread, a tenth: a command about a million clients is half a minute of work, and a shard of the same core is
+/// not to share that with it. A single revocation is a fraction of a millisecond, and in time all the same.
+pub const CONTROL_THREAD_NICE: i32 = 10;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.
@@ -110,10 +113,12 @@ pub const ROTATION_PER_SECOND_MAX: u64 = 2_000;
 pub const ROTATION_PER_TURN_MAX: u64 = 2;
 /// The same for one tick, where there are few turns.
 pub const ROTATION_PER_TICK_MAX: u64 = ROTATION_PER_SECOND_MAX * SWEEP_INTERVAL_MS / 1000;
-/// Owners looked at in one step for a revocation; a request may have to wait for one step.
-pub const REVOKE_COUNT_MAX: usize = 1024;
-/// Sessions erased in one such step at most: that costs twenty times as much as a look.
-pub const REVOKE_ERASED_MAX: usize = 64;
+/// Owners looked at in one step for a revocation: some microseconds. There is a step in every turn until all were looked at, and where a shard
+/// has a fifth of its time left each turn then takes five times as long as its step, so that is what requests wait for. How soon the
+/// last session is erased does not depend on it.
+pub const REVOKE_COUNT_MAX: usize = 128;
+/// Sessions erased in one such step at most: that costs some forty times as much as a look.
+pub const REVOKE_ERASED_MAX: usize = 4;
 /// How long an admin command waits for every shard to have erased the sessions of a revoked client, ms.
 pub const REVOKE_CONFIRM_MS: u64 = 10_000;
 /// Recoveries waiting to be recorded; beyond them clients ask again.
@@ -121,13 +126,18 @@ pub const CLAIMS_COUNT_MAX: usize = 1024;
 /// Requests of one admin caller before others have their turn.
 pub const ADMIN_REQUESTS_PER_TURN_MAX: usize = 16;
 /// Bytes of an admin request, with its end of line.
-pub const ADMIN_REQUEST_BYTES_MAX: usize = 64 * 1024;
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// Clients in one request of a command line that names many: what the control thread does for it at once is bounded.
+pub const ADMIN_BULK_COUNT_MAX: usize = 16_384;
 /// Bytes of an admin answer its caller takes.
 pub const ADMIN_ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Callers of the admin socket at once; others wait.
 pub const ADMIN_PEERS_MAX: usize = 16;
 /// How long an admin caller may take to send a request, or to read its answer, ms.
 pub const ADMIN_PEER_MS: u64 = 5_000;
+/// How long a command waits for its answer, ms: a piece of [`ADMIN_BULK_COUNT_MAX`] clients is a second of work, those of other callers
+/// come before it, and the control thread gives way to shards.
+pub const ADMIN_PATIENCE_MS: u64 = 60_000;
 /// Clients in one answer to `list`, lines in one to `audit`.
 pub const ADMIN_LIST_COUNT_MAX: usize = 512;
 /// How long a started frame, output that nobody reads, or frames for a shard that stands still may wait, ms.

@@ -18,7 +18,7 @@ use mvt_proto::{Reject, constants::KEY_BYTES, login::Admitted, session::Agreed};
 use crate::{
     limits::{ANSWER_BYTES_MAX, MAILBOX_BYTES_MAX, MAILBOX_COUNT_MAX, PASSAGE_BYTES_MIN, PASSAGE_COUNT_MIN},
     owner::Owner,
-    revocations::Revocations,
+    revocations::Revoked,
     shard::ConnectionId,
 };
 use passage::{Letter, Passage};
@@ -102,7 +102,7 @@ pub enum Mail {
     /// Erase every session these refuse, and say so: `confirm` takes our number when none is left (SPEC §12.2.1).
     Revoke {
         /// What was revoked just now. The node's snapshot refuses it already.
-        revoked: Arc<Revocations>,
+        revoked: Arc<Revoked>,
         /// Has room for every shard.
         confirm: Sender<usize>,
     },

@@ -35,6 +35,7 @@ fn execute(command: Command) -> Result<(), Fatal> {
             println!("{}", keys::generate(&file, client)?);
         }
         Command::Init { target } => command::init(&target)?,
+        Command::AcceptStore { target } => command::accept_store(&target)?,
         Command::Enroll { name, public_key, suites, recovery_kit, target } => {
             let clients = vec![NewClient { name, public_key, suites }];
             command::ask(&target, Request::Enroll { clients, skip_known: false, recovery_kit })?;
@@ -42,7 +43,7 @@ fn execute(command: Command) -> Result<(), Fatal> {
         Command::Import { file, target } => command::import(&target, &file)?,
         Command::List { target } => command::list(&target)?,
         Command::Show { name, target } => command::ask(&target, Request::Show { name })?,
-        Command::Revoke { names, target } => command::ask(&target, Request::Revoke { names })?,
+        Command::Revoke { names, from, target } => command::revoke(&target, names, from.as_deref())?,
         Command::RecoverKit { name, target } => command::ask(&target, Request::RecoverKit { name })?,
         Command::RotateTicketKey { void_others, target } => {
             command::ask(&target, Request::RotateTicketKey { void_others })?;

@@ -19,7 +19,7 @@ use mvt_server::{
     mailbox::Mail,
     owner::Owner,
     registry::{Actor, Bounds, Registry, RegistryError},
-    revocations::Revocations,
+    revocations::Revoked,
     service::ServiceKind,
     store::{file::Line, seal::SealKey},
     tickets::Others,
@@ -71,6 +71,32 @@ fn a_full_list_gives_way_to_a_floor_and_nobody_revoked_gets_in() {
     judge(&registry_now);
     let audit = registry_now.audit(10).unwrap();
     assert!(audit.iter().any(|(_, line)| line.what.ends_with("a floor for all")), "{audit:?}");
+    drop(registry_now);
+    judge(&registry(&medium, 32));
+}
+
+/// §12.2.2: also by one command that names more than it has room for.
+#[test]
+fn a_command_about_more_clients_than_the_list_holds_is_a_floor_at_once() {
+    let medium = Medium::with_store();
+    let (mut registry_now, mut diary) = (registry(&medium, 32), Diary { now_ms: 2000, ..Diary::default() });
+    let names: Vec<String> = (0..100).map(|number| format!("client-{number}")).collect();
+    let lines: Vec<_> = names.iter().zip(1..).map(|(name, seed)| line(name, seed)).collect();
+    registry_now.enroll(at(1), &lines, false).unwrap();
+    revoke(&mut registry_now, &names[0], 1000);
+    let request = Request::Revoke { names: names[..60].to_vec() };
+    let answer = execute(&mut registry_now, &mut diary, 0, &request).unwrap();
+    assert!(matches!(answer, Answer::Revoked { revoked: 60, .. }), "{answer:?}");
+    let judge = |registry: &Registry| {
+        assert!(registry.revocations().len() <= 32, "{}", registry.revocations().len());
+        for name in &names[..60] {
+            assert!(registry.revocations().refuses(&ClientId::of_name(name), 2000), "{name}");
+            assert!(registry.enrolment().find_id(&ClientId::of_name(name)).is_none());
+        }
+        assert_eq!(registry.enrolment().len(), 40);
+        assert!(!registry.revocations().refuses(&ClientId::of_name(&names[70]), 2010), "others log in again");
+    };
+    judge(&registry_now);
     drop(registry_now);
     judge(&registry(&medium, 32));
 }
@@ -143,7 +169,7 @@ struct Diary {
     now_ms: u64,
     lines: Vec<String>,
     published: Enrolment,
-    revoked: Option<Revocations>,
+    revoked: Option<Revoked>,
 }
 
 impl Host for Diary {
@@ -158,7 +184,7 @@ impl Host for Diary {
         self.lines.push(format!("publish {}", registry.enrolment().len()));
     }
 
-    fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed> {
+    fn erase_sessions(&mut self, revoked: Revoked) -> Result<(), Unconfirmed> {
         self.lines.push("erase".into());
         self.revoked = Some(revoked);
         Ok(())
@@ -281,7 +307,7 @@ fn the_session_of_a_recovery_outlives_those_before_it() {
         key_ids.push(session.key_id());
         rig.admit_for(Owner { client: a, authenticated_ms: ORIGIN_MS }, session);
     }
-    let mut revoked = Revocations::default();
+    let mut revoked = Revoked::default();
     revoked.revoke(&a, ORIGIN_MS + 50);
     let (confirm, confirmed) = crossbeam::channel::bounded(1);
     for mail in [

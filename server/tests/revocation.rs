@@ -17,7 +17,7 @@ use mvt_server::{
     limits::{REVOKE_COUNT_MAX, REVOKE_ERASED_MAX},
     mailbox::Mail,
     owner::Owner,
-    revocations::Revocations,
+    revocations::{Revocations, Revoked},
     service::ServiceKind,
 };
 use rig::{ORIGIN_MS, Rig, halves};
@@ -169,9 +169,10 @@ fn a_shard_confirms_when_its_last_session_is_erased() {
             halves(0, number, Suite::Hs256, limits).1,
         );
     }
-    let mut revoked = Revocations::default();
+    let (mut revocations, mut revoked) = (Revocations::default(), Revoked::default());
+    revocations.revoke(&bad, ORIGIN_MS);
     revoked.revoke(&bad, ORIGIN_MS);
-    rig.node.revocations.store(Arc::new(revoked.clone()));
+    rig.node.revocations.store(Arc::new(revocations));
     let (confirm, confirmed) = crossbeam::channel::bounded(1);
     let mail = Mail::Revoke { revoked: Arc::new(revoked), confirm };
     assert!(rig.mailboxes[0].post(mail).is_ok());

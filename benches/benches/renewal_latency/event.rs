@@ -4,12 +4,9 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, bounded};
 use mvt_proto::ClientId;
-use mvt_server::{mailbox::Mail, revocations::Revocations};
+use mvt_server::{mailbox::Mail, revocations::Revoked};
 
 use crate::rig::{ORIGIN_MS, Rig};
-
-/// Between two commands that revoke, ms.
-const COMMAND_MS: u64 = 50;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event {
@@ -19,10 +16,11 @@ pub enum Event {
         at_ms: u64,
         within_ms: u64,
     },
-    /// So many clients a second are revoked, each with a session (CASES X-05), from this time on, ms.
+    /// From this time on, ms, a command revokes so many clients, each with a session (CASES X-05), and another one so many ms later.
     Revocation {
         at_ms: u64,
-        per_second: u64,
+        names: u64,
+        every_ms: u64,
     },
 }
 
@@ -37,6 +35,8 @@ pub struct Operator {
     due_ms: u64,
     revoked: u64,
     confirmed: Option<Receiver<usize>>,
+    /// What the control thread holds until all have confirmed, so that no shard frees it.
+    held: Option<Arc<Revoked>>,
 }
 
 impl Operator {
@@ -45,7 +45,7 @@ impl Operator {
             Event::None => u64::MAX,
             Event::Rotation { at_ms, .. } | Event::Revocation { at_ms, .. } => ORIGIN_MS + at_ms,
         };
-        Self { event, due_ms, revoked: 0, confirmed: None }
+        Self { event, due_ms, revoked: 0, confirmed: None, held: None }
     }
 
     /// Posts what is due; true while the shard has to look at its mail.
@@ -60,15 +60,17 @@ impl Operator {
                 self.due_ms = u64::MAX;
                 Mail::Renew { within_ms }
             }
-            Event::Revocation { per_second, .. } => {
-                self.due_ms = now_ms + COMMAND_MS;
-                let last = self.revoked + per_second * COMMAND_MS / 1000;
-                let mut revoked = Revocations::default();
+            Event::Revocation { names, every_ms, .. } => {
+                self.due_ms = now_ms + every_ms;
+                let last = self.revoked + names;
+                let mut revoked = Revoked::default();
                 (self.revoked..last).for_each(|number| revoked.revoke(&victim(number), now_ms));
                 self.revoked = last;
                 let (confirm, confirmed) = bounded(1);
                 self.confirmed = Some(confirmed);
-                Mail::Revoke { revoked: Arc::new(revoked), confirm }
+                let revoked = Arc::new(revoked);
+                self.held = Some(revoked.clone());
+                Mail::Revoke { revoked, confirm }
             }
         };
         assert!(rig.mailboxes[0].post(mail).is_ok(), "the mailbox has room");

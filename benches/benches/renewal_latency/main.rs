@@ -6,6 +6,7 @@
 //! all rounds together, and the interval of a ratio is found by drawing the rounds again.
 
 mod arm;
+#[allow(dead_code)] // what an operator does is the matter of `mass_change`
 mod event;
 mod options;
 mod party;

@@ -16,18 +16,6 @@ pub struct Options {
     pub replicas: usize,
     pub has_sockets: bool,
     pub suite: Suite,
-    pub question: Question,
-}
-
-/// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
-    /// Sessions that renew by themselves.
-    Renewal,
-    /// All are told to renew (CASES K-08).
-    Rotation,
-    /// Clients are revoked (CASES X-05).
-    Revocation,
 }
 
 impl Options {
@@ -48,11 +36,6 @@ impl Options {
             sessions: number("--sessions", 8_192) as usize,
             replicas: number("--replicas", 3) as usize,
             has_sockets: has("--sockets"),
-            question: match () {
-                () if has("--rotation") => Question::Rotation,
-                () if has("--revocation") => Question::Revocation,
-                () => Question::Renewal,
-            },
             suite: if number("--suite", 1) == 2 { Suite::Gcm256 } else { Suite::Hs256 },
         }
     }

@@ -25,6 +25,8 @@ pub struct Replicas {
     is_behind: bool,
     served: usize,
     pool: Pool,
+    /// Of what a turn took the replicas, sorted: the middle, unless told otherwise.
+    pub rank: usize,
     pub costs: Costs,
 }
 
@@ -35,6 +37,7 @@ fn time_ms(now_ns: u64) -> u64 {
 impl Replicas {
     pub fn new(worlds: Vec<World>, sessions: usize, seed: u64) -> Self {
         Self {
+            rank: worlds.len() / 2,
             worlds,
             sessions: sessions as u64,
             choice: Xoshiro256PlusPlus::seed_from_u64(seed),
@@ -47,11 +50,11 @@ impl Replicas {
         }
     }
 
-    /// The median over the worlds of what `act` took.
-    fn median(&mut self, mut act: impl FnMut(&mut World) -> u64) -> u64 {
+    /// What `act` took, by the rank that counts.
+    fn ranked(&mut self, mut act: impl FnMut(&mut World) -> u64) -> u64 {
         let mut took: Vec<u64> = self.worlds.iter_mut().map(&mut act).collect();
         took.sort_unstable();
-        took[took.len() / 2].saturating_sub(self.reading_ns)
+        took[self.rank].saturating_sub(self.reading_ns)
     }
 }
 
@@ -66,13 +69,13 @@ impl Server for Replicas {
         let swept_ns = if now_ns >= self.ticks_ns {
             self.ticks_ns = now_ns + SWEEP_INTERVAL_MS * NS_PER_MS;
             self.is_behind = true;
-            self.median(|world| world.sweep(time_ms(now_ns)))
+            self.ranked(|world| world.sweep(time_ms(now_ns)))
         } else {
             0
         };
         let agreed = self.pool.end(now_ns);
         let wakes = !self.pool.attends(now_ns);
-        let took_ns = self.median(|world| world.turn((agreed, wakes), time_ms(now_ns)));
+        let took_ns = self.ranked(|world| world.turn((agreed, wakes), time_ms(now_ns)));
         self.costs.note(&self.worlds[0], count, took_ns);
         swept_ns + took_ns
     }
@@ -84,7 +87,7 @@ impl Server for Replicas {
         }
         let asked = self.worlds[0].asked_count();
         if asked > 0 {
-            let took_ns = self.median(World::compute);
+            let took_ns = self.ranked(World::compute);
             self.pool.begin(now_ns, asked, took_ns);
         }
     }
@@ -94,7 +97,7 @@ impl Server for Replicas {
             return 0;
         }
         let mut is_behind = false;
-        let took_ns = self.median(|world| {
+        let took_ns = self.ranked(|world| {
             let (took_ns, is_more) = world.reclaim(time_ms(now_ns));
             is_behind |= is_more;
             took_ns

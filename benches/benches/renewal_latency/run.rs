@@ -6,7 +6,7 @@ use mvt_benches::queue::{Queue, Server as _};
 use crate::{
     arm::{Arm, Life},
     event::Event,
-    options::{Options, Question},
+    options::Options,
     replicas::Replicas,
     report,
     step::Costs,
@@ -32,31 +32,14 @@ pub struct Outcome {
 }
 
 const STEADY: Arm = Arm { name: "steady", life: Life::Steady, event: Event::None, has_pool: true, idle: 0 };
-/// A hundred thousand revocations take 25 s, as an operator's commands of 4,000 did.
-const REVOKED_PER_SECOND: u64 = 4_000;
 
 /// The control, the control again, and what is compared with it.
-fn arms(options: &Options) -> Vec<Arm> {
-    let at_ms = options.warmup_ms;
-    let idle = (REVOKED_PER_SECOND * options.measured_ms / 1000) as usize;
+fn arms(options: &Options) -> [Arm; 5] {
     let renewing = |name, every_ms| Arm { name, life: Life::Renewing(every_ms), ..STEADY };
-    let (control, compared) = match options.question {
-        Question::Renewal => {
-            let often = renewing("renewing often", options.every_ms);
-            let alone = Arm { name: "renewing often, without a pool", has_pool: false, ..often };
-            (STEADY, vec![renewing("each renews in 60 s", 60_000), often, alone])
-        }
-        Question::Rotation => {
-            let event = Event::Rotation { at_ms, within_ms: 1_000 };
-            (STEADY, vec![Arm { name: "all are told to renew", event, ..STEADY }])
-        }
-        Question::Revocation => {
-            let steady = Arm { idle, ..STEADY };
-            let event = Event::Revocation { at_ms, per_second: REVOKED_PER_SECOND };
-            (steady, vec![Arm { name: "4,000 a second are revoked", event, ..steady }])
-        }
-    };
-    [vec![control, Arm { name: "steady, again", ..control }], compared].concat()
+    let again = Arm { name: "steady, again", ..STEADY };
+    let often = renewing("renewing often", options.every_ms);
+    let alone = Arm { name: "renewing often, without a pool", has_pool: false, ..often };
+    [STEADY, again, renewing("each renews in 60 s", 60_000), often, alone]
 }
 
 fn replicas(options: &Options, arm: &Arm) -> Replicas {

@@ -11,8 +11,8 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Names in one command: they fit a line of the socket's bound with room to spare.
-pub(super) const NAMES_MAX: usize = 4_000;
+/// Names in one command, about as many as `mvt-server revoke --from FILE` puts into one.
+pub(super) const NAMES_MAX: usize = 15_000;
 
 pub(super) struct Operator(BufReader<UnixStream>);
 

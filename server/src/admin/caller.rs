@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     admin::request::{Answer, Request},
-    limits::{ADMIN_ANSWER_BYTES_MAX, REVOKE_CONFIRM_MS},
+    limits::{ADMIN_ANSWER_BYTES_MAX, ADMIN_PATIENCE_MS},
 };
 
 /// A connection to a running server.
@@ -26,7 +26,7 @@ impl Caller {
     pub fn connect(path: &Path) -> io::Result<Option<Self>> {
         match UnixStream::connect(path) {
             Ok(stream) => {
-                let patience = Duration::from_millis(2 * REVOKE_CONFIRM_MS);
+                let patience = Duration::from_millis(ADMIN_PATIENCE_MS);
                 stream.set_read_timeout(Some(patience))?;
                 stream.set_write_timeout(Some(patience))?;
                 Ok(Some(Self(stream)))

@@ -21,13 +21,18 @@ use crate::{
         peer::Peer,
         recorded::Recorded,
         request::{Answer, Request},
+        retired::Retired,
     },
+    enrolment::Enrolment,
     fatal::Fatal,
-    limits::{ADMIN_PEERS_MAX, ADMIN_REQUESTS_PER_TURN_MAX, CLAIMS_COUNT_MAX, REVOKE_CONFIRM_MS},
+    limits::{
+        ADMIN_PEERS_MAX, ADMIN_REQUESTS_PER_TURN_MAX, CLAIMS_COUNT_MAX, CONTROL_THREAD_NICE,
+        REVOKE_CONFIRM_MS,
+    },
     mailbox::{Mail, Mailbox},
     node::Node,
     registry::{Registry, RegistryError},
-    revocations::Revocations,
+    revocations::{Revocations, Revoked},
     store::{StoreError, feed::FeedWriter},
     tickets::Others,
 };
@@ -64,7 +69,13 @@ impl Control {
             peers: Vec::new(),
             registry,
             feed,
-            station: Station { node: node.clone(), mailboxes, owed: Vec::new() },
+            station: Station {
+                node: node.clone(),
+                mailboxes,
+                owed: Vec::new(),
+                revocations: Retired::default(),
+                enrolments: Retired::default(),
+            },
             is_stopping: is_stopping.clone(),
             pruned: Instant::now(),
             is_troubled: false,
@@ -75,7 +86,13 @@ impl Control {
         desk.tell_followers();
         let thread = thread::Builder::new().name("mvt-control".into());
         let thread = thread
-            .spawn(move || desk.serve())
+            .spawn(move || {
+                // Of this thread alone, on Linux.
+                if let Err(error) = rustix::process::setpriority_process(None, CONTROL_THREAD_NICE) {
+                    tracing::warn!(%error, "the control thread has the priority of shards");
+                }
+                desk.serve();
+            })
             .map_err(|source| Fatal::Os { what: "cannot start the control thread", source })?;
         Ok(Self { node, is_stopping, thread })
     }
@@ -114,7 +131,11 @@ impl Desk {
             self.read_peers();
             self.record_claims();
             self.tell_followers();
-            self.peers.retain(|peer| !peer.is_done(now));
+            let busy = now.elapsed();
+            self.peers.retain_mut(|peer| {
+                peer.make_up_for(busy);
+                !peer.is_done(Instant::now())
+            });
             if now.duration_since(ticked) >= TICK {
                 ticked = now;
                 self.tick(now);
@@ -196,6 +217,7 @@ impl Desk {
 
     fn tick(&mut self, now: Instant) {
         self.station.post_owed();
+        self.station.free_retired();
         self.station.node.tickets.tick(self.station.now_ms());
         match self.registry.follow() {
             Ok(news) => {
@@ -267,9 +289,17 @@ struct Station {
     mailboxes: Arc<[Mailbox]>,
     /// Shards whose mailbox was full for too long, with what they are still to be told.
     owed: Vec<(usize, Mail)>,
+    revocations: Retired<Revocations>,
+    enrolments: Retired<Enrolment>,
 }
 
 impl Station {
+    /// Frees what was published before and is read no more.
+    fn free_retired(&mut self) {
+        self.revocations.free();
+        self.enrolments.free();
+    }
+
     /// Posts what is owed, in order for each shard.
     fn post_owed(&mut self) {
         let mut is_full = vec![false; self.mailboxes.len()];
@@ -290,11 +320,12 @@ impl Host for Station {
 
     fn publish(&mut self, registry: &Registry) {
         // What is void first: no moment at which an owner of before is neither unknown nor refused.
-        self.node.revocations.store(Arc::new(registry.revocations().clone()));
-        self.node.enrolment.store(Arc::new(registry.enrolment().clone()));
+        self.revocations.replace(&self.node.revocations, registry.revocations().clone());
+        self.enrolments.replace(&self.node.enrolment, registry.enrolment().clone());
     }
 
-    fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed> {
+    fn erase_sessions(&mut self, revoked: Revoked) -> Result<(), Unconfirmed> {
+        // Ours is the last to go: a shard lets go of it before it confirms.
         let revoked = Arc::new(revoked);
         let (confirm, confirmed) = crossbeam::channel::bounded(self.mailboxes.len());
         let deadline = Instant::now() + Duration::from_millis(REVOKE_CONFIRM_MS);

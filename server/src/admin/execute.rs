@@ -9,7 +9,7 @@ use crate::{
     admin::request::{Answer, AuditView, ClientView, Kit, NewClient, Request},
     limits::ADMIN_LIST_COUNT_MAX,
     registry::{Actor, NewRecovery, Registry, RegistryError},
-    revocations::Revocations,
+    revocations::Revoked,
     store::{StoreError, file::Line},
     tickets::Others,
 };
@@ -26,7 +26,7 @@ pub trait Host {
     ///
     /// # Errors
     /// When a shard did not confirm in time.
-    fn erase_sessions(&mut self, revoked: Revocations) -> Result<(), Unconfirmed>;
+    fn erase_sessions(&mut self, revoked: Revoked) -> Result<(), Unconfirmed>;
 
     /// Has every session renew its keys within about `within_ms`.
     ///

@@ -11,3 +11,4 @@ pub mod listener;
 mod peer;
 mod recorded;
 pub mod request;
+mod retired;

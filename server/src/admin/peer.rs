@@ -17,6 +17,8 @@ pub struct Peer {
     stream: UnixStream,
     uid: u32,
     input: Vec<u8>,
+    /// Bytes of the input known to hold no end of line.
+    looked: usize,
     output: Vec<u8>,
     written: usize,
     deadline: Instant,
@@ -28,7 +30,16 @@ impl Peer {
     #[must_use]
     pub fn new(stream: UnixStream, uid: u32, now: Instant) -> Self {
         let deadline = now + Duration::from_millis(ADMIN_PEER_MS);
-        Self { stream, uid, input: Vec::new(), output: Vec::new(), written: 0, deadline, is_done: false }
+        Self {
+            stream,
+            uid,
+            input: Vec::new(),
+            looked: 0,
+            output: Vec::new(),
+            written: 0,
+            deadline,
+            is_done: false,
+        }
     }
 
     /// The user of its process.
@@ -49,6 +60,11 @@ impl Peer {
         if self.output.is_empty() { PollFlags::IN } else { PollFlags::OUT }
     }
 
+    /// Gives it the time that we did not look.
+    pub fn make_up_for(&mut self, busy: Duration) {
+        self.deadline += busy;
+    }
+
     /// Whether it is to be forgotten.
     #[must_use]
     pub fn is_done(&self, now: Instant) -> bool {
@@ -59,12 +75,14 @@ impl Peer {
     pub fn read(&mut self) -> Option<Vec<u8>> {
         let mut buffer = [0; 4096];
         while self.output.is_empty() {
-            if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
-                let rest = self.input.split_off(end + 1);
+            if let Some(end) = self.input[self.looked..].iter().position(|byte| *byte == b'\n') {
+                let rest = self.input.split_off(self.looked + end + 1);
+                self.looked = 0;
                 let mut line = std::mem::replace(&mut self.input, rest);
                 line.pop();
                 return Some(line);
             }
+            self.looked = self.input.len();
             if self.input.len() >= ADMIN_REQUEST_BYTES_MAX {
                 tracing::warn!(uid = self.uid, "admin socket: a request beyond its bound");
                 self.is_done = true;
@@ -115,5 +133,21 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.output.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_not_cut_off_for_what_another_asked() {
+        let (stream, _other) = UnixStream::pair().unwrap();
+        let now = Instant::now();
+        let mut peer = Peer::new(stream, 0, now);
+        let deadline = now + Duration::from_millis(ADMIN_PEER_MS);
+        assert!(peer.is_done(deadline));
+        peer.make_up_for(Duration::from_secs(3));
+        assert!(!peer.is_done(deadline) && peer.is_done(deadline + Duration::from_secs(3)));
     }
 }

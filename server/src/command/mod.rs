@@ -1,5 +1,6 @@
 //! An operator's commands on the store: to the running server if there is one, else on the file itself.
 
+mod bulk;
 mod offline;
 mod text;
 
@@ -15,9 +16,6 @@ use crate::{
     registry,
     store::{StoreError, file},
 };
-
-/// Clients in one request of an import: each is well below 200 bytes.
-const IMPORT_COUNT_MAX: usize = 256;
 
 /// Where commands go.
 #[derive(Debug, clap::Args)]
@@ -46,6 +44,20 @@ pub fn init(target: &Target) -> Result<(), Fatal> {
     let config = configuration(target.config.as_deref())?;
     registry::init(&config)?;
     println!("{} {}", config.store.file.display(), config.store.seal_key_file.display());
+    Ok(())
+}
+
+/// Takes the store as it is, though its mark says that it was put back to an older copy.
+///
+/// # Errors
+/// The store's, also while a server has it.
+pub fn accept_store(target: &Target) -> Result<(), Fatal> {
+    let config = configuration(target.config.as_deref())?;
+    let registry = registry::accept(&config)?;
+    let revision = offline::Offline::new(registry, config)?.accept()?;
+    println!(
+        "accepted, change {revision}: sessions and tickets of before are void; revoke anew whom it forgot"
+    );
     Ok(())
 }
 
@@ -79,14 +91,35 @@ pub fn list(target: &Target) -> Result<(), Fatal> {
     }
 }
 
-/// Enrols the clients of an authorized file that are not enrolled just so already.
+/// Revokes clients, in pieces: those of each are out everywhere, or none of them is, and each piece is acknowledged by a line.
 ///
 /// # Errors
-/// The file's, and as [`ask`].
+/// The file's, and as [`ask`]: pieces that were acknowledged stand.
+pub fn revoke(target: &Target, mut names: Vec<String>, from: Option<&Path>) -> Result<(), Fatal> {
+    if let Some(path) = from {
+        // Neighbours in the store, so that a change touches few of its pages.
+        names.extend(bulk::names(path)?);
+    }
+    if names.is_empty() {
+        return ask(target, Request::Revoke { names });
+    }
+    let mut desk = Desk::open(target, false)?;
+    for names in bulk::pieces(&names, bulk::NAMED_BYTES_MAX) {
+        let answer = desk.ask(&Request::Revoke { names: names.to_vec() })?;
+        print(target, &answer);
+    }
+    Ok(())
+}
+
+/// Enrols the clients of an authorized file that are not enrolled just so already, in pieces as [`revoke`].
+///
+/// # Errors
+/// The file's, and as [`ask`]: pieces that were acknowledged stand.
 pub fn import(target: &Target, path: &Path) -> Result<(), Fatal> {
-    let lines = file::read(path)?;
+    let mut lines = file::read(path)?;
+    lines.sort_unstable_by(|line, other| line.name.cmp(&other.name));
     let mut desk = Desk::open(target, true)?;
-    for lines in lines.chunks(IMPORT_COUNT_MAX) {
+    for lines in bulk::pieces(&lines, bulk::CLIENT_BYTES_MAX) {
         let clients = lines.iter().map(NewClient::of_line).collect();
         let answer = desk.ask(&Request::Enroll { clients, skip_known: true, recovery_kit: false })?;
         print(target, &answer);

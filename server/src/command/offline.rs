@@ -12,8 +12,8 @@ use crate::{
     config::Config,
     fatal::Fatal,
     keys,
-    registry::Registry,
-    revocations::Revocations,
+    registry::{Actor, Registry, RegistryError},
+    revocations::Revoked,
     store::StoreError,
     tickets::{self, Others},
 };
@@ -31,6 +31,16 @@ impl Offline {
         let latest_ms = registry.latest_ms()?.max(tickets::latest_ms(&config.tickets));
         let (clock, _) = ServerClock::start_after(latest_ms);
         Ok(Self { registry, nobody: Nobody { config, clock } })
+    }
+
+    /// Takes a store that was put back to an older copy: see [`Registry::accept`]. Gives the change after which it holds.
+    pub(super) fn accept(&mut self) -> Result<u64, Fatal> {
+        let actor = Actor { uid: rustix::process::geteuid().as_raw(), now_ms: self.nobody.now_ms() };
+        match self.registry.accept(actor) {
+            Ok(()) => Ok(self.registry.revision()),
+            Err(RegistryError::Store(error)) => Err(error.into()),
+            Err(error) => Err(Fatal::Refused { status: 2, text: error.to_string() }),
+        }
     }
 
     pub(super) fn ask(&mut self, request: &Request) -> Result<Answer, Fatal> {
@@ -52,7 +62,7 @@ impl Host for Nobody {
 
     fn publish(&mut self, _: &Registry) {}
 
-    fn erase_sessions(&mut self, _: Revocations) -> Result<(), Unconfirmed> {
+    fn erase_sessions(&mut self, _: Revoked) -> Result<(), Unconfirmed> {
         Ok(())
     }
 

@@ -27,6 +27,8 @@ pub struct StoreTable {
     /// The file of the embedded store.
     #[serde(deserialize_with = "file")]
     pub file: PathBuf,
+    /// How far it had come, by which an older copy of it is found at start; empty for a file beside it.
+    pub mark_file: PathBuf,
     /// The key file under which recovery secrets in it are sealed.
     #[serde(deserialize_with = "file")]
     pub seal_key_file: PathBuf,
@@ -46,11 +48,25 @@ pub struct StoreTable {
     pub revocation_keep_ms: u64,
 }
 
+impl StoreTable {
+    /// Where the mark is.
+    #[must_use]
+    pub fn mark(&self) -> PathBuf {
+        if !self.mark_file.as_os_str().is_empty() {
+            return self.mark_file.clone();
+        }
+        let mut path = self.file.clone().into_os_string();
+        path.push(".mark");
+        path.into()
+    }
+}
+
 impl Default for StoreTable {
     fn default() -> Self {
         Self {
             engine: Engine::Redb,
             file: "mvt.store".into(),
+            mark_file: PathBuf::new(),
             seal_key_file: "seal.key".into(),
             feed_file: PathBuf::new(),
             resume_stale_ms: 60_000,

@@ -18,7 +18,7 @@ use mvt_proto::{ClientId, constants::KEY_BYTES};
 
 pub use recover::{NewRecovery, Unsealer};
 pub use refusal::RegistryError;
-pub use source::{init, open};
+pub use source::{accept, init, open};
 
 use crate::{
     enrolment::Enrolment,

@@ -5,7 +5,7 @@ use mvt_proto::constants::KEY_BYTES;
 use crate::{
     owner::Owner,
     registry::{Actor, Registry, RegistryError, Urgency},
-    revocations::Revocations,
+    revocations::Revoked,
     store::record::Identity,
 };
 
@@ -45,7 +45,7 @@ impl Registry {
         actor: Actor,
         name: &str,
         new_public: [u8; KEY_BYTES],
-    ) -> Result<(u64, Revocations), RegistryError> {
+    ) -> Result<(u64, Revoked), RegistryError> {
         let identity = self.find(name)?.identity.clone();
         let client = mvt_proto::ClientId::of_name(name);
         let identity = Identity { public_key: new_public, changed_ms: actor.now_ms, ..identity };
@@ -55,7 +55,7 @@ impl Registry {
             self.refresh(name);
             return Err(error.into());
         }
-        let mut revoked = Revocations::default();
+        let mut revoked = Revoked::default();
         let not_before_ms = self.voids.get(&client).map_or(actor.now_ms, |(void, _)| void.not_before_ms);
         revoked.revoke(&client, not_before_ms);
         Ok((not_before_ms, revoked))

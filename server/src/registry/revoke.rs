@@ -6,7 +6,7 @@ use mvt_proto::ClientId;
 
 use crate::{
     registry::{Actor, Registry, RegistryError, Urgency, said},
-    revocations::Revocations,
+    revocations::Revoked,
     store::{
         StoreError, Write,
         record::{FLOOR_KEY, Identity, Revocation, State, revocation_key, to_value},
@@ -47,6 +47,8 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`]: they stay withdrawn as long as this registry is there.
     pub fn revoke(&mut self, actor: Actor, names: &[String]) -> Result<(), RegistryError> {
+        // One by one they have no room, whatever went: a floor for all refuses them too.
+        let is_beyond = names.len() > self.bounds.revocations_max;
         let mut writes = Vec::new();
         for name in names {
             let identity = Identity {
@@ -55,30 +57,63 @@ impl Registry {
                 ..self.find(name)?.identity.clone()
             };
             writes.push(self.identity_write(&identity));
-            writes.push(self.revocation_write(actor, &ClientId::of_name(name)));
+            if !is_beyond {
+                writes.push(self.revocation_write(actor, &ClientId::of_name(name)));
+            }
         }
         let mut what = said("revoke", names.iter().map(String::as_str));
-        let room = self.make_room(names);
+        let room = if is_beyond { self.floor_writes(actor) } else { self.make_room(names) };
         if !room.is_empty() {
             what += "; the list is full: a floor for all";
         }
         writes.extend(room);
         self.put(actor, writes, what, Urgency::MustFit)?;
         for name in names {
-            self.held.remove(&ClientId::of_name(name));
+            let id = ClientId::of_name(name);
+            self.held.remove(&id);
+            if is_beyond {
+                self.revocations.forget(&id);
+            }
         }
         Ok(())
     }
 
     /// Voids in memory alone what these clients authenticated here up to `now_ms`: until that is written, or because another
     /// node wrote an earlier time. Gives these revocations.
-    pub fn revoke_here(&mut self, clients: impl IntoIterator<Item = ClientId>, now_ms: u64) -> Revocations {
-        let mut revoked = Revocations::default();
+    pub fn revoke_here(&mut self, clients: impl IntoIterator<Item = ClientId>, now_ms: u64) -> Revoked {
+        let mut revoked = Revoked::default();
         for client in clients {
             self.revocations.revoke(&client, now_ms);
             revoked.revoke(&client, now_ms);
         }
         revoked
+    }
+
+    /// Voids what anybody authenticated up to `actor.now_ms`, in the place of the list: revocations that this store does not know of any more may be among it.
+    /// Clients whose revocation was lost have to be revoked again.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub fn accept(&mut self, actor: Actor) -> Result<(), RegistryError> {
+        let writes = self.floor_writes(actor);
+        let what = format!("accept-store as of change {}; a floor for all", self.revision);
+        Ok(self.put(actor, writes, what, Urgency::MustFit)?)
+    }
+
+    /// A floor up to now, in the place of the whole list.
+    fn floor_writes(&self, actor: Actor) -> Vec<Write> {
+        let (mut floor, expected) = self.floor;
+        floor.not_before_ms = floor.not_before_ms.max(actor.now_ms);
+        floor.until_ms = floor.until_ms.max(actor.now_ms.saturating_add(self.bounds.revocation_keep_ms));
+        let gone = self.voids.values().map(|(revocation, revision)| {
+            // A recovery's may be a millisecond later than now.
+            floor.not_before_ms = floor.not_before_ms.max(revocation.not_before_ms);
+            floor.until_ms = floor.until_ms.max(revocation.until_ms);
+            Write { key: revocation_key(&revocation.client), value: None, expected: Some(*revision) }
+        });
+        let mut writes: Vec<_> = gone.collect();
+        writes.push(Write { key: FLOOR_KEY.into(), value: Some(to_value(&floor)), expected });
+        writes
     }
 
     pub(super) fn revocation_write(&self, actor: Actor, client: &ClientId) -> Write {

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{Config, Engine},
+    config::{Config, Engine, StoreTable},
     fatal::Fatal,
     keys,
     registry::{Bounds, Registry},
-    store::{Store, StoreError, feed::FeedStore, file::FileStore, redb::RedbStore},
+    store::{
+        Store, StoreError,
+        feed::FeedStore,
+        file::FileStore,
+        mark::{self, MarkedStore},
+        redb::RedbStore,
+    },
 };
 
 /// Opens the configured store and reads all of it.
@@ -16,15 +22,11 @@ use crate::{
 /// The store's, and the seal key file's.
 pub fn open(config: &Config) -> Result<Registry, Fatal> {
     let table = &config.store;
-    let has_feed = !table.feed_file.as_os_str().is_empty();
-    let bounds = Bounds {
-        revocations_max: table.revocations_max,
-        revocation_keep_ms: table.revocation_keep_ms,
-        follower_stale_ms: if has_feed { table.login_stale_ms } else { 0 },
-    };
+    let bounds = bounds(table);
     Ok(match table.engine {
         Engine::Redb => {
-            let store: Box<dyn Store> = Box::new(RedbStore::open(&table.file)?);
+            let store = MarkedStore::open(RedbStore::open(&table.file)?, &table.mark())?;
+            let store: Box<dyn Store> = Box::new(store);
             let seal_key = keys::read_seal_key(&table.seal_key_file)?;
             Registry::open(store, table.file.clone(), bounds, seal_key.map(Arc::new))?
         }
@@ -44,19 +46,43 @@ pub fn open(config: &Config) -> Result<Registry, Fatal> {
     })
 }
 
+fn bounds(table: &StoreTable) -> Bounds {
+    let has_feed = !table.feed_file.as_os_str().is_empty();
+    Bounds {
+        revocations_max: table.revocations_max,
+        revocation_keep_ms: table.revocation_keep_ms,
+        follower_stale_ms: if has_feed { table.login_stale_ms } else { 0 },
+    }
+}
+
+/// The store as it is, though its mark says that it was put back to an older copy, or is another store's. It may have forgotten
+/// revocations: see [`Registry::accept`].
+///
+/// # Errors
+/// As [`open`], without those of the mark; `Unchangeable` and `Follows` where there is no store of ours.
+pub fn accept(config: &Config) -> Result<Registry, Fatal> {
+    let table = &config.store;
+    writable(config)?;
+    let store = Box::new(MarkedStore::accept(RedbStore::open(&table.file)?, &table.mark())?);
+    let seal_key = keys::read_seal_key(&table.seal_key_file)?;
+    Ok(Registry::open(store, table.file.clone(), bounds(table), seal_key.map(Arc::new))?)
+}
+
+fn writable(config: &Config) -> Result<(), StoreError> {
+    match config.store.engine {
+        Engine::Redb => Ok(()),
+        Engine::Feed => Err(StoreError::Follows { path: config.store.feed_file.clone() }),
+        Engine::File => Err(StoreError::Unchangeable { path: config.identity.clients_file.clone() }),
+    }
+}
+
 /// Makes an empty store, and the seal key if there is none.
 ///
 /// # Errors
 /// [`StoreError::Exists`], and the OS's.
 pub fn init(config: &Config) -> Result<(), Fatal> {
     let table = &config.store;
-    match table.engine {
-        Engine::Redb => {}
-        Engine::Feed => return Err(StoreError::Follows { path: table.feed_file.clone() }.into()),
-        Engine::File => {
-            return Err(StoreError::Unchangeable { path: config.identity.clients_file.clone() }.into());
-        }
-    }
+    writable(config)?;
     if table.file.exists() {
         return Err(StoreError::Exists { path: table.file.clone() }.into());
     }
@@ -64,5 +90,6 @@ pub fn init(config: &Config) -> Result<(), Fatal> {
     keys::ensure_seal_key(&table.seal_key_file)?;
     let mut store_id = [0; 16];
     getrandom::fill(&mut store_id).map_err(Fatal::Randomness)?;
-    Ok(RedbStore::create(&table.file, store_id)?)
+    RedbStore::create(&table.file, store_id)?;
+    Ok(mark::begin(&table.mark(), store_id)?)
 }

@@ -9,20 +9,21 @@ use crossbeam::channel::Sender;
 
 use crate::{
     limits::{REVOKE_COUNT_MAX, REVOKE_ERASED_MAX},
-    revocations::Revocations,
+    owner::Owner,
+    revocations::Revoked,
     shard::Shard,
 };
 
 /// One walk over all sessions.
 #[derive(Debug)]
 pub(super) struct Scan {
-    revoked: Arc<Revocations>,
+    revoked: Arc<Revoked>,
     confirm: Sender<usize>,
     next_place: usize,
 }
 
 impl Scan {
-    pub(super) const fn new(revoked: Arc<Revocations>, confirm: Sender<usize>) -> Self {
+    pub(super) const fn new(revoked: Arc<Revoked>, confirm: Sender<usize>) -> Self {
         Self { revoked, confirm, next_place: 0 }
     }
 }
@@ -33,7 +34,7 @@ impl Shard {
         let Some(mut scan) = self.revoking.pop_front() else { return };
         // What was received before is judged before: places of the batch under way must not change.
         self.turn(now_ms);
-        let is_void = |owner: &_| scan.revoked.refuses_owner(owner);
+        let is_void = |owner: &Owner| scan.revoked.refuses(&owner.client, owner.authenticated_ms);
         let (erased, next) =
             self.sessions.revoke(scan.next_place, (REVOKE_COUNT_MAX, REVOKE_ERASED_MAX), is_void);
         self.counters.sessions_revoked.add(erased);
@@ -42,8 +43,13 @@ impl Shard {
                 scan.next_place = place;
                 self.revoking.push_front(scan);
             }
-            // Nobody listens any more when the control thread has given up waiting.
-            None => drop(scan.confirm.try_send(self.index)),
+            None => {
+                let Scan { revoked, confirm, .. } = scan;
+                // Before we confirm: whoever lets go of it last frees it, and that is not to be a shard.
+                drop(revoked);
+                // Nobody listens any more when the control thread has given up waiting.
+                let _ = confirm.try_send(self.index);
+            }
         }
         if !self.revoking.is_empty() {
             self.mailboxes[self.index].wake();

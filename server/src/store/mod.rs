@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod feed;
 pub mod file;
+pub mod mark;
 pub mod record;
 pub mod redb;
 pub mod seal;
@@ -148,6 +149,21 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
+    /// It is an older copy of itself.
+    #[error(
+        "{path}: put back to an older copy: its last change is {revision}, and {mark} knows of {marked}; who was revoked between \
+         would be let in (`mvt-server accept-store` takes it as it is)"
+    )]
+    RolledBack {
+        /// The store.
+        path: PathBuf,
+        /// Its last change.
+        revision: Revision,
+        /// The mark.
+        mark: PathBuf,
+        /// The last change it knows of.
+        marked: Revision,
+    },
     /// It is no store, or a broken one.
     #[error("{path}: {text}")]
     Corrupted {
@@ -198,7 +214,7 @@ impl StoreError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Line { .. } | Self::Unchangeable { .. } | Self::Follows { .. } | Self::Conflict(_) => 2,
-            Self::Corrupted { .. } => 65,
+            Self::Corrupted { .. } | Self::RolledBack { .. } => 65,
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => 65,
             Self::Missing { .. } => 66,
             Self::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 66,

@@ -24,8 +24,9 @@ const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
 const ABOUT: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("about");
 const ABOUT_KEY: &str = "store";
 
-/// The whole store fits the memory of the process anyway: this is only redb's own copy.
-const CACHE_BYTES: usize = 16 << 20;
+/// The whole store fits the memory of the process anyway, and this is only redb's own copy of what it touched. A revocation changes a
+/// page that nothing before it did: with a million clients these are read from the file again and again where they are not kept.
+const CACHE_BYTES: usize = 256 << 20;
 
 /// What the database writes to.
 pub trait Medium: Send {
@@ -90,6 +91,8 @@ pub struct RedbStore {
     trouble: Arc<Trouble>,
     /// None after the disk was full, until the next call.
     database: Option<Database>,
+    /// Changes are counted on from here at least.
+    after: Revision,
 }
 
 impl std::fmt::Debug for RedbStore {
@@ -169,7 +172,7 @@ impl RedbStore {
         trouble: Arc<Trouble>,
         medium: Box<dyn Medium>,
     ) -> Result<Self, StoreError> {
-        let mut store = Self { path: path.to_owned(), store_id, medium, trouble, database: None };
+        let mut store = Self { path: path.to_owned(), store_id, medium, trouble, database: None, after: 0 };
         let (_, id) = store.read(|transaction| {
             let about = transaction.open_table(ABOUT)?;
             let found = about.get(ABOUT_KEY)?;
@@ -180,6 +183,25 @@ impl RedbStore {
             return Err(StoreError::Corrupted { path: path.to_owned(), text });
         }
         Ok(store)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its last change.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn revision(&mut self) -> Result<Revision, StoreError> {
+        self.read(|transaction| Ok(last_revision(&transaction.open_table(ABOUT)?)?))
+    }
+
+    /// Has the next change be later than `revision`.
+    pub const fn go_on_after(&mut self, revision: Revision) {
+        self.after = revision;
     }
 
     fn database(&mut self) -> Result<&Database, StoreError> {
@@ -223,17 +245,16 @@ impl RedbStore {
         {
             let mut records = transaction.open_table(RECORDS)?;
             let mut about = transaction.open_table(ABOUT)?;
-            let last = about.get(ABOUT_KEY)?.map_or(0, |found| found.value().0);
-            revision = last + 1;
+            revision = last_revision(&about)?.max(self.after) + 1;
             for write in writes {
-                let found = records.get(write.key.as_str())?.map(|found| found.value().0);
-                if found != write.expected {
-                    return Ok(Err(write.key.clone()));
-                }
-                match &write.value {
+                let found = match &write.value {
                     Some(value) => records.insert(write.key.as_str(), (revision, value.as_slice()))?,
                     None => records.remove(write.key.as_str())?,
                 };
+                // A transaction that is dropped writes nothing.
+                if found.map(|found| found.value().0) != write.expected {
+                    return Ok(Err(write.key.clone()));
+                }
             }
             transaction.open_table(AUDIT)?.insert(revision, audit)?;
             about.insert(ABOUT_KEY, (revision, &self.store_id[..]))?;
@@ -241,6 +262,12 @@ impl RedbStore {
         transaction.commit()?;
         Ok(Ok(revision))
     }
+}
+
+fn last_revision(
+    about: &impl ReadableTable<&'static str, (u64, &'static [u8])>,
+) -> Result<Revision, redb::StorageError> {
+    Ok(about.get(ABOUT_KEY)?.map_or(0, |found| found.value().0))
 }
 
 fn builder() -> Builder {
@@ -265,14 +292,14 @@ impl Store for RedbStore {
             for row in transaction.open_table(RECORDS)?.iter()? {
                 records.push(record(&row?));
             }
-            let revision = transaction.open_table(ABOUT)?.get(ABOUT_KEY)?.map_or(0, |found| found.value().0);
+            let revision = last_revision(&transaction.open_table(ABOUT)?)?;
             Ok(Snapshot { records, revision })
         })
     }
 
     fn watch(&mut self, from: Revision) -> Result<Vec<Record>, StoreError> {
         self.read(|transaction| {
-            let last = transaction.open_table(ABOUT)?.get(ABOUT_KEY)?.map_or(0, |found| found.value().0);
+            let last = last_revision(&transaction.open_table(ABOUT)?)?;
             let mut records = Vec::new();
             if last <= from {
                 return Ok(records);

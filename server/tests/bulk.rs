@@ -1,0 +1,120 @@
+//! Many clients at a time: names from a file, in pieces, each acknowledged and kept (CASES X-05).
+
+mod support;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use mvt_proto::{Suite, keyfile};
+use mvt_server::{
+    admin::{
+        caller::Caller,
+        request::{Answer, Request},
+    },
+    limits::ADMIN_BULK_COUNT_MAX,
+};
+use support::{Server, mvt_server};
+
+fn run(server: &Server, arguments: &[&str]) -> String {
+    let output = mvt_server(&server.path(""), arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The sum of the numbers behind `word`, at the beginning of lines.
+fn summed(text: &str, word: &str) -> usize {
+    let counts = text.lines().filter_map(|line| line.strip_prefix(word)?.trim().parse::<usize>().ok());
+    counts.sum()
+}
+
+fn write_clients(server: &Server, count: usize) -> Vec<String> {
+    let (mut text, names) =
+        (String::new(), (0..count).map(|number| format!("m{number}")).collect::<Vec<_>>());
+    for (number, name) in names.iter().enumerate() {
+        let mut key = [9; 32];
+        key[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        writeln!(text, "{name} {}", keyfile::key_to_text(&key)).unwrap();
+    }
+    fs::write(server.path("many"), text).expect("a file");
+    names
+}
+
+fn revoked_count(server: &Server) -> usize {
+    run(server, &["list", "--json"]).matches("\"state\":\"revoked\"").count()
+}
+
+#[test]
+fn a_file_of_names_is_revoked_in_pieces_and_stays_so() {
+    let count = ADMIN_BULK_COUNT_MAX + 1000;
+    let server = Server::start("io.shards = 2");
+    let names = write_clients(&server, count);
+    assert_eq!(summed(&run(&server, &["import", "many"]), "enrolled "), count);
+    assert_eq!(summed(&run(&server, &["import", "many"]), "enrolled 0, known already "), count);
+    let (mut wire, mut session) = server.login(Suite::Hs256);
+    let (pending, _) = wire.request(&mut session, b"");
+    assert_eq!(wire.answer(&mut session, &pending), Ok(0));
+    // The one with a session is in the last piece, its name on a line of its own twice.
+    let text = format!("# who left\n\n{}\ntester\ntester\n", names.join("\n"));
+    fs::write(server.path("names"), text).expect("a file");
+    let said = run(&server, &["revoke", "--from", "names"]);
+    assert!(said.lines().count() > 1, "{said}");
+    assert_eq!(summed(&said, "revoked "), count + 1);
+    let (pending, _) = wire.request(&mut session, b"");
+    assert_eq!(wire.answer(&mut session, &pending), Err("Lost".into()));
+    server.kill();
+    let server = server.restart();
+    assert_eq!(revoked_count(&server), count + 1);
+    // Nobody of them is let in by a name that is not there, and one that is no name says where it stands.
+    for (text, status, told) in
+        [("m1\nnobody\n", 2, "nobody: no such client"), ("m1\nm 2\n", 2, "wrong:2: "), ("", 2, "no client")]
+    {
+        fs::write(server.path("wrong"), text).expect("a file");
+        let output = mvt_server(&server.path(""), &["revoke", "--from", "wrong"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(status) && said.contains(told), "{said}");
+    }
+}
+
+/// kill -9 in the middle of a mass revocation: what was acknowledged is kept, and of what was under way all or nothing.
+#[test]
+fn a_mass_revocation_that_is_killed_keeps_what_it_acknowledged() {
+    const PIECE: usize = 250;
+    let mut server = Server::start("io.shards = 1");
+    let names = write_clients(&server, 10_000);
+    run(&server, &["import", "many"]);
+    let acknowledged = AtomicUsize::new(0);
+    for round in 0..6u64 {
+        let socket = server.path("mvt-admin.sock");
+        let goal = acknowledged.load(Ordering::SeqCst) + 3;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut caller = Caller::connect(&socket).expect("allowed").expect("a server listens");
+                for piece in names.chunks(PIECE).skip(acknowledged.load(Ordering::SeqCst)) {
+                    match caller.ask(&Request::Revoke { names: piece.to_vec() }) {
+                        Ok(Answer::Revoked { revoked: PIECE, .. }) => {
+                            acknowledged.fetch_add(1, Ordering::SeqCst)
+                        }
+                        Ok(answer) => panic!("{answer:?}"),
+                        Err(_) => return,
+                    };
+                }
+            });
+            while acknowledged.load(Ordering::SeqCst) < goal {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            std::thread::sleep(Duration::from_millis(7 * round));
+            server.signal(rustix::process::Signal::KILL);
+        });
+        server = server.restart();
+        let (kept, done) = (revoked_count(&server), acknowledged.load(Ordering::SeqCst));
+        assert!(
+            kept == done * PIECE || kept == (done + 1) * PIECE,
+            "{done} acknowledged, {kept} clients kept"
+        );
+        acknowledged.store(kept / PIECE, Ordering::SeqCst);
+    }
+}
