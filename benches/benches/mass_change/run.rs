@@ -31,7 +31,8 @@ pub struct Outcome {
 }
 
 fn arms(options: &Options) -> [Arm; 3] {
-    let control = Arm { name: "steady", life: Life::Steady, event: Event::None, has_pool: true, idle: options.idle };
+    let control =
+        Arm { name: "steady", life: Life::Steady, event: Event::None, has_pool: true, idle: options.idle };
     let again = Arm { name: "steady, again", ..control };
     [control, again, Arm { name: options.name, event: options.event, ..control }]
 }
