@@ -1,0 +1,86 @@
+//! One accept queue: the connections of some addresses, as far as they were taken in, and what became of them.
+
+use crate::limits::{ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_MAX, STRANGERS_FREE, UNKNOWN_MAX};
+
+/// What is remembered of one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct AcceptQueue {
+    /// Connections taken in during this interval.
+    taken_count: u32,
+    /// Open ones of which nothing is known yet.
+    unknown_count: u32,
+    /// Of those that ended, how many never had a session; half of them forgotten now and then.
+    strangers: u32,
+    /// Those that had one, likewise.
+    guests: u32,
+    /// While most are strangers: what may yet be taken in during this interval.
+    credit: u32,
+    /// Whether the kernel was told to hold few connections of it.
+    is_narrow: bool,
+}
+
+impl AcceptQueue {
+    pub(super) const fn note_taken(&mut self) {
+        self.taken_count += 1;
+        self.unknown_count += 1;
+        self.credit = self.credit.saturating_sub(1);
+    }
+
+    pub(super) const fn note_guest(&mut self) {
+        self.unknown_count = self.unknown_count.saturating_sub(1);
+        self.guests = self.guests.saturating_add(1);
+    }
+
+    pub(super) fn note_stranger(&mut self) {
+        self.unknown_count = self.unknown_count.saturating_sub(1);
+        let was_strange = self.is_strange();
+        self.strangers = self.strangers.saturating_add(1);
+        if self.is_strange() && !was_strange {
+            self.credit = ACCEPTS_STRANGE_MAX.saturating_sub(self.taken_count);
+        }
+    }
+
+    /// Whether most of what comes ends as a stranger.
+    pub(super) const fn is_strange(&self) -> bool {
+        self.strangers > STRANGERS_FREE && self.strangers > self.guests
+    }
+
+    /// Whether so many of it are there that have not shown what they are that it is not free any more.
+    const fn is_crowded(&self) -> bool {
+        self.unknown_count > UNKNOWN_MAX
+    }
+
+    /// Whether a connection of it is to be taken in, where those that are not strange took in `taken_count` in this interval.
+    pub(super) const fn is_open(&self, is_paced: bool, taken_count: u32) -> bool {
+        if self.is_strange() {
+            return self.credit > 0;
+        }
+        let is_bounded = is_paced || self.is_crowded();
+        !is_bounded || self.taken_count == 0 || taken_count < ACCEPTS_PER_INTERVAL_MAX
+    }
+
+    pub(super) const fn begin_interval(&mut self, credit: u32) {
+        self.taken_count = 0;
+        self.credit = credit;
+    }
+
+    pub(super) const fn forget_half(&mut self) {
+        self.strangers /= 2;
+        self.guests /= 2;
+    }
+
+    pub(super) const fn note_unknown(&mut self) {
+        self.unknown_count += 1;
+    }
+
+    /// Forgets all but what the kernel was told.
+    pub(super) fn move_away(&mut self) {
+        *self = Self { is_narrow: self.is_narrow, ..Self::default() };
+    }
+
+    /// Whether the kernel is to hold few of it from now on, if that is news.
+    pub(super) fn turns_narrow(&mut self) -> Option<bool> {
+        let is_strange = self.is_strange();
+        (std::mem::replace(&mut self.is_narrow, is_strange) != is_strange).then_some(is_strange)
+    }
+}
