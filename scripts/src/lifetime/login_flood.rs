@@ -7,7 +7,8 @@
 //!
 //! What is left of the shard is the part of the time it wants to run in which it does, less what it spends beyond the control,
 //! which has the same requests: all of that, be it on login frames, or on requests that got dearer. The flood has the part of its
-//! core that the load leaves; what it would do with a whole one, if harm grows with it, is said beside the figure. That no
+//! core that the load and the honest client leave; what it would do with a whole one, if harm grows with it, is said beside the figure,
+//! and who had the rest. That no
 //! established request fails, how many are verified, and how soon an honest client from another address is let in, is judged as
 //! well.
 
@@ -19,10 +20,10 @@ use super::{
     aim::{Aim, Side, quantile},
     bench::Bench,
     flood::{Ammunition, Flood, Sent},
-    flood_kind::Kind,
+    flood_kind::{Kind, Row},
     house::{House, counted},
     load::{Load, Seen, WARMUP},
-    newcomer::Newcomer,
+    newcomer::{self, Attempts, Newcomer},
     usage::{Share, Usage},
     visitor::random,
 };
@@ -39,6 +40,9 @@ struct Run {
     shard: Share,
     pool: Share,
     sent: Sent,
+    /// The load's part of the flood's core, and the honest client's.
+    load_share: f64,
+    newcomer_share: f64,
     /// Of the honest client, ms.
     logins: Vec<f64>,
     log: String,
@@ -48,7 +52,7 @@ struct Run {
 struct Stage<'a> {
     bench: &'a Bench<'a>,
     house: House,
-    newcomer: KeyPair,
+    attempts: Attempts,
     ammunition: Ammunition,
 }
 
@@ -58,7 +62,8 @@ impl<'a> Stage<'a> {
         let newcomer = KeyPair::new(random()?);
         house.run(&["enroll", "newcomer", &Base64::encode_string(&newcomer.public)])?;
         let ammunition = Ammunition::new(&house.public_bytes()?)?;
-        Ok(Self { bench, house, newcomer, ammunition })
+        let attempts = newcomer::attempts(house.public_bytes()?, newcomer)?;
+        Ok(Self { bench, house, attempts, ammunition })
     }
 
     /// A server of its own, so that none has to do with what the one before left behind.
@@ -71,17 +76,22 @@ impl<'a> Stage<'a> {
         thread::sleep(WARMUP / 2);
         let target: SocketAddr = node.address;
         let flood = Flood::start(kind, target, self.ammunition.clone(), bench.load_core);
-        let newcomer = Newcomer::start(target, house.public_bytes()?, self.newcomer, bench.load_core);
+        let newcomer = Newcomer::start(target, self.attempts.clone(), bench.load_core);
         thread::sleep(WARMUP / 2 + Duration::from_millis(200));
         let usage = |threads| Usage::of(node.process.id(), threads);
         let (shard, pool) = (usage("mvt-shard")?, usage("mvt-login")?);
+        let generator = || Usage::of(load.id(), "");
+        let before = generator()?;
         thread::sleep(Duration::from_secs(bench.arguments.seconds.into()) - Duration::from_millis(500));
         let (shard, pool) = (usage("mvt-shard")?.since(&shard), usage("mvt-login")?.since(&pool));
-        let logins = newcomer.stop()?;
+        let load_share = generator()?.since(&before).on_core;
+        let newcomer = newcomer.stop()?;
         let seen = load.finish(bench)?;
         let sent = flood.stop()?;
-        let logins = logins.iter().map(|taken| 1e3 * taken.as_secs_f64()).collect();
-        Ok(Run { seen, shard, pool, sent, logins, log: node.stop(house, bench)? })
+        let logins = newcomer.taken.iter().map(|taken| 1e3 * taken.as_secs_f64()).collect();
+        let newcomer_share = newcomer.core_share;
+        let log = node.stop(house, bench)?;
+        Ok(Run { seen, shard, pool, sent, load_share, newcomer_share, logins, log })
     }
 }
 
@@ -126,6 +136,16 @@ fn notes(runs: &[Run]) -> Vec<String> {
     };
     vec![
         format!(
+            "of the flood's core the flood had {:.2}, the load {:.2}, the honest client {:.2}; {:.2} idle, {:.2} the host's; softirqs {:.2}, \
+             most of them within those",
+            middle(&|run| run.sent.core_share),
+            middle(&|run| run.load_share),
+            middle(&|run| run.newcomer_share),
+            middle(&|run| run.sent.core.idle),
+            middle(&|run| run.sent.core.stolen),
+            middle(&|run| run.sent.core.softirq),
+        ),
+        format!(
             "{:.0} frames/s and {:.0} connections/s by {:.2} of a core; the shard ran {:.1} % of the time, waited {:.1} %; the \
              login threads ran {:.1} %",
             middle(&|run| run.sent.frames_per_s),
@@ -148,6 +168,24 @@ fn notes(runs: &[Run]) -> Vec<String> {
     ]
 }
 
+/// A kind, with what was measured of it.
+struct Measured {
+    row: &'static Row,
+    left: Aim,
+    login: Aim,
+    runs: Vec<Run>,
+    by_a_whole_core: Vec<f64>,
+}
+
+impl Measured {
+    fn of(row: &'static Row) -> Self {
+        let mut login = Aim::new(row.login.unwrap_or(row.name), " ms", Side::AtMost, LOGIN_MS);
+        login.quantile = 0.99;
+        let left = Aim::new(row.left, "", Side::AtLeast, 0.9);
+        Self { row, left, login, runs: Vec::new(), by_a_whole_core: Vec::new() }
+    }
+}
+
 pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
     let mut failed = Aim::new("established requests that fail in a flood", "", Side::AtMost, 0.0);
     failed.quantile = 1.0;
@@ -156,20 +194,13 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
     verified.notes.push(format!("open loop, {} requests/s", bench.arguments.rate));
     let stage = Stage::build(bench)?;
     let mut calms = Vec::new();
-    let mut floods: Vec<(Aim, Aim, Vec<Run>, Vec<f64>)> = Kind::ALL
-        .iter()
-        .map(|(_, _, left, login)| {
-            let mut login = Aim::new(login, " ms", Side::AtMost, LOGIN_MS);
-            login.quantile = 0.99;
-            (Aim::new(left, "", Side::AtLeast, 0.9), login, Vec::new(), Vec::new())
-        })
-        .collect();
+    let mut floods: Vec<Measured> = Kind::ALL.iter().map(Measured::of).collect();
     for _ in 0..bench.arguments.rounds {
         let calm = stage.run(Kind::Idle)?;
         say(bench, "none", &calm, &calm);
-        for ((kind, name, ..), (rest, login, runs, by_a_whole_core)) in Kind::ALL.iter().zip(&mut floods) {
-            let run = stage.run(*kind)?;
-            say(bench, name, &run, &calm);
+        for Measured { row, left: rest, login, runs, by_a_whole_core } in &mut floods {
+            let run = stage.run(row.kind)?;
+            say(bench, row.name, &run, &calm);
             let (as_sent, by_a_core) = left(&run, &calm);
             rest.samples.push(as_sent);
             by_a_whole_core.push(by_a_core);
@@ -182,16 +213,27 @@ pub(super) fn measure(bench: &Bench<'_>) -> anyhow::Result<Vec<Aim>> {
     }
     let calm: Vec<f64> = calms.iter().flat_map(|run| run.logins.iter().copied()).collect();
     let mut aims = Vec::new();
-    for (mut rest, mut login, runs, by_a_whole_core) in floods {
+    for Measured { row, left: mut rest, mut login, runs, by_a_whole_core } in floods {
         rest.notes = notes(&runs);
         rest.notes.extend(median(&by_a_whole_core).map(|left| format!("with a whole core: {left:.3} left")));
-        login.notes.push(format!(
-            "median {:.1} ms; without a flood median {:.1} ms, p99 {:.1} ms",
-            quantile(&login.samples, 0.5).unwrap_or(f64::NAN),
-            quantile(&calm, 0.5).unwrap_or(f64::NAN),
-            quantile(&calm, 0.99).unwrap_or(f64::NAN)
-        ));
-        aims.extend([rest, login]);
+        let of = |samples: &[f64], share| quantile(samples, share).unwrap_or(f64::NAN);
+        let logins = format!(
+            "honest logins: median {:.1} ms, p99 {:.1} ms; without a flood median {:.1} ms, p99 {:.1} ms",
+            of(&login.samples, 0.5),
+            of(&login.samples, 0.99),
+            of(&calm, 0.5),
+            of(&calm, 0.99)
+        );
+        match row.login {
+            Some(_) => {
+                login.notes.push(logins);
+                aims.extend([rest, login]);
+            }
+            None => {
+                rest.notes.push(logins);
+                aims.push(rest);
+            }
+        }
     }
     aims.extend([verified, failed]);
     Ok(aims)
