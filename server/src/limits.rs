@@ -30,11 +30,19 @@ pub const STRANGERS_FREE: u32 = 16;
 pub const STRANGERS_HALF_MS: u64 = 2_000;
 /// Open connections of an accept queue that have shown nothing yet, beyond which it is taken from as while cookies are asked for.
 pub const UNKNOWN_MAX: u32 = 256;
+/// The same of all queues together, beyond which [`ACCEPTS_UNKNOWN_MAX`] holds.
+pub const UNKNOWN_ALL_MAX: u32 = 512;
+/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while so many are there that have shown nothing, 320 a second, and one of each
+/// accept queue of which it has taken in none yet.
+pub const ACCEPTS_UNKNOWN_MAX: u32 = 16;
 /// Connections that the kernel holds for an accept queue by which mostly strangers came. More would only be older when they are
 /// accepted, and stay in the way after their address was given another queue.
 pub const BACKLOG_STRANGE: i32 = 8;
-/// How often addresses are given other accept queues while some are flooded, ms.
+/// How often addresses are given other accept queues while some are flooded, and for how long one that floods is set apart after it was last
+/// seen to, ms.
 pub const QUEUES_REDRAWN_MS: u64 = 10_000;
+/// How often the kernel is told of either at most, ms.
+pub const QUEUES_TOLD_MS: u64 = 250;
 /// While less than this part of all places for connections is free, the oldest that never had a session give way (CASES D-04).
 pub const ROOM_SHARE: usize = 8;
 /// For how long a connection is left in peace before that, ms.
@@ -171,8 +179,8 @@ const _: () = assert!(mvt_proto::constants::TICKET_BYTES + FRAME_BYTES_MIN < 256
 const _: () = assert!(PASSAGE_COUNT_MIN >= crate::mailbox::ANSWERS_PER_FRAME_MAX);
 // A connection is stopped after the turn that found no room; by then a batch and one read more of it may be here.
 const _: () = assert!(HELD_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
-// Every flooded queue has its turn: all of them in two intervals.
-const _: () = assert!(2 * ACCEPTS_STRANGE_ALL_MAX as usize >= mvt_sys::port_steering::QUEUE_COUNT);
+// Every flooded queue has its turn: all of them in three intervals.
+const _: () = assert!(3 * ACCEPTS_STRANGE_ALL_MAX as usize >= mvt_sys::port_steering::QUEUE_COUNT);
 const _: () = assert!(QUIC_STREAM_WINDOW_BYTES as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(HANDSHAKES_UNPROVED_MAX < HANDSHAKES_AT_ONCE_MAX);
 // A frame is answered with at most its own length, or by a service's bounded answer: one read past the mark stays small.

@@ -12,13 +12,14 @@ use std::{
 use mvt_proto::{Limits, Suite};
 use mvt_server::{
     limits::{
-        ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_ALL_MAX, ACCEPTS_STRANGE_MAX, LOGINS_PER_CONNECTION_MAX,
-        STRANGERS_FREE, STRANGERS_HALF_MS, SWEEP_INTERVAL_MS, UNKNOWN_MAX,
+        ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_ALL_MAX, ACCEPTS_STRANGE_MAX, ACCEPTS_UNKNOWN_MAX,
+        LOGINS_PER_CONNECTION_MAX, STRANGERS_FREE, STRANGERS_HALF_MS, SWEEP_INTERVAL_MS, UNKNOWN_ALL_MAX,
+        UNKNOWN_MAX,
     },
     service::ServiceKind,
     shard::{Backlog, ConnectionId, SweepHand},
 };
-use mvt_sys::port_steering::QUEUE_COUNT;
+use mvt_sys::port_steering::{QUEUE_COUNT, Source};
 use rig::{ORIGIN_MS, Rig};
 use rustix::{
     io::Errno,
@@ -175,6 +176,50 @@ fn while_logins_wait_connections_are_taken_in_at_a_pace() {
     assert!(rig.shard.wants_accept(FLOODED), "the next interval");
 }
 
+/// Nor are many of all queues.
+#[test]
+fn queues_of_many_that_say_nothing_are_taken_from_at_a_pace() {
+    let (mut rig, mut now_ms) = (rig(), ORIGIN_MS);
+    let open_all = |rig: &mut Rig, now_ms| {
+        let before = rig.shard.connection_count();
+        while (0..QUEUE_COUNT).fold(false, |any, queue| {
+            let is_wanted = rig.shard.wants_accept(queue);
+            if is_wanted {
+                open(rig, queue, now_ms);
+            }
+            any | is_wanted
+        }) {}
+        (rig.shard.connection_count() - before) as u32
+    };
+    assert_eq!(open_all(&mut rig, now_ms), UNKNOWN_ALL_MAX + 1);
+    for _ in 0..10 {
+        sweep(&mut rig, &mut now_ms);
+        // One of each, which is more than the bound of all.
+        assert_eq!(open_all(&mut rig, now_ms), QUEUE_COUNT as u32);
+        assert!(QUEUE_COUNT as u32 > ACCEPTS_UNKNOWN_MAX);
+        sweep(&mut rig, &mut now_ms);
+        let mut of_one = 0;
+        while rig.shard.wants_accept(FLOODED) {
+            open(&mut rig, FLOODED, now_ms);
+            of_one += 1;
+        }
+        assert_eq!(of_one, ACCEPTS_UNKNOWN_MAX);
+    }
+}
+
+/// Who floods is named, and what was held against its queue is forgiven when it has another.
+#[test]
+fn an_address_that_floods_is_named() {
+    let (mut rig, now_ms) = (rig(), ORIGIN_MS);
+    assert_eq!(rig.shard.suspects().count(), 0);
+    churn(&mut rig, FLOODED, now_ms, 1000);
+    let flooder = Source::address(Ipv4Addr::LOCALHOST.into());
+    assert_eq!(rig.shard.suspects().collect::<Vec<_>>(), [(FLOODED, Some(flooder))]);
+    rig.shard.forgive(FLOODED);
+    assert_eq!(rig.shard.suspects().count(), 0);
+    assert!(rig.shard.wants_accept(FLOODED));
+}
+
 /// Who says nothing is not known to be a stranger before it ends.
 #[test]
 fn a_queue_of_many_that_say_nothing_is_taken_from_at_a_pace() {
@@ -183,7 +228,7 @@ fn a_queue_of_many_that_say_nothing_is_taken_from_at_a_pace() {
         open(&mut rig, FLOODED, now_ms);
     }
     assert_eq!(rig.shard.connection_count() as u32, UNKNOWN_MAX + 1 + 1, "and the rig's own");
-    for _ in 0..10 {
+    for _ in 0..5 {
         sweep(&mut rig, &mut now_ms);
         let before = rig.shard.connection_count();
         while rig.shard.wants_accept(FLOODED) {

@@ -1,6 +1,13 @@
 //! One accept queue: the connections of some addresses, as far as they were taken in, and what became of them.
 
-use crate::limits::{ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_MAX, STRANGERS_FREE, UNKNOWN_MAX};
+use std::net::IpAddr;
+
+use mvt_sys::port_steering::Source;
+
+use crate::{
+    limits::{ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_MAX, STRANGERS_FREE, UNKNOWN_MAX},
+    shard::suspect::Suspect,
+};
 
 /// What is remembered of one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,6 +22,8 @@ pub(super) struct AcceptQueue {
     guests: u32,
     /// While most are strangers: what may yet be taken in during this interval.
     credit: u32,
+    /// Who they were.
+    suspect: Suspect,
     /// Whether the kernel was told to hold few connections of it.
     is_narrow: bool,
 }
@@ -31,7 +40,8 @@ impl AcceptQueue {
         self.guests = self.guests.saturating_add(1);
     }
 
-    pub(super) fn note_stranger(&mut self) {
+    pub(super) fn note_stranger(&mut self, address: IpAddr) {
+        self.suspect.note(address);
         self.unknown_count = self.unknown_count.saturating_sub(1);
         let was_strange = self.is_strange();
         self.strangers = self.strangers.saturating_add(1);
@@ -50,13 +60,29 @@ impl AcceptQueue {
         self.unknown_count > UNKNOWN_MAX
     }
 
-    /// Whether a connection of it is to be taken in, where those that are not strange took in `taken_count` in this interval.
-    pub(super) const fn is_open(&self, is_paced: bool, taken_count: u32) -> bool {
+    /// Whether a connection of it is to be taken in, where those that are not strange took in `taken_count` in this interval and have a
+    /// bound for it or none.
+    pub(super) fn is_open(&self, bound: Option<u32>, taken_count: u32) -> bool {
         if self.is_strange() {
             return self.credit > 0;
         }
-        let is_bounded = is_paced || self.is_crowded();
-        !is_bounded || self.taken_count == 0 || taken_count < ACCEPTS_PER_INTERVAL_MAX
+        let bound = bound.or(self.is_crowded().then_some(ACCEPTS_PER_INTERVAL_MAX));
+        self.taken_count == 0 || bound.is_none_or(|bound| taken_count < bound)
+    }
+
+    /// Whom it suffers from, if it is one or one prefix.
+    pub(super) fn suspect(&self) -> Option<Source> {
+        self.suspect.name()
+    }
+
+    /// Those it suffered from come elsewhere from now on.
+    pub(super) fn forgive(&mut self) {
+        self.strangers = 0;
+        self.suspect = Suspect::default();
+    }
+
+    pub(super) const fn unknown_count(&self) -> u32 {
+        self.unknown_count
     }
 
     pub(super) const fn begin_interval(&mut self, credit: u32) {
@@ -67,6 +93,7 @@ impl AcceptQueue {
     pub(super) const fn forget_half(&mut self) {
         self.strangers /= 2;
         self.guests /= 2;
+        self.suspect.forget_half();
     }
 
     pub(super) const fn note_unknown(&mut self) {

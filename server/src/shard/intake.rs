@@ -5,22 +5,25 @@
 //! frames without end comes back with another one. Established sessions do not pay for that: the rest waits in the kernel, behind those
 //! of the same accept queue alone (stochastic fairness queueing, before accept).
 
-use std::{collections::VecDeque, net::IpAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 use mvt_proto::Kind;
-use mvt_sys::port_steering::QUEUE_COUNT;
+use mvt_sys::port_steering::{QUEUE_COUNT, SET_APART, Source};
 
 use crate::{
     handshakes::Load,
     limits::{
-        ACCEPTS_STRANGE_ALL_MAX, ACCEPTS_STRANGE_MAX, ROOM_AFTER_MS, ROOM_SHARE, STRANGERS_HALF_MS,
-        SWEEP_INTERVAL_MS,
+        ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_ALL_MAX, ACCEPTS_STRANGE_MAX, ACCEPTS_UNKNOWN_MAX,
+        ROOM_AFTER_MS, ROOM_SHARE, STRANGERS_HALF_MS, SWEEP_INTERVAL_MS, UNKNOWN_ALL_MAX,
     },
     shard::{ConnectionId, Shard, accept_queue::AcceptQueue, connection::Connection},
 };
 
 /// What came by each accept queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Intake {
     begun_ms: u64,
     halved_ms: u64,
@@ -31,6 +34,19 @@ pub(super) struct Intake {
     hand: usize,
     /// Those that may be strangers yet, with when they came, the oldest first.
     newcomers: VecDeque<(u64, ConnectionId)>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            begun_ms: 0,
+            halved_ms: 0,
+            taken_count: 0,
+            queues: [AcceptQueue::default(); QUEUE_COUNT],
+            hand: 0,
+            newcomers: VecDeque::new(),
+        }
+    }
 }
 
 impl Intake {
@@ -64,13 +80,23 @@ impl Intake {
         }
     }
 
+    fn unknown_count(&self) -> u32 {
+        self.queues.iter().map(AcceptQueue::unknown_count).sum()
+    }
+
     fn note_taken(&mut self, queue: usize) {
         let queue = &mut self.queues[queue];
         self.taken_count += u32::from(!queue.is_strange());
         queue.note_taken();
     }
 
-    pub(super) fn note(&mut self, now_ms: u64, queue: Option<usize>, newcomer: Option<ConnectionId>) {
+    pub(super) fn note(
+        &mut self,
+        now_ms: u64,
+        peer: SocketAddr,
+        queue: Option<usize>,
+        newcomer: Option<ConnectionId>,
+    ) {
         self.newcomers.extend(newcomer.map(|id| (now_ms, id)));
         self.pass(now_ms);
         match (queue, newcomer) {
@@ -78,7 +104,7 @@ impl Intake {
             // Refused for want of room: it costs an accept all the same, and nothing more is heard of it.
             (Some(queue), None) => {
                 self.note_taken(queue);
-                self.queues[queue].note_stranger();
+                self.queues[queue].note_stranger(peer.ip());
             }
             (None, _) => {}
         }
@@ -95,8 +121,10 @@ impl Shard {
 
     /// It goes, and nobody knows who it was.
     pub(super) fn note_end(&mut self, id: ConnectionId) {
-        if let Some(queue) = self.connections.get(id).and_then(Connection::unknown_queue) {
-            self.intake.queues[queue].note_stranger();
+        if let Some(connection) = self.connections.get(id)
+            && let Some(queue) = connection.unknown_queue()
+        {
+            self.intake.queues[queue].note_stranger(connection.peer.ip());
         }
     }
 
@@ -125,8 +153,13 @@ impl Shard {
     /// # Panics
     /// When there is no such queue.
     pub fn wants_accept(&self, queue: usize) -> bool {
-        let is_paced = self.handshakes.load(Kind::Hello) != Load::Low;
-        let is_open = self.intake.queues[queue].is_open(is_paced, self.intake.taken_count);
+        let is_pressed = self.handshakes.load(Kind::Hello) != Load::Low;
+        let bound = if self.intake.unknown_count() > UNKNOWN_ALL_MAX {
+            Some(ACCEPTS_UNKNOWN_MAX)
+        } else {
+            is_pressed.then_some(ACCEPTS_PER_INTERVAL_MAX)
+        };
+        let is_open = self.intake.queues[queue].is_open(bound, self.intake.taken_count);
         if !is_open {
             self.counters.accepts_paused.add(1);
         }
@@ -143,10 +176,25 @@ impl Shard {
         Some(if is_narrow { Backlog::Narrow } else { Backlog::Wide })
     }
 
-    /// Whether some queue is strange, so that addresses that share it suffer.
+    /// Whether some queue is strange that addresses share because they were given it.
     #[must_use]
     pub fn has_strange_queue(&self) -> bool {
-        self.intake.queues.iter().any(AcceptQueue::is_strange)
+        self.intake.queues[..SET_APART].iter().any(AcceptQueue::is_strange)
+    }
+
+    /// The queues that are flooded, and by whom if that is one address or one prefix: to be set apart, and then told to
+    /// [`Shard::forgive`].
+    pub fn suspects(&self) -> impl Iterator<Item = (usize, Option<Source>)> + '_ {
+        let queues = self.intake.queues.iter().enumerate();
+        queues.filter(|(_, queue)| queue.is_strange()).map(|(index, queue)| (index, queue.suspect()))
+    }
+
+    /// Who flooded `queue` has another one from now on.
+    ///
+    /// # Panics
+    /// When there is no such queue.
+    pub fn forgive(&mut self, queue: usize) {
+        self.intake.queues[queue].forgive();
     }
 
     /// Addresses have other queues from now on: `queue_of` tells which. What is remembered of the queues was of others; of what connections

@@ -22,6 +22,7 @@ mod revocation;
 mod rotation;
 pub mod sessions;
 mod spares;
+mod suspect;
 mod sweep;
 mod turn;
 mod verify;
@@ -176,8 +177,9 @@ impl Shard {
     }
 
     fn take_in(&mut self, connection: Connection, queue: Option<usize>, now_ms: u64) -> Option<ConnectionId> {
+        let peer = connection.peer;
         let opened = self.connections.insert(connection.came_by(queue));
-        self.intake.note(now_ms, queue, opened);
+        self.intake.note(now_ms, peer, queue, opened);
         match opened {
             Some(_) => self.counters.connections_opened.add(1),
             None => self.counters.connections_refused.add(1),
