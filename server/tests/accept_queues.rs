@@ -5,21 +5,25 @@ mod rig;
 mod support;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::OwnedFd,
 };
 
 use mvt_proto::{Limits, Suite};
 use mvt_server::{
+    driver::placing::{Glance, Placing},
     limits::{
         ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_ALL_MAX, ACCEPTS_STRANGE_MAX, ACCEPTS_UNKNOWN_MAX,
-        LOGINS_PER_CONNECTION_MAX, STRANGERS_FREE, STRANGERS_HALF_MS, SWEEP_INTERVAL_MS, UNKNOWN_ALL_MAX,
-        UNKNOWN_MAX,
+        LOGINS_PER_CONNECTION_MAX, QUEUES_REDRAWN_MS, STRANGERS_FREE, STRANGERS_HALF_MS, SWEEP_INTERVAL_MS,
+        UNKNOWN_ALL_MAX, UNKNOWN_MAX,
     },
     service::ServiceKind,
     shard::{Backlog, ConnectionId, SweepHand},
 };
-use mvt_sys::port_steering::{QUEUE_COUNT, Source};
+use mvt_sys::{
+    port_steering::{QUEUE_COUNT, SET_APART, Source},
+    socket::listen_tcp,
+};
 use rig::{ORIGIN_MS, Rig};
 use rustix::{
     io::Errno,
@@ -251,6 +255,76 @@ fn strangers_are_held_against_the_queue_their_address_has() {
     sweep(&mut rig, &mut now_ms);
     assert!(rig.shard.wants_accept(FLOODED));
     assert_eq!(churn(&mut rig, FLOODED + 1, now_ms, 1000), ACCEPTS_STRANGE_MAX);
+}
+
+/// Listeners that nobody accepts from but the test.
+struct Doors {
+    listeners: Vec<TcpListener>,
+    placing: Placing,
+}
+
+impl Doors {
+    fn new() -> Self {
+        let listeners = listen_tcp(([127, 0, 0, 1], 0).into(), QUEUE_COUNT).expect("listening");
+        let placing = Placing::new(&listeners, 1).expect("randomness");
+        Self { listeners, placing }
+    }
+
+    /// By which queue a connection from `source` comes.
+    fn queue_of(&self, source: Ipv4Addr) -> usize {
+        let wire = Wire::connect_from(source, self.listeners[0].local_addr().expect("bound"));
+        let peer = wire.stream.local_addr().expect("bound");
+        let came = |listener: &TcpListener| listener.accept().is_ok_and(|(_, from)| from == peer);
+        // It is in one of them by now: on this host a handshake is done within connect.
+        self.listeners.iter().position(came).expect("it came")
+    }
+}
+
+/// So many strangers of `source` come and go by `queue`.
+fn flood(rig: &mut Rig, queue: usize, source: Ipv4Addr, now_ms: u64) {
+    let id = rig.shard.open_from(queue, (source, 9).into(), now_ms).expect("room");
+    rig.shard.close(id);
+}
+
+/// Who floods a queue has another one at once, its neighbours keep theirs, and when it is over it comes back.
+#[test]
+fn an_address_that_floods_is_set_apart_for_as_long_as_it_does() {
+    let (mut rig, mut now_ms, doors, mut glance) = (rig(), ORIGIN_MS, Doors::new(), Glance::default());
+    let [flooder, neighbour] = [Ipv4Addr::new(127, 5, 0, 1), Ipv4Addr::new(127, 5, 0, 2)];
+    let before = [doors.queue_of(flooder), doors.queue_of(neighbour)];
+    for _ in 0..=STRANGERS_FREE {
+        flood(&mut rig, before[0], flooder, now_ms);
+    }
+    doors.placing.look_at(&mut rig.shard, &mut glance, now_ms);
+    assert_eq!([doors.queue_of(flooder), doors.queue_of(neighbour)], [SET_APART, before[1]]);
+    assert!(!rig.shard.has_strange_queue(), "its queue is forgiven");
+    // It goes on there, and stays.
+    for _ in 0..2 * QUEUES_REDRAWN_MS / SWEEP_INTERVAL_MS {
+        sweep(&mut rig, &mut now_ms);
+        flood(&mut rig, SET_APART, flooder, now_ms);
+        doors.placing.look_at(&mut rig.shard, &mut glance, now_ms);
+    }
+    assert_eq!([doors.queue_of(flooder), doors.queue_of(neighbour)], [SET_APART, before[1]]);
+    for _ in 0..=2 * QUEUES_REDRAWN_MS / SWEEP_INTERVAL_MS {
+        sweep(&mut rig, &mut now_ms);
+        doors.placing.look_at(&mut rig.shard, &mut glance, now_ms);
+    }
+    assert_eq!([doors.queue_of(flooder), doors.queue_of(neighbour)], before);
+}
+
+/// Where nobody can be named, addresses are given other queues while the flood lasts.
+#[test]
+fn addresses_have_other_queues_when_a_flood_goes_on() {
+    let (mut rig, mut now_ms, doors, mut glance) = (rig(), ORIGIN_MS, Doors::new(), Glance::default());
+    let queues = || (0..64).map(|last| doors.queue_of(Ipv4Addr::new(127, 6, last, last))).collect::<Vec<_>>();
+    let before = queues();
+    for (number, elapsed_ms, is_same) in [(0, 0, true), (1, QUEUES_REDRAWN_MS - 1, true), (2, 1, false)] {
+        now_ms += elapsed_ms;
+        (0..200).for_each(|last| flood(&mut rig, FLOODED, Ipv4Addr::new(127, last, number, 1), now_ms));
+        doors.placing.look_at(&mut rig.shard, &mut glance, now_ms);
+        assert_eq!(queues() == before, is_same, "{number}");
+    }
+    assert!(!rig.shard.has_strange_queue(), "what was known was of others");
 }
 
 /// Connections of one address, each with a HELLO whose mac1 is wrong as far as it takes one at once.
