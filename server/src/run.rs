@@ -285,6 +285,9 @@ fn spawn(
         {
             tracing::warn!(shard = index, core, "cannot be pinned");
         }
+        if let Err(error) = mvt_sys::slice::shorten() {
+            tracing::warn!(shard = index, %error, "waits for the slices of login threads");
+        }
         drop(started);
         if let Err(error) = driver::drive(mechanism, seat) {
             // No half-dead server: a shard that cannot run takes all down.
