@@ -38,6 +38,8 @@ pub const ACCEPTS_UNKNOWN_MAX: u32 = 16;
 /// Connections that the kernel holds for an accept queue by which mostly strangers came. More would only be older when they are
 /// accepted, and stay in the way after their address was given another queue.
 pub const BACKLOG_STRANGE: i32 = 8;
+/// The same while too many connections are there that have shown nothing yet.
+pub const BACKLOG_CROWDED: i32 = 256;
 /// How often addresses are given other accept queues while some are flooded, and for how long one that floods is set apart after it was last
 /// seen to, ms.
 pub const QUEUES_REDRAWN_MS: u64 = 10_000;
@@ -65,6 +67,10 @@ pub const LOGIN_PAUSE_HASTY_MS: u64 = 5_000;
 /// What a login thread leaves to the shards where both want one core: of a core, a thread of this niceness gets a thirtieth beside one
 /// that is not nice at all. An idle core is its own as before.
 pub const LOGIN_THREAD_NICE: i32 = 15;
+/// Slices of a shard's thread, ns: the shortest there are, so that one that wakes need not wait for the rest of anybody else's.
+pub const SHARD_SLICE_NS: u64 = 100_000;
+/// And of a login thread, which it gives away after each login: the kernel would take it away at a tick only, 4 ms later.
+pub const LOGIN_SLICE_NS: u64 = 200_000;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.

@@ -24,7 +24,7 @@ use crate::{
     fatal::Fatal,
     handshakes::HandshakePool,
     keys,
-    limits::{CLOCK_BEHIND_MS_MAX, SHARDS_MAX},
+    limits::{CLOCK_BEHIND_MS_MAX, SHARD_SLICE_NS, SHARDS_MAX},
     mailbox::{Mail, Mailbox},
     node::Node,
     registry::{self, Registry},
@@ -285,7 +285,7 @@ fn spawn(
         {
             tracing::warn!(shard = index, core, "cannot be pinned");
         }
-        if let Err(error) = mvt_sys::slice::shorten() {
+        if let Err(error) = mvt_sys::slice::shorten_to(SHARD_SLICE_NS) {
             tracing::warn!(shard = index, %error, "waits for the slices of login threads");
         }
         drop(started);

@@ -196,6 +196,11 @@ fn queues_of_many_that_say_nothing_are_taken_from_at_a_pace() {
         (rig.shard.connection_count() - before) as u32
     };
     assert_eq!(open_all(&mut rig, now_ms), UNKNOWN_ALL_MAX + 1);
+    assert_eq!(
+        rig.shard.next_backlog(FLOODED),
+        Some(Backlog::Middle),
+        "what waits is not in the way for long"
+    );
     for _ in 0..10 {
         sweep(&mut rig, &mut now_ms);
         // One of each, which is more than the bound of all.

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use mvt_sys::port_steering::Source;
 
 use crate::{
-    limits::{ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_MAX, STRANGERS_FREE, UNKNOWN_MAX},
+    limits::{
+        ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_MAX, BACKLOG_CROWDED, BACKLOG_STRANGE, STRANGERS_FREE,
+        UNKNOWN_MAX,
+    },
     shard::suspect::Suspect,
 };
 
@@ -24,8 +27,8 @@ pub(super) struct AcceptQueue {
     credit: u32,
     /// Who they were.
     suspect: Suspect,
-    /// Whether the kernel was told to hold few connections of it.
-    is_narrow: bool,
+    /// How many connections of it the kernel was told to hold.
+    backlog: Backlog,
 }
 
 impl AcceptQueue {
@@ -102,12 +105,40 @@ impl AcceptQueue {
 
     /// Forgets all but what the kernel was told.
     pub(super) fn move_away(&mut self) {
-        *self = Self { is_narrow: self.is_narrow, ..Self::default() };
+        *self = Self { backlog: self.backlog, ..Self::default() };
     }
 
-    /// Whether the kernel is to hold few of it from now on, if that is news.
-    pub(super) fn turns_narrow(&mut self) -> Option<bool> {
-        let is_strange = self.is_strange();
-        (std::mem::replace(&mut self.is_narrow, is_strange) != is_strange).then_some(is_strange)
+    /// How many the kernel is to hold of it from now on, if that is news; `is_crowded`: all queues together are.
+    pub(super) fn next_backlog(&mut self, is_crowded: bool) -> Option<Backlog> {
+        let backlog = match (self.is_strange(), is_crowded || self.is_crowded()) {
+            (true, _) => Backlog::Narrow,
+            (false, true) => Backlog::Middle,
+            (false, false) => Backlog::Wide,
+        };
+        (std::mem::replace(&mut self.backlog, backlog) != backlog).then_some(backlog)
+    }
+}
+
+/// How many connections the kernel holds before they are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backlog {
+    /// A burst of honest clients.
+    #[default]
+    Wide,
+    /// What is out of the way soon, should it turn out to be a flood: until half-open ones end nobody knows.
+    Middle,
+    /// What is accepted within a moment.
+    Narrow,
+}
+
+impl Backlog {
+    /// As listen(2) takes it.
+    #[must_use]
+    pub const fn count(self) -> i32 {
+        match self {
+            Self::Wide => mvt_sys::socket::LISTEN_BACKLOG,
+            Self::Middle => BACKLOG_CROWDED,
+            Self::Narrow => BACKLOG_STRANGE,
+        }
     }
 }

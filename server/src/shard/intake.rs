@@ -19,7 +19,11 @@ use crate::{
         ACCEPTS_PER_INTERVAL_MAX, ACCEPTS_STRANGE_ALL_MAX, ACCEPTS_STRANGE_MAX, ACCEPTS_UNKNOWN_MAX,
         ROOM_AFTER_MS, ROOM_SHARE, STRANGERS_HALF_MS, SWEEP_INTERVAL_MS, UNKNOWN_ALL_MAX,
     },
-    shard::{ConnectionId, Shard, accept_queue::AcceptQueue, connection::Connection},
+    shard::{
+        ConnectionId, Shard,
+        accept_queue::{AcceptQueue, Backlog},
+        connection::Connection,
+    },
 };
 
 /// What came by each accept queue.
@@ -172,8 +176,8 @@ impl Shard {
     /// # Panics
     /// When there is no such queue.
     pub fn next_backlog(&mut self, queue: usize) -> Option<Backlog> {
-        let is_narrow = self.intake.queues[queue].turns_narrow()?;
-        Some(if is_narrow { Backlog::Narrow } else { Backlog::Wide })
+        let is_crowded = self.intake.unknown_count() > UNKNOWN_ALL_MAX;
+        self.intake.queues[queue].next_backlog(is_crowded)
     }
 
     /// Whether some queue is strange that addresses share because they were given it.
@@ -213,25 +217,5 @@ impl Shard {
 
     pub(super) fn pass_interval(&mut self, now_ms: u64) {
         self.intake.pass(now_ms);
-    }
-}
-
-/// How many connections the kernel holds before they are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backlog {
-    /// A burst of honest clients.
-    Wide,
-    /// What is accepted within a moment.
-    Narrow,
-}
-
-impl Backlog {
-    /// As listen(2) takes it.
-    #[must_use]
-    pub const fn count(self) -> i32 {
-        match self {
-            Self::Wide => mvt_sys::socket::LISTEN_BACKLOG,
-            Self::Narrow => crate::limits::BACKLOG_STRANGE,
-        }
     }
 }

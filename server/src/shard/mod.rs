@@ -33,8 +33,8 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use mvt_lanes::Engine;
 use mvt_proto::{Reject, Role, framer, framer::Cut, session};
 
+pub use accept_queue::Backlog;
 pub use connection::{ChannelBinding, ConnectionId};
-pub use intake::Backlog;
 pub use sweep::SweepHand;
 
 use crate::{
