@@ -78,7 +78,7 @@ events! {
     logins_paused, "Times that a connection was not read for a while because too many of its login frames had to be answered with a RETRY.";
     logins_shed, "Login frames not looked at because their connection was not to be read.";
     logins_cut_off, "Connections closed because too many login frames came in a second that had to be answered with a RETRY.";
-    accepts_paused, "Times that new connections had to wait because logins came faster than they are worked off.";
+    accepts_paused, "Times that the next connection of an accept queue had to wait: mostly strangers came by it, or logins came faster than they are worked off.";
     accept_failed, "Accepts that failed: no descriptor or no memory left, or the peer was gone.";
     buffers_exhausted, "Receives that ended because no buffer was free; they are asked for again after the turn.";
     completions_overflowed, "Times that completions had to wait in the kernel because the queue was full; none is lost.";

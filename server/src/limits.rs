@@ -17,9 +17,34 @@ pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;
 /// RETRYs in a second on one connection that has sessions, less the logins that followed, beyond which it is closed (SPEC §14.5): an
 /// honest client is asked for a cookie once for each login, and waits [`BUSY_WAIT_MS`] when told to.
 pub const RETRIES_PER_SECOND_MAX: u32 = 64;
-/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while cookies are asked for, or half as many end that never had a session:
-/// with those that are being accepted meanwhile, 16 at most, 800 a second. One costs 20 to 80 µs before it has shown anything.
-pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 24;
+/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while cookies are asked for, 800 a second; and one of each accept queue of
+/// which it has taken in none yet. One costs 20 to 80 µs before it has shown anything.
+pub const ACCEPTS_PER_INTERVAL_MAX: u32 = 40;
+/// The same of an accept queue by which mostly strangers came: 80 a second.
+pub const ACCEPTS_STRANGE_MAX: u32 = 4;
+/// The same of all such queues together: 320 a second.
+pub const ACCEPTS_STRANGE_ALL_MAX: u32 = 16;
+/// Strangers that an accept queue is not blamed for.
+pub const STRANGERS_FREE: u32 = 16;
+/// After how long half of the strangers and guests of an accept queue are forgotten, ms.
+pub const STRANGERS_HALF_MS: u64 = 2_000;
+/// Open connections of an accept queue that have shown nothing yet, beyond which it is taken from as while cookies are asked for.
+pub const UNKNOWN_MAX: u32 = 256;
+/// The same of all queues together, beyond which [`ACCEPTS_UNKNOWN_MAX`] holds.
+pub const UNKNOWN_ALL_MAX: u32 = 512;
+/// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while so many are there that have shown nothing, 320 a second, and one of each
+/// accept queue of which it has taken in none yet.
+pub const ACCEPTS_UNKNOWN_MAX: u32 = 16;
+/// Connections that the kernel holds for an accept queue by which mostly strangers came. More would only be older when they are
+/// accepted, and stay in the way after their address was given another queue.
+pub const BACKLOG_STRANGE: i32 = 8;
+/// The same while too many connections are there that have shown nothing yet.
+pub const BACKLOG_CROWDED: i32 = 256;
+/// How often addresses are given other accept queues while some are flooded, and for how long one that floods is set apart after it was last
+/// seen to, ms.
+pub const QUEUES_REDRAWN_MS: u64 = 10_000;
+/// How often the kernel is told of either at most, ms.
+pub const QUEUES_TOLD_MS: u64 = 250;
 /// While less than this part of all places for connections is free, the oldest that never had a session give way (CASES D-04).
 pub const ROOM_SHARE: usize = 8;
 /// For how long a connection is left in peace before that, ms.
@@ -45,6 +70,10 @@ pub const LOGIN_THREAD_NICE: i32 = 15;
 /// The same of the control thread, a tenth: a command about a million clients is half a minute of work, and a shard of the same core is
 /// not to share that with it. A single revocation is a fraction of a millisecond, and in time all the same.
 pub const CONTROL_THREAD_NICE: i32 = 10;
+/// Slices of a shard's thread, ns: the shortest there are, so that one that wakes need not wait for the rest of anybody else's.
+pub const SHARD_SLICE_NS: u64 = 100_000;
+/// And of a login thread, which it gives away after each login: the kernel would take it away at a tick only, 4 ms later.
+pub const LOGIN_SLICE_NS: u64 = 200_000;
 /// Streams a QUIC client may open on a connection, all of them at once (SPEC §17.2.4).
 pub const STREAMS_PER_CONNECTION_MAX: u8 = 4;
 /// The lane of a QUIC connection's datagrams, behind those of its streams.
@@ -168,6 +197,8 @@ const _: () = assert!(mvt_proto::constants::TICKET_BYTES + FRAME_BYTES_MIN < 256
 const _: () = assert!(PASSAGE_COUNT_MIN >= crate::mailbox::ANSWERS_PER_FRAME_MAX);
 // A connection is stopped after the turn that found no room; by then a batch and one read more of it may be here.
 const _: () = assert!(HELD_BYTES_MAX >= 4 * BATCH_BYTES_MAX);
+// Every flooded queue has its turn: all of them in three intervals.
+const _: () = assert!(3 * ACCEPTS_STRANGE_ALL_MAX as usize >= mvt_sys::port_steering::QUEUE_COUNT);
 const _: () = assert!(QUIC_STREAM_WINDOW_BYTES as usize >= FRAME_BYTES_MAX);
 const _: () = assert!(HANDSHAKES_UNPROVED_MAX < HANDSHAKES_AT_ONCE_MAX);
 // A frame is answered with at most its own length, or by a service's bounded answer: one read past the mark stays small.

@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use mvt_proto::{constants::FUTURE_BOUND_MS, steering};
-use mvt_sys::port_steering::PortHash;
+use mvt_proto::constants::FUTURE_BOUND_MS;
+use mvt_sys::port_steering::QUEUE_COUNT;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -20,11 +20,11 @@ use crate::{
     clock::ServerClock,
     config::{Config, Engine, Log, LogFormat, LogLevel},
     counters::Counters,
-    driver::{self, Mechanism, Seat},
+    driver::{self, Mechanism, Seat, placing::Placing},
     fatal::Fatal,
     handshakes::HandshakePool,
     keys,
-    limits::{CLOCK_BEHIND_MS_MAX, SHARDS_MAX},
+    limits::{CLOCK_BEHIND_MS_MAX, SHARD_SLICE_NS, SHARDS_MAX},
     mailbox::{Mail, Mailbox},
     node::Node,
     registry::{self, Registry},
@@ -127,12 +127,12 @@ pub struct Running {
 impl Running {
     fn start(prepared: Prepared) -> Result<Self, Fatal> {
         let Prepared { config, node, registry, feed, shard_count, .. } = prepared;
-        raise_open_files(config.limits.connections_max);
+        raise_open_files(config.limits.connections_max + shard_count * QUEUE_COUNT);
         let mechanism = Mechanism::choose(config.io.backend)?;
         let wanted = config.listen.tcp;
-        let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count)
+        let listeners = mvt_sys::socket::listen_tcp(wanted, shard_count * QUEUE_COUNT)
             .map_err(|source| Fatal::Listen { address: wanted, source })?;
-        steer(&listeners);
+        let placing = Arc::new(Placing::new(&listeners, shard_count)?);
         let admin = AdminListener::bind(&config.admin.socket)
             .map_err(|source| Fatal::AdminSocket { path: config.admin.socket.clone(), source })?;
         let address = listeners[0].local_addr().unwrap_or(wanted);
@@ -150,7 +150,8 @@ impl Running {
         let cores = cores(&config, shard_count);
         let mut shards = Vec::new();
         let (started, all_started) = mpsc::channel();
-        for (index, (listener, waiter)) in listeners.into_iter().zip(waiters).enumerate() {
+        let mut listeners = listeners.into_iter();
+        for (index, waiter) in waiters.into_iter().enumerate() {
             let shard = Shard::new(Parts {
                 index,
                 node: node.clone(),
@@ -161,8 +162,18 @@ impl Running {
             })?;
             let core = cores.get(index).copied();
             let quic = quic.as_mut().map(|quic| quic.seat(index, &mailboxes, &counters[index], &handshakes));
-            let seat =
-                Seat { shard, listener, quic, watches_socket, waiter, core, clock, connections_max, spin };
+            let seat = Seat {
+                shard,
+                listeners: listeners.by_ref().take(QUEUE_COUNT).collect(),
+                placing: placing.clone(),
+                quic,
+                watches_socket,
+                waiter,
+                core,
+                clock,
+                connections_max,
+                spin,
+            };
             shards.push(spawn(index, mechanism, seat, started.clone())?);
         }
         drop(started);
@@ -230,20 +241,12 @@ fn warn_of_clock(behind_ms: u64) {
     }
 }
 
-/// Every connection is an open file: takes what the host allows, and says so if it is less than what is configured.
-fn raise_open_files(connections_max: usize) {
+/// Every connection is an open file, and every listener: takes what the host allows, and says so if it is less than what is configured.
+fn raise_open_files(wanted: usize) {
     if let Some(count) = mvt_sys::host::raise_open_files()
-        && count < connections_max as u64
+        && count < wanted as u64
     {
-        tracing::warn!(open_files = count, connections_max, "the limit on open files bounds the connections");
-    }
-}
-
-/// Hands connections to shards as SPEC §17.1.1 says. Where that is forbidden they land anywhere, and frames are forwarded.
-fn steer(listeners: &[std::net::TcpListener]) {
-    let hash = PortHash { multiplier: steering::PORT_MULTIPLIER, shift: steering::PORT_SHIFT };
-    if let Err(error) = mvt_sys::port_steering::steer_by_port(listeners, hash) {
-        tracing::warn!(%error, "connections are not steered to their shard: their frames are forwarded");
+        tracing::warn!(open_files = count, wanted, "the limit on open files bounds the connections");
     }
 }
 
@@ -281,6 +284,9 @@ fn spawn(
             && !mvt_sys::affinity::pin_to(core)
         {
             tracing::warn!(shard = index, core, "cannot be pinned");
+        }
+        if let Err(error) = mvt_sys::slice::shorten_to(SHARD_SLICE_NS) {
+            tracing::warn!(shard = index, %error, "waits for the slices of login threads");
         }
         drop(started);
         if let Err(error) = driver::drive(mechanism, seat) {

@@ -18,8 +18,8 @@ use mvt_proto::{
     session::{Answer, ClientSession, Granted, Outstanding, ServerSession, Told},
 };
 use mvt_server::{
-    limits::AGREEMENTS_COUNT_MAX, mailbox::Mail, owner::Owner, revocations::Revocations,
-    service::ServiceKind, shard::ConnectionId,
+    limits::AGREEMENTS_COUNT_MAX, mailbox::Mail, owner::Owner, revocations::Revoked, service::ServiceKind,
+    shard::ConnectionId,
 };
 use rig::{NODE_SLOT, ORIGIN_MS, Rig, secret};
 
@@ -170,7 +170,7 @@ impl World {
     }
 
     fn revoke(&mut self, number: u64) {
-        let mut revoked = Revocations::default();
+        let mut revoked = Revoked::default();
         revoked.revoke(&client_of(number), self.now_ms);
         let (confirm, confirmed) = bounded(1);
         let mail = Mail::Revoke { revoked: Arc::new(revoked), confirm };

@@ -19,9 +19,8 @@ use mvt_server::{
     enrolment::Enrolment,
     handshakes::{Job, judge},
     limits::{
-        ACCEPTS_PER_INTERVAL_MAX, BUSY_WAIT_MS, LOGIN_FAILURES_PER_SECOND_MAX, LOGIN_PAUSE_HASTY_MS,
-        LOGIN_PAUSE_MS, LOGINS_PER_CONNECTION_MAX, RETRIES_FREE, RETRIES_PER_SECOND_MAX, ROOM_AFTER_MS,
-        ROOM_SHARE, SWEEP_INTERVAL_MS,
+        BUSY_WAIT_MS, LOGIN_FAILURES_PER_SECOND_MAX, LOGIN_PAUSE_HASTY_MS, LOGIN_PAUSE_MS,
+        LOGINS_PER_CONNECTION_MAX, RETRIES_FREE, RETRIES_PER_SECOND_MAX, ROOM_AFTER_MS, ROOM_SHARE,
     },
     mailbox::{Entrance, Mail},
     node::Node,
@@ -254,39 +253,6 @@ fn a_connection_with_sessions_that_sends_login_frames_without_end_is_closed() {
     );
 }
 
-/// Who is cut off comes back: by no more connections than the shard can bear beside its sessions.
-#[test]
-fn while_logins_wait_connections_are_taken_in_at_a_pace() {
-    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
-    let hello = *rig.hello();
-    let mut port = 0;
-    let mut connect = |rig: &mut Rig, now_ms| {
-        port += 1;
-        rig.connect(port, now_ms)
-    };
-    for _ in 0..2 * ACCEPTS_PER_INTERVAL_MAX {
-        connect(&mut rig, ORIGIN_MS);
-        assert!(rig.shard.wants_accept(), "nobody logs in");
-    }
-    // More than half of the queue of sixteen.
-    let mut now_ms = ORIGIN_MS + SWEEP_INTERVAL_MS;
-    for _ in 0..3 {
-        let id = connect(&mut rig, now_ms);
-        for _ in 0..LOGINS_PER_CONNECTION_MAX {
-            rig.shard.ingest(id, &hello, now_ms);
-        }
-        rig.shard.turn(now_ms);
-    }
-    for count in 4..=ACCEPTS_PER_INTERVAL_MAX {
-        connect(&mut rig, now_ms);
-        assert_eq!(rig.shard.wants_accept(), count < ACCEPTS_PER_INTERVAL_MAX, "{count}");
-    }
-    assert_eq!(rig.counters.accepts_paused.get(), 1);
-    now_ms += SWEEP_INTERVAL_MS;
-    connect(&mut rig, now_ms);
-    assert!(rig.shard.wants_accept(), "the next interval");
-}
-
 /// Nobody who waits for our last bytes sends what no client would: such a connection is not read until its peer closes. One that has
 /// verified something may have answers under way.
 #[test]
@@ -301,35 +267,6 @@ fn a_stranger_that_sends_what_no_client_would_is_not_read_any_more() {
     let gone = rig.connect(10, ORIGIN_MS);
     rig.shard.hang_up(gone, ORIGIN_MS);
     assert!(!rig.shard.is_open(gone) && !rig.shard.is_abrupt(gone), "who is done is closed in good order");
-}
-
-/// Who never logs in pays for his connections with the time they take to be taken in.
-#[test]
-fn while_strangers_come_and_go_connections_are_taken_in_at_a_pace() {
-    let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 4, 1);
-    // An interval of its own: the rig has connected already.
-    let now_ms = ORIGIN_MS + SWEEP_INTERVAL_MS;
-    let churn = |rig: &mut Rig, now_ms| {
-        let id = rig.connect(1, now_ms);
-        rig.shard.close(id);
-        rig.shard.wants_accept()
-    };
-    for count in 1..=ACCEPTS_PER_INTERVAL_MAX {
-        assert_eq!(churn(&mut rig, now_ms), count < ACCEPTS_PER_INTERVAL_MAX, "{count}");
-    }
-    let next_ms = now_ms + SWEEP_INTERVAL_MS;
-    for count in 1..=ACCEPTS_PER_INTERVAL_MAX {
-        rig.connect(2, next_ms);
-        assert_eq!(
-            rig.shard.wants_accept(),
-            count < ACCEPTS_PER_INTERVAL_MAX,
-            "not forgotten at once: {count}"
-        );
-    }
-    for _ in 0..2 * ACCEPTS_PER_INTERVAL_MAX {
-        rig.connect(3, next_ms + SWEEP_INTERVAL_MS);
-        assert!(rig.shard.wants_accept(), "those that stay are none");
-    }
 }
 
 /// CASES D-04: connections that say nothing keep nobody out; those that have a session are left in peace.

@@ -12,7 +12,12 @@ use std::{
 
 use anyhow::Context;
 
-use super::{flood_kind::Kind, flood_line::Line, usage::own_core_ns, visitor::random};
+use super::{
+    flood_kind::Kind,
+    flood_line::Line,
+    usage::{CoreTicks, CoreUse, own_core_ns},
+    visitor::random,
+};
 use crate::reference::{frame::Header, login::Client, retry, x25519::KeyPair};
 
 /// Different HELLOs.
@@ -51,8 +56,8 @@ impl Ammunition {
     /// What every connection begins with.
     fn block(&self, kind: Kind) -> Vec<u8> {
         match kind {
-            Kind::Churn => self.hellos[0].clone(),
-            Kind::HalfOpen => self.hellos[0][..HELLO_BYTES / 2].to_vec(),
+            _ if kind.is_half_open() => self.hellos[0][..HELLO_BYTES / 2].to_vec(),
+            _ if kind.comes_and_goes() => self.hellos[0].clone(),
             Kind::BadMac => {
                 let mut hellos = self.hellos.clone();
                 hellos.iter_mut().filter_map(|hello| hello.last_mut()).for_each(|byte| *byte ^= 1);
@@ -83,8 +88,11 @@ impl Ammunition {
 pub(super) struct Sent {
     pub(super) frames_per_s: f64,
     pub(super) connections_per_s: f64,
-    /// Of one core.
+    /// Of one core: its thread's own time, in which its softirqs run on loopback, what they do for the server included (a kernel
+    /// without IRQ_TIME_ACCOUNTING counts them as the thread's).
     pub(super) core_share: f64,
+    /// What all of its core did meanwhile, by the kernel's ticks.
+    pub(super) core: CoreUse,
 }
 
 /// A flood under way.
@@ -100,13 +108,14 @@ impl Flood {
         let ends = is_over.clone();
         let thread = thread::spawn(move || {
             settle_on(core);
-            let (begun, before_ns) = (Instant::now(), own_core_ns()?);
+            let (begun, before_ns, before) = (Instant::now(), own_core_ns()?, CoreTicks::of(core)?);
             let (frames, connections) = flood(kind, target, &ammunition, &ends);
             let seconds = begun.elapsed().as_secs_f64();
             Ok(Sent {
                 frames_per_s: frames / seconds,
                 connections_per_s: connections as f64 / seconds,
                 core_share: (own_core_ns()? - before_ns) as f64 / 1e9 / seconds,
+                core: CoreTicks::of(core)?.since(&before),
             })
         });
         Self { is_over, thread }
@@ -144,7 +153,7 @@ fn flood(kind: Kind, target: SocketAddr, ammunition: &Ammunition, ends: &AtomicB
             if kind.comes_and_goes() {
                 line.close();
             }
-            connections += u64::from(line.open(kind.source(number), target));
+            connections += u64::from(line.open(kind.source(number, connections), target));
             let is_stubborn = kind == Kind::NoCookie && number % 2 == 1;
             let answers =
                 if kind.comes_and_goes() { Some(&[][..]) } else { line.answers(&mut room, is_stubborn) };

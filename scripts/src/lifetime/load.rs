@@ -93,6 +93,11 @@ impl Load {
         Ok(Self { process, report })
     }
 
+    /// Of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for its end.
     pub(super) fn finish(mut self, bench: &Bench<'_>) -> anyhow::Result<Seen> {
         let patience = PATIENCE + Duration::from_secs(bench.arguments.seconds.into());

@@ -5,6 +5,7 @@
 
 mod aim;
 pub mod arguments;
+mod awake;
 mod bench;
 mod flood;
 mod flood_kind;

@@ -63,3 +63,51 @@ pub(super) fn own_core_ns() -> anyhow::Result<u64> {
     let text = fs::read_to_string("/proc/thread-self/schedstat")?;
     text.split_whitespace().next().and_then(|word| word.parse().ok()).context("no account of this thread")
 }
+
+/// What a core did so far, in ticks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CoreTicks {
+    idle: u64,
+    softirq: u64,
+    stolen: u64,
+    all: u64,
+}
+
+/// Between two moments, as shares of that core's time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CoreUse {
+    /// Nobody could run.
+    pub(super) idle: f64,
+    /// Softirqs that ticks met; most of them run within a thread's system call.
+    pub(super) softirq: f64,
+    /// The host had it.
+    pub(super) stolen: f64,
+}
+
+impl CoreTicks {
+    pub(super) fn of(core: usize) -> anyhow::Result<Self> {
+        let text = fs::read_to_string("/proc/stat")?;
+        let name = format!("cpu{core}");
+        let mut words = text
+            .lines()
+            .map(str::split_whitespace)
+            .find_map(|mut words| (words.next() == Some(&name)).then_some(words))
+            .context("no account of this core")?;
+        // user, nice, system, idle, iowait, irq, softirq, steal; guests' time is in the first two.
+        let mut next = || words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        let counts: [u64; 8] = std::array::from_fn(|_| next());
+        let [_, _, _, idle, waiting, _, softirq, stolen] = counts;
+        Ok(Self { idle: idle + waiting, softirq, stolen, all: counts.iter().sum() })
+    }
+
+    /// Since an earlier moment.
+    pub(super) fn since(&self, before: &Self) -> CoreUse {
+        let all = (self.all - before.all).max(1) as f64;
+        let share = |now: u64, before: u64| now.saturating_sub(before) as f64 / all;
+        CoreUse {
+            idle: share(self.idle, before.idle),
+            softirq: share(self.softirq, before.softirq),
+            stolen: share(self.stolen, before.stolen),
+        }
+    }
+}

@@ -1,16 +1,18 @@
 //! Drivers move bytes between sockets and a shard, and nothing else.
 
 mod monoio;
+pub mod placing;
 mod quic_port;
 mod signal;
 mod udp;
 mod uring;
 
-use std::{net::TcpListener, os::unix::net::UnixStream, time::Duration};
+use std::{net::TcpListener, os::unix::net::UnixStream, sync::Arc, time::Duration};
 
 use crate::{
     clock::ServerClock,
     config::{Backend, Packets},
+    driver::placing::Placing,
     fatal::Fatal,
     shard::Shard,
     transport::quic,
@@ -20,8 +22,10 @@ use crate::{
 pub struct Seat {
     /// The engine.
     pub shard: Shard,
-    /// Our listening socket, sharing its port with the other shards'.
-    pub listener: TcpListener,
+    /// Our listening sockets, one for each accept queue, sharing their port with the other shards'.
+    pub listeners: Vec<TcpListener>,
+    /// Which of them an address has.
+    pub placing: Arc<Placing>,
     /// Our UDP socket, sharing its port likewise; `None` without QUIC.
     pub quic: Option<quic::Seat>,
     /// Whether the ring is only asked when the UDP socket is readable; see [`watches_socket`].

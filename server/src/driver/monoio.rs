@@ -3,8 +3,12 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     io,
+    net::SocketAddr,
     rc::Rc,
+    sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -18,10 +22,17 @@ use ::monoio::{
     net::{TcpListener, TcpStream, UnixStream, udp::UdpSocket},
 };
 use hashbrown::HashMap;
+use mvt_sys::socket::set_backlog;
 
 use crate::{
     clock::ServerClock,
-    driver::{Mechanism, Seat, quic_port::QuicPort, signal::Signal, udp::PacketSocket},
+    driver::{
+        Mechanism, Seat,
+        placing::{Glance, Placing},
+        quic_port::QuicPort,
+        signal::Signal,
+        udp::PacketSocket,
+    },
     limits::{LINGER_MS, READ_BYTES, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard, SweepHand},
 };
@@ -36,7 +47,7 @@ const TIMER_TICK: Duration = Duration::from_millis(1);
 const RECLAIM_PAUSE: Duration = Duration::from_millis(1);
 /// Pieces before such a pause.
 const RECLAIM_PIECES: usize = 4;
-/// How long to wait when the process has no file descriptor left.
+/// How long to wait when the process has no file descriptor left, or an accept queue is not to be taken from.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) fn drive(mechanism: Mechanism, seat: Seat) -> io::Result<()> {
@@ -81,7 +92,7 @@ struct Wire {
 }
 
 async fn serve(seat: Seat) -> io::Result<()> {
-    let Seat { shard, listener, quic, waiter, clock, .. } = seat;
+    let Seat { shard, listeners, placing, quic, waiter, clock, .. } = seat;
     let (quic, socket) = quic.map(QuicPort::open).transpose()?.unzip();
     // Two names of one socket: this driver waits on one, and reads and writes the other.
     let name = |(socket, _): &(std::net::UdpSocket, _)| UdpSocket::from_std(socket.try_clone()?);
@@ -95,15 +106,17 @@ async fn serve(seat: Seat) -> io::Result<()> {
         quic: quic.map(RefCell::new),
         socket: socket.map(RefCell::new),
     });
-    let listener = TcpListener::from_std(listener)?;
     let waiter = UnixStream::from_std(waiter)?;
     let accepting = Rc::new(RefCell::new(Canceller::new()));
     let stopping = Rc::new(Signal::default());
 
-    ::monoio::spawn(accept(station.clone(), listener, accepting.clone()));
+    for (queue, listener) in listeners.into_iter().enumerate() {
+        let listener = TcpListener::from_std(listener)?;
+        ::monoio::spawn(accept(station.clone(), queue, listener, accepting.clone()));
+    }
     ::monoio::spawn(turn(station.clone()));
     ::monoio::spawn(read_mail(station.clone(), waiter, stopping.clone()));
-    ::monoio::spawn(sweep(station.clone()));
+    ::monoio::spawn(sweep(station.clone(), placing));
     if let Some(packets) = packets {
         ::monoio::spawn(read_packets(station.clone(), packets));
     }
@@ -192,6 +205,20 @@ impl Station {
         self.quic.as_ref()?.borrow().patience(Instant::now())
     }
 
+    /// Until the next of an accept queue is to be accepted.
+    async fn await_turn(&self, queue: usize, listener: &TcpListener) {
+        loop {
+            let backlog = self.shard.borrow_mut().next_backlog(queue);
+            if let Some(Err(error)) = backlog.map(|backlog| set_backlog(listener, backlog.count())) {
+                tracing::warn!(%error, "the kernel holds as many connections as before");
+            }
+            if self.shard.borrow().wants_accept(queue) {
+                return;
+            }
+            ::monoio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+
     /// Called by each of the two tasks of a connection at its end.
     fn end_of(&self, wire: &Wire, id: ConnectionId) {
         wire.drained.set();
@@ -202,27 +229,21 @@ impl Station {
     }
 }
 
-async fn accept(station: Rc<Station>, listener: TcpListener, canceller: Rc<RefCell<Canceller>>) {
+/// Accepts what comes by one queue.
+async fn accept(
+    station: Rc<Station>,
+    queue: usize,
+    listener: TcpListener,
+    canceller: Rc<RefCell<Canceller>>,
+) {
     loop {
         let handle = canceller.borrow().handle();
         match listener.cancelable_accept(handle).await {
             Ok((stream, peer)) => {
-                let now_ms = station.clock.now_ms();
-                let Some(id) = station.shard.borrow_mut().open(peer, now_ms) else { continue };
-                let wire = Rc::new(Wire {
-                    output: Signal::default(),
-                    drained: Signal::default(),
-                    canceller: RefCell::new(Canceller::new()),
-                    is_half: Cell::new(false),
-                });
-                station.wires.borrow_mut().insert(id, wire.clone());
-                let _ = stream.set_nodelay(true);
-                let (reader, writer) = stream.into_split();
-                ::monoio::spawn(write(station.clone(), wire.clone(), id, writer));
-                ::monoio::spawn(read(station.clone(), wire, id, reader));
-                if !station.shard.borrow().wants_accept() {
-                    ::monoio::time::sleep(ACCEPT_PAUSE).await;
-                }
+                take_accepted(&station, queue, stream, peer);
+                // What it sends is judged before many more like it are there, and other queues have their turn.
+                rest().await;
+                station.await_turn(queue, &listener).await;
             }
             Err(error) if is_cancelled(&error) => return,
             Err(error) => {
@@ -232,6 +253,35 @@ async fn accept(station: Rc<Station>, listener: TcpListener, canceller: Rc<RefCe
             }
         }
     }
+}
+
+/// Lets every task that can run do so first.
+async fn rest() {
+    let mut is_rested = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_rested, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+fn take_accepted(station: &Rc<Station>, queue: usize, stream: TcpStream, peer: SocketAddr) {
+    let now_ms = station.clock.now_ms();
+    let Some(id) = station.shard.borrow_mut().open_from(queue, peer, now_ms) else { return };
+    let wire = Rc::new(Wire {
+        output: Signal::default(),
+        drained: Signal::default(),
+        canceller: RefCell::new(Canceller::new()),
+        is_half: Cell::new(false),
+    });
+    station.wires.borrow_mut().insert(id, wire.clone());
+    let _ = stream.set_nodelay(true);
+    let (reader, writer) = stream.into_split();
+    ::monoio::spawn(write(station.clone(), wire.clone(), id, writer));
+    ::monoio::spawn(read(station.clone(), wire, id, reader));
 }
 
 fn is_cancelled(error: &io::Error) -> bool {
@@ -355,8 +405,9 @@ async fn read_mail(station: Rc<Station>, mut waiter: UnixStream, stopping: Rc<Si
     }
 }
 
-async fn sweep(station: Rc<Station>) {
+async fn sweep(station: Rc<Station>, placing: Arc<Placing>) {
     let mut hand = SweepHand::default();
+    let mut glance = Glance::default();
     loop {
         ::monoio::time::sleep(Duration::from_millis(SWEEP_INTERVAL_MS)).await;
         // In pieces, and whatever is ready to be read in between.
@@ -365,6 +416,7 @@ async fn sweep(station: Rc<Station>) {
             ::monoio::time::sleep(RECLAIM_PAUSE).await;
         }
         let now_ms = station.clock.now_ms();
+        placing.look_at(&mut station.shard.borrow_mut(), &mut glance, now_ms);
         let mut overdue = Vec::new();
         station.shard.borrow_mut().sweep(&mut hand, now_ms, |id| overdue.push(id));
         for id in overdue {

@@ -31,7 +31,7 @@ use mvt_proto::{
 use crate::{
     fatal::Fatal,
     keys::random_secret,
-    limits::LOGIN_THREAD_NICE,
+    limits::{LOGIN_SLICE_NS, LOGIN_THREAD_NICE},
     mailbox::{Mail, Mailbox},
     node::Node,
     shard::{ChannelBinding, ConnectionId},
@@ -256,6 +256,8 @@ fn work(node: &Node, mailboxes: &[Mailbox], waiting: &Waiting, queues: &Queues, 
         tracing::warn!(%error, "login threads share their cores with the shards as equals");
     }
     let mut attendant = Attendant::default();
+    // Refused, a shard waits for longer.
+    let _ = mvt_sys::slice::shorten_to(LOGIN_SLICE_NS);
     loop {
         let look = attendant.attend(&queues.agreements, mailboxes).map_or_else(never, after);
         let is_over = select! {
@@ -309,6 +311,8 @@ fn work_on(node: &Node, mailboxes: &[Mailbox], queues: &Queues, job: &Job) {
         }
         thread::sleep(std::time::Duration::from_millis(1));
     }
+    // A shard that waits for this core need not wait for the next one's, nor for the kernel's tick.
+    thread::yield_now();
 }
 
 /// What the pool makes of one job: a letter to the shard it came from.

@@ -16,8 +16,11 @@ use crate::{
     limits::LOGIN_PRESSURE_MS,
 };
 
-/// Lines in which they wait. Addresses that share one share its turns; nobody can choose with whom (the hash is keyed).
-const LINE_COUNT: usize = 32;
+/// Lines in which they wait, by prefix and by address. Addresses that share one share its turns; nobody can choose with whom (the hash is
+/// keyed), and all of a prefix have no more than some of them.
+const LINE_COUNT: usize = PREFIX_COUNT * ADDRESS_COUNT;
+const PREFIX_COUNT: usize = 8;
+const ADDRESS_COUNT: usize = 4;
 /// A line may hold as many times what is still free: alone it gets four fifths of the queue, and there is always room for others.
 const SHARE: usize = 4;
 
@@ -50,7 +53,10 @@ impl Queue {
     }
 
     fn line_of(&self, peer: SocketAddr) -> &SegQueue<Job> {
-        &self.lines[self.hash.hash_one(host_of(peer)) as usize % LINE_COUNT]
+        let of = |number: u64, count: usize| self.hash.hash_one(number) as usize % count;
+        let host = host_of(peer);
+        let prefix = if peer.ip().to_canonical().is_ipv4() { host >> 8 } else { host >> 16 };
+        &self.lines[of(prefix, PREFIX_COUNT) * ADDRESS_COUNT + of(host, ADDRESS_COUNT)]
     }
 
     /// Puts `job` behind those of its line.
@@ -183,6 +189,20 @@ mod tests {
         queue.put(honest, 0).expect("room");
         let served: Vec<usize> = (0..2).filter_map(|_| queue.take()).map(|job| job.shard).collect();
         assert!(served.contains(&1), "in its turn, not behind {greedy} others: {served:?}");
+    }
+
+    #[test]
+    fn one_prefix_leaves_turns_for_others() {
+        let queue = Queue::new(256);
+        fill(&queue, |number| ([192, 0, 2, number as u8], 1).into());
+        let ends = |last| queue.line_of(([192, 0, 2, last], 1).into());
+        let is_free = |it: &SocketAddr| (0..=255).all(|last| !std::ptr::eq(queue.line_of(*it), ends(last)));
+        let mut honest = job((1..).map(address).find(is_free).expect("another line"));
+        honest.shard = 1;
+        queue.put(honest, 0).expect("room");
+        let served: Vec<usize> =
+            (0..=ADDRESS_COUNT).filter_map(|_| queue.take()).map(|job| job.shard).collect();
+        assert!(served.contains(&1), "in its turn, after one of each line of the prefix: {served:?}");
     }
 
     #[test]

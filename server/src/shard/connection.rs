@@ -1,6 +1,6 @@
 //! One connection as the shard sees it: its lanes, its deadlines, what its peer has shown.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use mvt_proto::constants::{FIRST_USE_MS, KEY_BYTES};
 
@@ -47,6 +47,8 @@ pub(super) struct Connection {
     /// Lanes 1 and on, as far as they were used.
     others: Vec<Lane>,
     pub(super) is_dirty: bool,
+    /// The accept queue it came by, until it has shown that it belongs here.
+    unknown_queue: Option<u8>,
     /// Set once: its peer has ended it, and frames of it are held until others have room (SPEC §17.1.4).
     is_done: bool,
     /// Set once: when it stopped taking anything. It ends when it owes nothing any more.
@@ -83,6 +85,7 @@ impl Connection {
             first: Lane::new(now_ms),
             others: Vec::new(),
             is_dirty: false,
+            unknown_queue: None,
             is_done: false,
             closing_since_ms: None,
             given_up_ms: None,
@@ -117,8 +120,33 @@ impl Connection {
         }
     }
 
-    pub(super) fn note_verified(&mut self, now_ms: u64) {
+    /// Notes where it came from.
+    pub(super) fn came_by(mut self, queue: Option<usize>) -> Self {
+        self.unknown_queue = queue.and_then(|queue| u8::try_from(queue).ok());
+        self
+    }
+
+    /// The accept queue that is to be told what became of it, if it was not.
+    pub(super) fn unknown_queue(&self) -> Option<usize> {
+        self.unknown_queue.map(usize::from)
+    }
+
+    /// Its address has another one now; that, if it is to be told what became of it.
+    pub(super) fn change_queue(&mut self, queue_of: impl Fn(IpAddr) -> usize) -> Option<usize> {
+        let queue = queue_of(self.peer.ip());
+        *self.unknown_queue.as_mut()? = u8::try_from(queue).ok()?;
+        Some(queue)
+    }
+
+    /// It has shown that it belongs here; the same queue, once.
+    pub(super) fn become_guest(&mut self) -> Option<usize> {
+        self.unknown_queue.take().map(usize::from)
+    }
+
+    /// Whether that is to be told to the accept queue it came by.
+    pub(super) fn note_verified(&mut self, now_ms: u64) -> bool {
         self.verified_ms = Some(now_ms);
+        self.unknown_queue.is_some()
     }
 
     /// Counts a RETRY; how many there were in this second.

@@ -126,6 +126,7 @@ impl Shard {
         self.counters.sessions_opened.add(1);
         self.spares.lend(&mut connection.lane_mut(id).output).extend_from_slice(&admitted.answer);
         self.connections.mark_dirty(id);
+        self.welcome(id);
     }
 
     /// One way for all causes: the connection closes (SPEC §10.3.3).

@@ -4,6 +4,7 @@
 //! [`Shard::turn`] judges the batch in order and leaves the answers with each connection; the driver takes them
 //! from the connections [`Shard::next_dirty`] names.
 
+mod accept_queue;
 mod answers;
 mod batch;
 mod connection;
@@ -21,6 +22,7 @@ mod revocation;
 mod rotation;
 pub mod sessions;
 mod spares;
+mod suspect;
 mod sweep;
 mod turn;
 mod verify;
@@ -31,6 +33,7 @@ use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 use mvt_lanes::Engine;
 use mvt_proto::{Reject, Role, framer, framer::Cut, session};
 
+pub use accept_queue::Backlog;
 pub use connection::{ChannelBinding, ConnectionId};
 pub use sweep::SweepHand;
 
@@ -155,7 +158,12 @@ impl Shard {
 
     /// Takes in a new connection; `None` at the limit.
     pub fn open(&mut self, peer: SocketAddr, now_ms: u64) -> Option<ConnectionId> {
-        self.open_bound(peer, None, now_ms)
+        self.take_in(Connection::new(peer, None, now_ms), None, now_ms)
+    }
+
+    /// The same, of one that came by an accept queue.
+    pub fn open_from(&mut self, queue: usize, peer: SocketAddr, now_ms: u64) -> Option<ConnectionId> {
+        self.take_in(Connection::new(peer, None, now_ms), Some(queue), now_ms)
     }
 
     /// The same, with what its logins are bound to.
@@ -165,8 +173,13 @@ impl Shard {
         channel_binding: Option<Box<ChannelBinding>>,
         now_ms: u64,
     ) -> Option<ConnectionId> {
-        let opened = self.connections.insert(Connection::new(peer, channel_binding, now_ms));
-        self.intake.note(now_ms, opened);
+        self.take_in(Connection::new(peer, channel_binding, now_ms), None, now_ms)
+    }
+
+    fn take_in(&mut self, connection: Connection, queue: Option<usize>, now_ms: u64) -> Option<ConnectionId> {
+        let peer = connection.peer;
+        let opened = self.connections.insert(connection.came_by(queue));
+        self.intake.note(now_ms, peer, queue, opened);
         match opened {
             Some(_) => self.counters.connections_opened.add(1),
             None => self.counters.connections_refused.add(1),
@@ -177,9 +190,7 @@ impl Shard {
     /// Forgets a connection. Results of work under way for it are dropped when they come.
     pub fn close(&mut self, id: ConnectionId) {
         self.forget_held(id);
-        if self.connections.get(id).is_some_and(Connection::is_stranger) {
-            self.intake.note_stranger();
-        }
+        self.note_end(id);
         if self.connections.remove(id) {
             self.counters.connections_closed.add(1);
         }

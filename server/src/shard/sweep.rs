@@ -35,6 +35,7 @@ impl Shard {
     /// Ends connections past their deadline; `abort` is called for those that are to be cut off at once because they had
     /// their time to close.
     pub fn sweep(&mut self, hand: &mut SweepHand, now_ms: u64, mut abort: impl FnMut(ConnectionId)) {
+        self.pass_interval(now_ms);
         self.sweep_recoveries();
         self.rotate_in_tick(now_ms);
         self.sweep_held(now_ms);

@@ -184,7 +184,9 @@ impl Shard {
     pub(super) fn note_answer(&mut self, id: ConnectionId, is_verified: bool, now_ms: u64) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if is_verified {
-            connection.note_verified(now_ms);
+            if connection.note_verified(now_ms) {
+                self.welcome(id);
+            }
             return;
         }
         connection.unverified_count += 1;

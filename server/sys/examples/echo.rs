@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (_bell, waiter) = UnixStream::pair()?;
     waiter.set_nonblocking(true)?;
     let options = RingOptions::new(1024, Duration::from_millis(50));
-    let mut ring = Ring::new(listener, waiter, options)?;
-    ring.accept();
+    let mut ring = Ring::new(vec![listener], waiter, options)?;
+    ring.accept(0);
     let started = cpu_time();
     let echoed = echo(&mut ring)?;
     let spent = cpu_time() - started;
@@ -63,6 +63,7 @@ fn echo(ring: &mut Ring) -> Result<Echoed, Box<dyn Error>> {
             match completion {
                 Completion::Accepted { line, .. } => {
                     open_count += 1;
+                    ring.accept(0);
                     ring.receive(line);
                 }
                 Completion::Received { line, filled, is_armed } => {

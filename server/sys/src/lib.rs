@@ -6,6 +6,7 @@ pub mod host;
 pub mod keystore;
 pub mod port_steering;
 pub mod probe;
+pub mod slice;
 pub mod socket;
 pub mod steering;
 pub mod uring;

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener, UdpSocket},
+    os::fd::{AsRawFd, BorrowedFd},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -26,6 +27,16 @@ pub fn listen_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListen
     // SO_REUSEPORT would let us join another server's port: ask for the port alone first.
     let address = listener(address, false)?.local_addr()?;
     (0..count).map(|_| listener(address, true)).collect()
+}
+
+/// Has the kernel hold as many connections for `listener` before they are accepted, from now on; what it holds already stays.
+///
+/// # Errors
+/// The OS's.
+pub fn set_backlog(listener: &impl AsRawFd, count: i32) -> io::Result<()> {
+    // SAFETY: the descriptor of an object that lives as long as the call.
+    let listener = unsafe { BorrowedFd::borrow_raw(listener.as_raw_fd()) };
+    Ok(rustix::net::listen(listener, count)?)
 }
 
 fn listener(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {

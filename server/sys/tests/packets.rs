@@ -33,7 +33,8 @@ fn bench_with(socket: UdpSocket) -> Bench {
     let address = socket.local_addr().expect("an address");
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let (bell, waiter) = UnixStream::pair().expect("a pair");
-    let mut ring = Ring::with_packets(listener, waiter, socket, RingOptions::new(8, TICK)).expect("a ring");
+    let mut ring =
+        Ring::with_packets(vec![listener], waiter, socket, RingOptions::new(8, TICK)).expect("a ring");
     ring.receive_packets();
     ring.enter(Wait::Poll).expect("entered");
     Bench { ring, address, _bell: bell }

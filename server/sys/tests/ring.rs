@@ -24,8 +24,8 @@ fn bench_with(options: RingOptions) -> Bench {
     let address = listener.local_addr().expect("an address");
     let (bell, waiter) = UnixStream::pair().expect("a pair");
     waiter.set_nonblocking(true).expect("set");
-    let mut ring = Ring::new(listener, waiter, options).expect("a ring");
-    ring.accept();
+    let mut ring = Ring::new(vec![listener], waiter, options).expect("a ring");
+    ring.accept(0);
     Bench { ring, address, _bell: bell }
 }
 
@@ -47,7 +47,8 @@ impl Bench {
     fn accepted(&mut self) -> (TcpStream, LineId) {
         let stream = TcpStream::connect(self.address).expect("connected");
         match self.next() {
-            Completion::Accepted { line, peer } => {
+            Completion::Accepted { line, peer, queue } => {
+                self.ring.accept(queue);
                 assert_eq!(peer, stream.local_addr().expect("an address"));
                 (stream, line)
             }
@@ -65,13 +66,46 @@ fn every_connection_is_seen_with_its_own_address() {
         streams.iter().map(|stream| stream.local_addr().expect("an address")).collect();
     let mut seen = Vec::new();
     while seen.len() < streams.len() {
-        if let Completion::Accepted { peer, .. } = bench.next() {
+        if let Completion::Accepted { peer, queue, .. } = bench.next() {
             seen.push(peer);
+            bench.ring.accept(queue);
         }
     }
     expected.sort();
     seen.sort();
     assert_eq!(seen, expected);
+}
+
+/// Of a queue that is not asked nothing is accepted, and the others go on.
+#[test]
+fn a_queue_holds_up_no_other() {
+    let listeners: Vec<TcpListener> =
+        (0..3).map(|_| TcpListener::bind("127.0.0.1:0").expect("bound")).collect();
+    let addresses: Vec<_> = listeners.iter().map(|it| it.local_addr().expect("an address")).collect();
+    let (bell, waiter) = UnixStream::pair().expect("a pair");
+    waiter.set_nonblocking(true).expect("set");
+    let options = RingOptions::new(64, Duration::from_millis(20));
+    let ring = Ring::new(listeners, waiter, options).expect("a ring");
+    let mut bench = Bench { ring, address: addresses[0], _bell: bell };
+    (0..3).for_each(|queue| bench.ring.accept(queue));
+    let streams: Vec<TcpStream> =
+        (0..30).map(|number| TcpStream::connect(addresses[number % 3]).expect("connected")).collect();
+    let mut seen = [0; 3];
+    while seen != [1, 10, 10] {
+        match bench.next() {
+            Completion::Accepted { queue, peer, .. } => {
+                let by =
+                    streams.iter().position(|it| it.local_addr().ok() == Some(peer)).expect("one of ours");
+                assert_eq!(by % 3, queue);
+                seen[queue] += 1;
+                if queue > 0 {
+                    bench.ring.accept(queue);
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(seen[0] <= 1, "not asked for");
+    }
 }
 
 #[test]

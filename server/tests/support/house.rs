@@ -15,12 +15,11 @@ use mvt_proto::{
     login::{Identity, Initiator, Offer},
     secret::Secret,
     session::ClientSession,
-    steering::{PORT_MULTIPLIER, PORT_SHIFT},
 };
 use mvt_server::{
     config::Config,
     counters::Counters,
-    driver::{self, Mechanism, Seat},
+    driver::{self, Mechanism, Seat, placing::Placing},
     enrolment::Enrolment,
     handshakes::HandshakePool,
     mailbox::{Mail, Mailbox},
@@ -29,10 +28,7 @@ use mvt_server::{
     shard::{Parts, Shard},
     store::record,
 };
-use mvt_sys::{
-    port_steering::{PortHash, steer_by_port},
-    socket::listen_tcp,
-};
+use mvt_sys::{port_steering::QUEUE_COUNT, socket::listen_tcp};
 
 use crate::support::{Wire, random};
 
@@ -67,9 +63,8 @@ impl House {
         let keys = KeyFile { identity: Identity::new(random()), reset_secret: Some(random()) };
         let node =
             Arc::new(Node::new(&Config::default(), keys, enrolment, shard_count).expect("a good node"));
-        let listeners = listen_tcp(([127, 0, 0, 1], 0).into(), shard_count).expect("listening");
-        let hash = PortHash { multiplier: PORT_MULTIPLIER, shift: PORT_SHIFT };
-        steer_by_port(&listeners, hash).expect("steered");
+        let listeners = listen_tcp(([127, 0, 0, 1], 0).into(), shard_count * QUEUE_COUNT).expect("listening");
+        let placing = Arc::new(Placing::new(&listeners, shard_count).expect("randomness"));
         let address = listeners[0].local_addr().expect("bound");
         let (mailboxes, waiters): (Vec<_>, Vec<_>) =
             (0..shard_count).map(|_| Mailbox::new(shard_count).expect("a socket pair")).unzip();
@@ -77,11 +72,12 @@ impl House {
         let handshakes = Arc::new(HandshakePool::new(256, node.clock.now_ms()).expect("randomness"));
         handshakes.start(1, &node, &mailboxes).expect("threads");
         let counters: Vec<Arc<Counters>> = (0..shard_count).map(|_| Arc::default()).collect();
-        let threads = listeners
+        let mut listeners = listeners.into_iter();
+        let threads = waiters
             .into_iter()
-            .zip(waiters)
             .enumerate()
-            .map(|(index, (listener, waiter))| {
+            .map(|(index, waiter)| {
+                let listeners = listeners.by_ref().take(QUEUE_COUNT).collect();
                 let parts = Parts {
                     index,
                     node: node.clone(),
@@ -90,7 +86,7 @@ impl House {
                     handshakes: handshakes.clone(),
                     mailboxes: mailboxes.clone(),
                 };
-                spawn(mechanism, parts, listener, waiter)
+                spawn(mechanism, parts, listeners, placing.clone(), waiter)
             })
             .collect();
         Self { address, counters, node, client, mailboxes, threads }
@@ -137,7 +133,8 @@ impl House {
 fn spawn(
     mechanism: Mechanism,
     parts: Parts,
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
+    placing: Arc<Placing>,
     waiter: std::os::unix::net::UnixStream,
 ) -> JoinHandle<()> {
     let clock = parts.node.clock;
@@ -145,7 +142,8 @@ fn spawn(
         let shard = Shard::new(parts).expect("a shard");
         let seat = Seat {
             shard,
-            listener,
+            listeners,
+            placing,
             quic: None,
             watches_socket: false,
             waiter,

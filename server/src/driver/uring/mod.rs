@@ -9,14 +9,24 @@ mod wires;
 
 use std::{
     io,
+    net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use mvt_sys::uring::{Completion, LineId, ReceiveEnd, Ring, RingOptions, Wait};
+use mvt_sys::{
+    port_steering::QUEUE_COUNT,
+    socket::set_backlog,
+    uring::{Completion, LineId, ReceiveEnd, Ring, RingOptions, Wait},
+};
 
 use crate::{
     clock::ServerClock,
-    driver::{Seat, quic_port::QuicPort},
+    driver::{
+        Seat,
+        placing::{Glance, Placing},
+        quic_port::QuicPort,
+    },
     limits::{LINGER_MS, SWEEP_INTERVAL_MS},
     shard::{ConnectionId, Shard, SweepHand},
 };
@@ -38,6 +48,8 @@ struct Station {
     wires: Wires,
     spin: Spin,
     hand: SweepHand,
+    placing: Arc<Placing>,
+    glance: Glance,
     /// Server time of this turn.
     now_ms: u64,
     /// The same instant, for QUIC; only read where there is QUIC.
@@ -57,15 +69,17 @@ struct Station {
 }
 
 pub(super) fn drive(seat: Seat) -> io::Result<()> {
-    let Seat { shard, listener, quic, waiter, clock, connections_max, spin, watches_socket, .. } = seat;
+    let Seat {
+        shard, listeners, placing, quic, waiter, clock, connections_max, spin, watches_socket, ..
+    } = seat;
     let lines_max = u32::try_from(connections_max + LINES_SPARE).unwrap_or(u32::MAX);
     let tick = Duration::from_millis(SWEEP_INTERVAL_MS);
     let options = RingOptions { watches_descriptors: watches_socket, ..RingOptions::new(lines_max, tick) };
     let (quic, socket) = quic.map(QuicPort::open).transpose()?.unzip();
     let (carrier, socket) = Carrier::new(socket, watches_socket, shard.counters());
     let ring = match socket {
-        Some(socket) => Ring::with_packets(listener, waiter, socket, options)?,
-        None => Ring::new(listener, waiter, options)?,
+        Some(socket) => Ring::with_packets(listeners, waiter, socket, options)?,
+        None => Ring::new(listeners, waiter, options)?,
     };
     let mut station = Station {
         ring,
@@ -76,6 +90,8 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
         wires: Wires::default(),
         spin: Spin::new(spin),
         hand: SweepHand::default(),
+        placing,
+        glance: Glance::default(),
         now_ms: clock.now_ms(),
         now: Instant::now(),
         touched: Vec::new(),
@@ -85,7 +101,7 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
         is_behind: false,
         stop_at_ms: None,
     };
-    station.ring.accept();
+    station.accept();
     station.watch_socket();
     station.await_packets();
     station.serve()
@@ -160,19 +176,7 @@ impl Station {
             Completion::Sent { line, buffer, result } => self.take_sent(line, buffer, result.is_ok()),
             Completion::ReceiveEnded { line, end } => self.take_receive_end(line, &end),
             Completion::ShutDown { line } => self.touched.push(line),
-            Completion::Accepted { line, peer } => {
-                match self.open(peer) {
-                    Some(id) => {
-                        self.wires.insert(line, id);
-                        self.ring.receive_once(line);
-                    }
-                    None => self.ring.close(line),
-                }
-                if !self.shard.wants_accept() {
-                    // Until the next tick.
-                    self.ring.stop_accepting();
-                }
-            }
+            Completion::Accepted { line, peer, queue } => self.take_accepted(line, peer, queue),
             Completion::AcceptFailed(error) => {
                 self.shard.counters().accept_failed.add(1);
                 if !std::mem::replace(&mut self.is_accept_failing, true) {
@@ -196,11 +200,35 @@ impl Station {
         }
     }
 
-    fn open(&mut self, peer: std::net::SocketAddr) -> Option<ConnectionId> {
-        match self.stop_at_ms {
-            None => self.shard.open(peer, self.now_ms),
-            Some(_) => None,
+    fn take_accepted(&mut self, line: LineId, peer: SocketAddr, queue: usize) {
+        let is_stopping = self.stop_at_ms.is_some();
+        let opened = if is_stopping { None } else { self.shard.open_from(queue, peer, self.now_ms) };
+        match opened {
+            Some(id) => {
+                self.wires.insert(line, id);
+                self.ring.receive_once(line);
+            }
+            None => self.ring.close(line),
         }
+        if !is_stopping {
+            self.accept_of(queue);
+        }
+    }
+
+    /// Accepts the next of a queue, if it is to be; if not, it is asked again at the next sweep.
+    fn accept_of(&mut self, queue: usize) {
+        if let Some(backlog) = self.shard.next_backlog(queue)
+            && let Err(error) = set_backlog(self.ring.listener(queue), backlog.count())
+        {
+            tracing::warn!(%error, "the kernel holds as many connections as before");
+        }
+        if self.shard.wants_accept(queue) {
+            self.ring.accept(queue);
+        }
+    }
+
+    fn accept(&mut self) {
+        (0..QUEUE_COUNT).for_each(|queue| self.accept_of(queue));
     }
 
     fn take_sent(&mut self, line: LineId, buffer: Vec<u8>, is_whole: bool) {
@@ -239,7 +267,8 @@ impl Station {
         self.is_accept_failing = false;
         self.forgive_failures();
         if self.stop_at_ms.is_none() {
-            self.ring.accept();
+            self.placing.look_at(&mut self.shard, &mut self.glance, self.now_ms);
+            self.accept();
         }
     }
 

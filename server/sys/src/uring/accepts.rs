@@ -4,10 +4,6 @@ use std::{cell::UnsafeCell, net::SocketAddr};
 
 use socket2::{SockAddr, SockAddrStorage};
 
-/// Accepts in flight. A multishot accept would write every address to the same place, so that two connections accepted
-/// in one turn would be seen with one address; these have a place each.
-pub(super) const ACCEPTS_MAX: usize = 16;
-
 /// An address and its length, as accept(2) writes them.
 struct Place {
     address: UnsafeCell<SockAddrStorage>,
@@ -15,28 +11,30 @@ struct Place {
     is_in_flight: bool,
 }
 
-/// The places. Invariant: the kernel writes only to those in flight; we read only those that are not.
+/// A place for each accept queue. A multishot accept would write every address to the same place, so that two connections accepted in
+/// one turn would be seen with one address. Invariant: the kernel writes only to those in flight; we read only those that are not.
 pub(super) struct Accepts {
     places: Box<[Place]>,
 }
 
 impl Accepts {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(count: usize) -> Self {
         let place = || Place {
             address: UnsafeCell::new(SockAddrStorage::zeroed()),
             length: UnsafeCell::new(0),
             is_in_flight: false,
         };
-        Self { places: (0..ACCEPTS_MAX).map(|_| place()).collect() }
+        Self { places: (0..count).map(|_| place()).collect() }
     }
 
-    /// A place that no accept uses, now in flight, with the addresses of its two fields.
-    pub(super) fn take(&mut self) -> Option<(u32, *mut SockAddrStorage, *mut u32)> {
-        let index = self.places.iter().position(|place| !place.is_in_flight)?;
+    /// The addresses of the two fields of `index`, now in flight; `None` where it is.
+    pub(super) fn take(&mut self, index: usize) -> Option<(*mut SockAddrStorage, *mut u32)> {
         let place = &mut self.places[index];
-        place.is_in_flight = true;
+        if std::mem::replace(&mut place.is_in_flight, true) {
+            return None;
+        }
         *place.length.get_mut() = SockAddrStorage::zeroed().size_of();
-        Some((index as u32, place.address.get(), place.length.get()))
+        Some((place.address.get(), place.length.get()))
     }
 
     /// The accept at `index` has completed.

@@ -24,8 +24,10 @@ pub enum Completion {
         line: LineId,
         /// Its peer.
         peer: SocketAddr,
+        /// The accept queue it came by, of which the next is accepted by [`super::Ring::accept`].
+        queue: usize,
     },
-    /// One of the accepts in flight failed and is not repeated before [`super::Ring::accept`].
+    /// An accept failed and is not repeated before [`super::Ring::accept`].
     AcceptFailed(io::Error),
     /// Bytes arrived.
     Received {

@@ -75,7 +75,7 @@ impl Ring {
     /// # Errors
     /// The kernel's: see [`super::probe`].
     pub fn dialer(bell: UnixStream, options: RingOptions) -> io::Result<Self> {
-        Self::build(None, bell, None, RingOptions { lines_max: 1, ..options })
+        Self::build(Vec::new(), bell, None, RingOptions { lines_max: 1, ..options })
     }
 
     /// Takes over `stream`, connected or about to be, as a line; nothing is in flight on it yet.
@@ -87,7 +87,7 @@ impl Ring {
     /// # Panics
     /// On a ring with a listener: the kernel names its lines.
     pub fn adopt(&mut self, stream: TcpStream) -> io::Result<LineId> {
-        assert!(!self.has_listener(), "lines of a listener are accepted");
+        assert!(!self.has_listeners(), "lines of a listener are accepted");
         stream.set_nonblocking(false)?;
         Ok(self.lent.lines.adopt(stream))
     }

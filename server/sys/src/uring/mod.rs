@@ -1,4 +1,4 @@
-//! An io_uring that serves the connections of one listener, or those of a client, as a safe interface: memory that the kernel may touch is
+//! An io_uring that serves the connections of its listeners, or those of a client, as a safe interface: memory that the kernel may touch is
 //! owned here from the moment an operation is queued until its completion was reaped, whatever the caller does.
 //!
 //! - [`Ring`] queues operations and gives their [`Completion`]s; `setup` makes it and locks its opcodes, `reap` reads

@@ -70,23 +70,21 @@ impl Ring {
         }
     }
 
-    fn complete_accept(&mut self, place: u32, result: i32) -> Option<Completion> {
-        self.lent.accepts.put_back(place);
+    fn complete_accept(&mut self, queue: u32, result: i32) -> Option<Completion> {
+        self.lent.accepts.put_back(queue);
         let Ok(index) = u32::try_from(result) else {
             return match error_of(result) {
                 Errno::CANCELED => None,
                 errno => Some(Completion::AcceptFailed(errno.into())),
             };
         };
-        let peer = self.lent.accepts.peer(place);
+        let peer = self.lent.accepts.peer(queue);
         let line = self.lent.lines.open(index);
-        if self.is_accepting {
-            self.accept();
-        }
         match peer {
-            Some(peer) => Some(Completion::Accepted { line, peer }),
+            Some(peer) => Some(Completion::Accepted { line, peer, queue: queue as usize }),
             None => {
                 self.close(line);
+                self.accept(queue as usize);
                 None
             }
         }

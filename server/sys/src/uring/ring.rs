@@ -55,12 +55,12 @@ pub(super) struct Lent {
     tick: Box<Timespec>,
 }
 
-/// One ring with its listener and its bell. Not to be shared: the thread that made it is the only one that may use it.
+/// One ring with its listeners and its bell. Not to be shared: the thread that made it is the only one that may use it.
 pub struct Ring {
     pub(super) uring: ManuallyDrop<IoUring>,
     pub(super) lent: ManuallyDrop<Lent>,
-    /// None on a ring of a client.
-    listener: Option<TcpListener>,
+    /// One for each accept queue; none on a ring of a client.
+    listeners: Vec<TcpListener>,
     bell: UnixStream,
     /// Queued when the submission queue was full.
     backlog: VecDeque<Entry>,
@@ -72,7 +72,6 @@ pub struct Ring {
     at_once: usize,
     /// Completions in the queue that are such sends' and no reason not to sleep.
     pub(super) old_news: usize,
-    pub(super) is_accepting: bool,
     pub(super) shortages: Shortages,
 }
 
@@ -96,8 +95,8 @@ impl Ring {
     ///
     /// # Errors
     /// The kernel's: see [`setup::probe`].
-    pub fn new(listener: TcpListener, bell: UnixStream, options: RingOptions) -> io::Result<Self> {
-        Self::build(Some(listener), bell, None, options)
+    pub fn new(listeners: Vec<TcpListener>, bell: UnixStream, options: RingOptions) -> io::Result<Self> {
+        Self::build(listeners, bell, None, options)
     }
 
     /// The same, with a UDP socket that is the ring's alone from now on, set to tell of its packets what is wanted.
@@ -105,16 +104,16 @@ impl Ring {
     /// # Errors
     /// The kernel's: see [`super::probe_packets`].
     pub fn with_packets(
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         bell: UnixStream,
         socket: UdpSocket,
         options: RingOptions,
     ) -> io::Result<Self> {
-        Self::build(Some(listener), bell, Some(socket), options)
+        Self::build(listeners, bell, Some(socket), options)
     }
 
     pub(super) fn build(
-        listener: Option<TcpListener>,
+        listeners: Vec<TcpListener>,
         bell: UnixStream,
         socket: Option<UdpSocket>,
         options: RingOptions,
@@ -125,7 +124,7 @@ impl Ring {
         let RingOptions { tick, .. } = options;
         let lent = Lent {
             buffers,
-            accepts: Accepts::new(),
+            accepts: Accepts::new(listeners.len()),
             lines: Lines::default(),
             packets,
             bell_bytes: Box::new([0; BELL_BYTES]),
@@ -134,14 +133,13 @@ impl Ring {
         let mut ring = Self {
             uring: ManuallyDrop::new(uring),
             lent: ManuallyDrop::new(lent),
-            listener,
+            listeners,
             bell,
             backlog: VecDeque::new(),
             reaped: VecDeque::new(),
             in_flight: 0,
             at_once: 0,
             old_news: 0,
-            is_accepting: false,
             shortages: Shortages::default(),
         };
         ring.listen_to_bell();
@@ -149,28 +147,38 @@ impl Ring {
         Ok(ring)
     }
 
-    pub(super) const fn has_listener(&self) -> bool {
-        self.listener.is_some()
+    pub(super) const fn has_listeners(&self) -> bool {
+        !self.listeners.is_empty()
     }
 
-    /// Puts as many accepts in flight as there may be; none without a listener.
-    pub fn accept(&mut self) {
-        let Some(listener) = self.listener.as_ref().map(|listener| Fd(listener.as_raw_fd())) else { return };
-        self.is_accepting = true;
-        while let Some((index, address, length)) = self.lent.accepts.take() {
-            let token = Token::new(Purpose::Accept, index, 0);
+    /// Accepts one connection of `queue`, unless that is under way. Of each queue one at a time, since a queue in which nobody waits
+    /// holds up no other.
+    ///
+    /// # Panics
+    /// When there is no such queue.
+    pub fn accept(&mut self, queue: usize) {
+        let listener = Fd(self.listeners[queue].as_raw_fd());
+        if let Some((address, length)) = self.lent.accepts.take(queue) {
             let accept = opcode::Accept::new(listener, address.cast(), length)
                 .file_index(Some(DestinationSlot::auto_target()));
-            self.push(accept.build(), token);
+            self.push(accept.build(), Token::new(Purpose::Accept, queue as u32, 0));
         }
+    }
+
+    /// The listener of `queue`.
+    ///
+    /// # Panics
+    /// When there is no such queue.
+    #[must_use]
+    pub fn listener(&self, queue: usize) -> &TcpListener {
+        &self.listeners[queue]
     }
 
     /// Accepts no more. What was accepted meanwhile is still reported.
     pub fn stop_accepting(&mut self) {
-        self.is_accepting = false;
-        let places: Vec<u32> = self.lent.accepts.in_flight().collect();
-        for index in places {
-            self.cancel(Token::new(Purpose::Accept, index, 0));
+        let queues: Vec<u32> = self.lent.accepts.in_flight().collect();
+        for queue in queues {
+            self.cancel(Token::new(Purpose::Accept, queue, 0));
         }
     }
 
@@ -400,7 +408,6 @@ impl Ring {
 
     /// Ends everything in flight; false when the kernel does not let go of something.
     fn quiesce(&mut self) -> bool {
-        self.is_accepting = false;
         for _ in 0..QUIESCE_ATTEMPTS {
             while self.next_raw().is_some() {}
             if self.in_flight == 0 {

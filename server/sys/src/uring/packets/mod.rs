@@ -168,7 +168,7 @@ pub fn probe_packets() -> io::Result<()> {
     let (_bell, waiter) = UnixStream::pair()?;
     let socket = UdpSocket::bind("127.0.0.1:0").or_else(|_| UdpSocket::bind("[::1]:0"))?;
     let options = RingOptions::new(8, Duration::from_secs(1));
-    let mut ring = Ring::build(None, waiter, Some(socket), options)?;
+    let mut ring = Ring::build(Vec::new(), waiter, Some(socket), options)?;
     ring.receive_packets();
     ring.enter(super::Wait::Poll)?;
     while let Some(completion) = ring.next_completion() {
@@ -206,7 +206,7 @@ mod tests {
         }
         let (_bell, waiter) = UnixStream::pair().expect("a pair");
         let options = RingOptions::new(8, Duration::from_millis(20));
-        let mut ring = Ring::build(None, waiter, Some(socket), options).expect("a ring");
+        let mut ring = Ring::build(Vec::new(), waiter, Some(socket), options).expect("a ring");
         let sender = UdpSocket::bind("127.0.0.1:0").expect("bound");
         for _ in 0..40 {
             sender.send_to(b"?", address).expect("sent");
