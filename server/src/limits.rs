@@ -51,7 +51,10 @@ pub const ROOM_SHARE: usize = 8;
 pub const ROOM_AFTER_MS: u64 = 500;
 /// Refused logins of one address in a second (of IPv6, of its first 64 bits), beyond which its next ones are told to wait: each cost two
 /// key agreements.
-pub const LOGIN_FAILURES_PER_SECOND_MAX: u64 = 64;
+pub const LOGIN_FAILURES_OF_ADDRESS_MAX: u64 = 16;
+/// The same of all addresses of a prefix (of IPv4 24 bits, of IPv6 48): who has a thousand of them is not to have a thousand times as
+/// many; and one address alone does not use up what its neighbours have.
+pub const LOGIN_FAILURES_OF_PREFIX_MAX: u64 = 64;
 /// For how long cookies are asked for after the queue was more than half full, or more than half as many clients as it holds came
 /// without one, ms.
 pub const LOGIN_PRESSURE_MS: u64 = 1_000;

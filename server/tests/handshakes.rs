@@ -19,7 +19,7 @@ use mvt_server::{
     enrolment::Enrolment,
     handshakes::{Job, judge},
     limits::{
-        BUSY_WAIT_MS, LOGIN_FAILURES_PER_SECOND_MAX, LOGIN_PAUSE_HASTY_MS, LOGIN_PAUSE_MS,
+        BUSY_WAIT_MS, LOGIN_FAILURES_OF_ADDRESS_MAX, LOGIN_PAUSE_HASTY_MS, LOGIN_PAUSE_MS,
         LOGINS_PER_CONNECTION_MAX, RETRIES_FREE, RETRIES_PER_SECOND_MAX, ROOM_AFTER_MS, ROOM_SHARE,
     },
     mailbox::{Entrance, Mail},
@@ -322,12 +322,12 @@ fn an_address_whose_logins_fail_is_told_to_wait() {
     let elsewhere = (1..=255u8)
         .find_map(|last| {
             let (peer, second_ms) = (([192, 0, 2, last], 12).into(), ORIGIN_MS - 1_000 * u64::from(last));
-            (0..LOGIN_FAILURES_PER_SECOND_MAX).for_each(|_| rig.handshakes.note_failure(peer, second_ms));
+            (0..LOGIN_FAILURES_OF_ADDRESS_MAX).for_each(|_| rig.handshakes.note_failure(peer, second_ms));
             (!rig.handshakes.fails_too_often(here, second_ms)).then_some(peer)
         })
         .expect("not all share one place");
     for (peer, is_told) in [(elsewhere, false), (here, true)] {
-        for _ in 0..LOGIN_FAILURES_PER_SECOND_MAX {
+        for _ in 0..LOGIN_FAILURES_OF_ADDRESS_MAX {
             rig.handshakes.note_failure(peer, ORIGIN_MS);
         }
         assert_eq!(answers_at(&mut rig, ORIGIN_MS) > 0, is_told, "{peer}");

@@ -54,9 +54,7 @@ impl Queue {
 
     fn line_of(&self, peer: SocketAddr) -> &SegQueue<Job> {
         let of = |number: u64, count: usize| self.hash.hash_one(number) as usize % count;
-        let host = host_of(peer);
-        let prefix = if peer.ip().to_canonical().is_ipv4() { host >> 8 } else { host >> 16 };
-        &self.lines[of(prefix, PREFIX_COUNT) * ADDRESS_COUNT + of(host, ADDRESS_COUNT)]
+        &self.lines[of(prefix_of(peer), PREFIX_COUNT) * ADDRESS_COUNT + of(host_of(peer), ADDRESS_COUNT)]
     }
 
     /// Puts `job` behind those of its line.
@@ -139,6 +137,11 @@ pub(super) fn host_of(peer: SocketAddr) -> u64 {
         IpAddr::V4(ip) => u64::from(ip.to_bits()),
         IpAddr::V6(ip) => (ip.to_bits() >> 64) as u64,
     }
+}
+
+/// Whose neighbourhood it is: 24 bits of IPv4, 48 of IPv6.
+pub(super) fn prefix_of(peer: SocketAddr) -> u64 {
+    host_of(peer) >> if peer.ip().to_canonical().is_ipv4() { 8 } else { 16 }
 }
 
 #[cfg(test)]
