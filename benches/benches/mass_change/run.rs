@@ -1,7 +1,10 @@
 //! Arms by turns, slice after slice.
 
 use hdrhistogram::Histogram;
-use mvt_benches::queue::{Queue, Server as _};
+use mvt_benches::{
+    quantiles::Rounds,
+    queue::{Queue, Server as _},
+};
 
 use crate::{
     arm::{Arm, Life},
@@ -28,6 +31,12 @@ pub struct Outcome {
     pub asked: u64,
     pub renewals: u64,
     pub shares: u64,
+}
+
+impl Outcome {
+    pub fn as_rounds(&self) -> Rounds<'_> {
+        Rounds { name: self.name, rounds: &self.rounds }
+    }
 }
 
 fn arms(options: &Options) -> [Arm; 3] {

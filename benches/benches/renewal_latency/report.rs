@@ -1,7 +1,6 @@
 //! The table.
 
-use hdrhistogram::Histogram;
-use mvt_benches::bootstrap;
+use mvt_benches::quantiles::{self, merged};
 
 use crate::{options::Options, run::Outcome, step::STEPS};
 
@@ -17,13 +16,6 @@ pub fn head(options: &Options, request_ns: f64, rate_per_s: f64) {
         options.load * 100.0,
         rate_per_s
     );
-}
-
-fn merged<'h>(rounds: impl Iterator<Item = &'h Histogram<u64>>) -> Histogram<u64> {
-    rounds.fold(Histogram::new(3).expect("three digits"), |mut all, round| {
-        all.add(round).expect("it grows");
-        all
-    })
 }
 
 /// Each arm, and how its quantiles compare with those of the first.
@@ -46,21 +38,6 @@ pub fn table(outcomes: &[Outcome], measured_ms: u64) {
             Some(format!("{median_us:.1} us with {name} ({count})"))
         });
         println!("  a turn of one request: {}", costs.collect::<Vec<_>>().join(", "));
-        for (quantile, name) in QUANTILES {
-            let ratio = |drawn: &[usize]| {
-                let of = |arm: &Outcome| {
-                    merged(drawn.iter().map(|at| &arm.rounds[*at])).value_at_quantile(quantile) as f64
-                };
-                of(outcome) / of(control)
-            };
-            let every: Vec<usize> = (0..outcome.rounds.len()).collect();
-            let (low, high) = bootstrap::interval(every.len(), 11, ratio);
-            println!(
-                "  {name:>5} {:9.2} us   {:6.3}x of {} ({low:.3} to {high:.3})",
-                all.value_at_quantile(quantile) as f64 / 1e3,
-                ratio(&every),
-                control.name
-            );
-        }
+        quantiles::print(outcome.as_rounds(), control.as_rounds(), &QUANTILES);
     }
 }

@@ -1,7 +1,10 @@
 //! Arms by turns, round after round.
 
 use hdrhistogram::Histogram;
-use mvt_benches::queue::{Queue, Server as _};
+use mvt_benches::{
+    quantiles::Rounds,
+    queue::{Queue, Server as _},
+};
 
 use crate::{
     arm::{Arm, Life},
@@ -29,6 +32,12 @@ pub struct Outcome {
     pub pooled: u64,
     /// Of turns with one request.
     pub costs: Costs,
+}
+
+impl Outcome {
+    pub fn as_rounds(&self) -> Rounds<'_> {
+        Rounds { name: self.name, rounds: &self.rounds }
+    }
 }
 
 const STEADY: Arm = Arm { name: "steady", life: Life::Steady, event: Event::None, has_pool: true, idle: 0 };
