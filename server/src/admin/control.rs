@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mvt_proto::ClientId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
@@ -31,7 +30,7 @@ use crate::{
     },
     mailbox::{Mail, Mailbox},
     node::Node,
-    registry::{Registry, RegistryError},
+    registry::{News, Registry, RegistryError},
     revocations::{Revocations, Revoked},
     store::{StoreError, feed::FeedWriter},
     tickets::Others,
@@ -222,14 +221,21 @@ impl Desk {
         match self.registry.follow() {
             Ok(news) => {
                 self.is_troubled = false;
-                if let Some(revoked) = news {
-                    self.take_news(&revoked);
+                if let Some(news) = news {
+                    self.take_news(&news);
                 }
             }
             Err(error) => self.note(&error),
         }
         self.station.node.freshness.note(self.registry.as_of_ms());
-        if self.registry.as_of_ms().is_some() || now.duration_since(self.pruned) < PRUNE_INTERVAL {
+        if now.duration_since(self.pruned) < PRUNE_INTERVAL {
+            return;
+        }
+        if self.registry.as_of_ms().is_some() {
+            self.pruned = now;
+            if self.registry.prune_here(self.station.now_ms()) > 0 {
+                self.station.publish(&self.registry);
+            }
             return;
         }
         match self.registry.prune(self.station.now_ms()) {
@@ -242,15 +248,19 @@ impl Desk {
     }
 
     /// Another node revoked: what its clients authenticated here since, before we knew, is as void.
-    fn take_news(&mut self, revoked: &[ClientId]) {
+    fn take_news(&mut self, News { revoked, beyond }: &News) {
         self.station.publish(&self.registry);
-        let revoked = self.registry.revoke_here(revoked.iter().copied(), self.station.now_ms());
+        let now_ms = self.station.now_ms();
+        let revoked = self.registry.revoke_here(revoked.iter().copied(), now_ms);
+        let beyond = self.registry.revoke_beyond_here(beyond, now_ms);
         self.station.publish(&self.registry);
-        if revoked.is_empty() {
-            return;
-        }
-        if let Err(Unconfirmed(shards)) = self.station.erase_sessions(revoked) {
-            tracing::error!(?shards, "shards did not confirm that revoked sessions are gone");
+        for revoked in [revoked, beyond] {
+            if revoked.is_empty() {
+                continue;
+            }
+            if let Err(Unconfirmed(shards)) = self.station.erase_sessions(revoked) {
+                tracing::error!(?shards, "shards did not confirm that revoked sessions are gone");
+            }
         }
     }
 
