@@ -80,6 +80,7 @@ impl Control {
             is_troubled: false,
             recorded: Recorded::default(),
             is_feed_troubled: false,
+            is_deaf: false,
         };
         // Followers may start as soon as we say that we are ready.
         desk.tell_followers();
@@ -118,6 +119,8 @@ struct Desk {
     recorded: Recorded,
     /// The same of the feed.
     is_feed_troubled: bool,
+    /// Callers cannot be accepted, for want of descriptors say.
+    is_deaf: bool,
 }
 
 impl Desk {
@@ -145,7 +148,8 @@ impl Desk {
     fn wait(&self) {
         let claims = &self.station.node.claims;
         let mut waits = vec![PollFd::new(claims.waiter(), PollFlags::IN)];
-        if self.peers.len() < ADMIN_PEERS_MAX {
+        // One who waits and cannot be accepted would be news for ever: each tick looks anyway.
+        if self.peers.len() < ADMIN_PEERS_MAX && !self.is_deaf {
             waits.push(PollFd::new(self.listener.as_fd(), PollFlags::IN));
         }
         waits.extend(self.peers.iter().map(|peer| PollFd::new(peer.stream(), peer.interest())));
@@ -160,9 +164,14 @@ impl Desk {
             match self.listener.accept() {
                 Ok(Some((stream, uid))) => self.peers.push(Peer::new(stream, uid, now)),
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.is_deaf = false;
+                    return;
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "admin socket: accept failed");
+                    if !std::mem::replace(&mut self.is_deaf, true) {
+                        tracing::warn!(%error, "admin socket: accept failed");
+                    }
                     return;
                 }
             }
