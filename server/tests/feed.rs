@@ -155,6 +155,37 @@ fn a_follower_forgets_what_an_accepted_older_copy_does_not_know() {
     within(patience, "what comes is news", || !may_log_in(&node));
 }
 
+/// With the mark gone too the owner does not know it; what it revokes then has numbers that its followers take for old.
+#[test]
+fn a_follower_does_not_trust_an_owner_whose_store_was_put_back() {
+    let owner = Server::start("io.shards = 1\nstore.feed_file = \"feed.mvt\"");
+    owner.kill();
+    let before = std::fs::read(owner.path("mvt.store")).expect("a store");
+    let owner = owner.restart();
+    for number in 1..=3 {
+        run(&owner, &["enroll", &format!("late-{number}"), &keyfile::key_to_text(&[number; 32])]);
+    }
+    let node = follower(&owner, "store.resume_stale_ms = 5000\nstore.login_stale_ms = 5000");
+    assert!(may_log_in(&node));
+    owner.kill();
+    std::fs::write(owner.path("mvt.store"), before).expect("put back");
+    std::fs::remove_file(owner.path("mvt.store.mark")).expect("removed");
+    let owner = owner.restart();
+    run(&owner, &["revoke", "tester"]);
+    within(Duration::from_secs(20), "it becomes stale", || !may_log_in(&node));
+    // And stays so when the owner has counted on to where it was.
+    for number in 4..=7 {
+        run(&owner, &["enroll", &format!("new-{number}"), &keyfile::key_to_text(&[number; 32])]);
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!may_log_in(&node));
+    let node = node.restart();
+    assert!(!may_log_in(&node), "it begins anew, and knows of the revocation");
+    let key = keyfile::key_to_text(owner.client_keys().identity.public());
+    run(&owner, &["enroll", "tester", &key]);
+    within(Duration::from_secs(10), "and follows", || may_log_in(&node));
+}
+
 /// §12.2.1, where the floor stands for more revocations than the list holds.
 #[test]
 fn a_follower_ends_sessions_of_clients_beyond_the_list() {

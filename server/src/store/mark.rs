@@ -17,6 +17,8 @@ use crate::store::{Record, Revision, Snapshot, Store, StoreError, Write, redb::R
 
 /// No mark is longer.
 const BYTES_MAX: usize = 128;
+/// No store has come further, and what is counted on from here does not overflow.
+const REVISION_MAX: Revision = Revision::MAX >> 1;
 
 /// The mark of one store.
 #[derive(Debug)]
@@ -42,6 +44,9 @@ impl Marked {
         let mut lines = text.lines().skip(1);
         let id = u128::from_str_radix(lines.next()?.strip_prefix("id ")?, 16).ok()?;
         let revision = lines.next()?.strip_prefix("revision ")?.parse().ok()?;
+        if revision > REVISION_MAX {
+            return None;
+        }
         let marked = Self { store_id: id.to_be_bytes(), revision };
         (marked.to_text() == text).then_some(marked)
     }
@@ -202,5 +207,9 @@ mod tests {
             assert_eq!(Marked::of_text(&text[..end]), None, "cut at {end}");
         }
         assert_eq!(Marked::of_text(&text.replace("mvt", "MVT")), None);
+        for (revision, is_one) in [(REVISION_MAX, true), (REVISION_MAX + 1, false), (Revision::MAX, false)] {
+            let text = Marked { store_id: [7; 16], revision }.to_text();
+            assert_eq!(Marked::of_text(&text).is_some(), is_one, "{revision}");
+        }
     }
 }
