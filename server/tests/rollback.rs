@@ -108,6 +108,28 @@ fn a_store_that_was_cut_or_bent_is_refused() {
     assert!(is_let_in(&server.restart()));
 }
 
+/// By a mistake in the configuration: nothing else is overwritten with a mark.
+#[test]
+fn what_is_no_mark_is_not_replaced_by_one() {
+    let server = Server::start("io.shards = 1");
+    server.kill();
+    for name in ["mvt.store", "server.key", "seal.key"] {
+        let before = fs::read(server.path(name)).expect("there");
+        fs::write(server.path("wrong.toml"), format!("store.mark_file = {name:?}")).expect("written");
+        for arguments in [&["list"][..], &["accept-store"]] {
+            let (status, said) = run(&server, &[arguments, &["--config", "wrong.toml"]].concat());
+            assert!(status == Some(65) && said.contains("not the mark of a store"), "{name}: {said}");
+        }
+        // To open a store writes to it.
+        let is_same = fs::read(server.path(name)).expect("there") == before;
+        assert!(is_same || name == "mvt.store", "{name}");
+    }
+    let text = "store.mark_file = \"new.store\"\nstore.file = \"new.store\"";
+    fs::write(server.path("wrong.toml"), text).expect("written");
+    assert_eq!(run(&server, &["init", "--config", "wrong.toml"]).0, Some(65));
+    assert!(is_let_in(&server.restart()));
+}
+
 #[test]
 fn a_mark_that_is_missing_or_behind_is_made_up_for_and_a_broken_one_refused() {
     let server = Server::start("io.shards = 1");

@@ -15,6 +15,8 @@ use mvt_sys::keystore;
 
 use crate::store::{Record, Revision, Snapshot, Store, StoreError, Write, redb::RedbStore};
 
+/// How each begins.
+const BEGINS: &str = "mvt store mark\n";
 /// No mark is longer.
 const BYTES_MAX: usize = 128;
 /// No store has come further, and what is counted on from here does not overflow.
@@ -37,7 +39,7 @@ struct Marked {
 impl Marked {
     fn to_text(&self) -> String {
         let id = u128::from_be_bytes(self.store_id);
-        format!("mvt store mark\nid {id:032x}\nrevision {:020}\n", self.revision)
+        format!("{BEGINS}id {id:032x}\nrevision {:020}\n", self.revision)
     }
 
     fn of_text(text: &str) -> Option<Self> {
@@ -153,7 +155,26 @@ impl MarkedStore {
 }
 
 fn make(path: &Path, marked: &Marked) -> Result<Mark, StoreError> {
-    Mark::make(path, marked).map_err(|source| StoreError::Open { path: path.to_owned(), source })
+    let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    if !may_be_replaced(path).map_err(failed)? {
+        let text =
+            "not the mark of a store, and left alone: name another `store.mark_file`, or take this away";
+        return Err(StoreError::Corrupted { path: path.to_owned(), text: text.into() });
+    }
+    Mark::make(path, marked).map_err(failed)
+}
+
+/// Whether what is at `path` was a mark, as far as can be seen, or there is nothing: by a mistake in the configuration it may be the store
+/// itself, or a key.
+fn may_be_replaced(path: &Path) -> io::Result<bool> {
+    let mut begins = [0; BEGINS.len()];
+    let length = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        opened => opened?.read(&mut begins)?,
+    };
+    let found = &begins[..length];
+    // A crash of the machine may leave nothing, or zeros.
+    Ok(BEGINS.as_bytes().starts_with(found) || found.iter().all(|byte| *byte == 0))
 }
 
 /// The mark of a store that was just made, in the place of one that a store before it left.
