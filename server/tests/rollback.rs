@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{fs, process::Output};
+use std::{fs, os::unix::fs::PermissionsExt, process::Output};
 
 use mvt_proto::Suite;
 use support::{Server, mvt_server};
@@ -84,6 +84,13 @@ fn changes_after_an_accepted_copy_are_later_than_those_it_forgot() {
     };
     let server = put_back();
     let forgotten = revision(&server);
+    let mode = |bits| {
+        let permissions = fs::Permissions::from_mode(bits);
+        fs::set_permissions(server.path("mvt.store.mark"), permissions).expect("changed");
+    };
+    mode(0o644);
+    assert_eq!(run(&server, &["accept-store"]).0, Some(77), "it is not passed over");
+    mode(0o600);
     assert_eq!(run(&server, &["accept-store"]).0, Some(0));
     assert_eq!(revision(&server), forgotten + 1);
     assert_eq!(forgotten, 2, "an enrolment, a revocation");

@@ -133,8 +133,11 @@ impl MarkedStore {
     /// [`StoreError`].
     pub fn accept(mut store: RedbStore, path: &Path) -> Result<Self, StoreError> {
         let (store_id, mut revision) = (store.store_id(), store.revision()?);
-        if let Ok(Some((_, marked))) = Mark::open(path) {
-            revision = revision.max(marked.revision);
+        match Mark::open(path) {
+            Ok(Some((_, marked))) => revision = revision.max(marked.revision),
+            Ok(None) | Err(StoreError::Corrupted { .. }) => {}
+            // What it says can be had, by who mends its mode say.
+            Err(error) => return Err(error),
         }
         store.go_on_after(revision);
         let mark = make(path, &Marked { store_id, revision: revision + 1 })?;
