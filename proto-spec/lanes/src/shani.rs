@@ -166,13 +166,18 @@ fn write_macs<const N: usize>(streams: &Streams<N>, out: &mut [[u8; MAC_BYTES]; 
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 fn write_keys<const N: usize>(streams: &Streams<N>, out: &mut [HmacKey; N]) {
-    let keys = read_all(&streams.inner).map(|state| in_order(state));
-    let start = read_words(&SHA256_IV);
-    let midstates = [0x3636_3636, 0x5c5c_5c5c].map(|pad| {
+    let keys = read_all(&streams.inner);
+    let start = [read_words(&SHA256_IV); N];
+    let mut midstates = [start; 2];
+    for (midstate, pad) in midstates.iter_mut().zip([0x3636_3636, 0x5c5c_5c5c]) {
         let pad = _mm_set1_epi32(pad);
-        let words = keys.map(|[low, high]| [_mm_xor_si128(low, pad), _mm_xor_si128(high, pad), pad, pad]);
-        compress!([start; N], words)
-    });
+        let mut words = [[pad; 4]; N];
+        for (words, state) in words.iter_mut().zip(keys) {
+            let [low, high] = in_order(state);
+            (words[0], words[1]) = (_mm_xor_si128(low, pad), _mm_xor_si128(high, pad));
+        }
+        *midstate = compress!(start, words);
+    }
     for (lane, key) in out.iter_mut().enumerate() {
         write_words(&mut key.inner, midstates[0][lane]);
         write_words(&mut key.outer, midstates[1][lane]);
