@@ -82,7 +82,7 @@ pub enum Command {
         /// Their names. Up to thousands are revoked all or none, more in pieces, each acknowledged by a line.
         #[arg(required_unless_present = "from")]
         names: Vec<String>,
-        /// A file of names, one a line.
+        /// A file of names, one a line. One that no client has is told with its line and passed over; the status is 2 then.
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
         /// Where.

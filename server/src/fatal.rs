@@ -115,6 +115,19 @@ pub enum Fatal {
     /// The OS gives no randomness: no key can be made.
     #[error("no randomness from the operating system: {0}")]
     Randomness(getrandom::Error),
+    /// The limit on open files is too low to start.
+    #[error(
+        "too few open files: {limit} are allowed, and each of {shards} shards takes {each} to listen, some more to run, and one for each \
+         connection; raise the hard limit (LimitNOFILE= of systemd, ulimit -Hn)"
+    )]
+    OpenFiles {
+        /// What is allowed.
+        limit: u64,
+        /// How many shards there are to be.
+        shards: usize,
+        /// Listening sockets of each.
+        each: usize,
+    },
     /// Something else the OS refused at start.
     #[error("{what}: {source}")]
     Os {
@@ -150,7 +163,7 @@ impl Fatal {
             Self::Listen { .. } | Self::AdminSocket { .. } | Self::Unanswered { .. } => 69,
             Self::Refused { status, .. } => *status,
             Self::Backend { .. } => 78,
-            Self::Randomness(_) | Self::Os { .. } => 71,
+            Self::Randomness(_) | Self::OpenFiles { .. } | Self::Os { .. } => 71,
         }
     }
 }

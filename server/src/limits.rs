@@ -35,6 +35,8 @@ pub const UNKNOWN_ALL_MAX: u32 = 512;
 /// Connections a shard takes in within [`SWEEP_INTERVAL_MS`] while so many are there that have shown nothing, 320 a second, and one of each
 /// accept queue of which it has taken in none yet.
 pub const ACCEPTS_UNKNOWN_MAX: u32 = 16;
+/// How often a shard says that accepts fail at most, ms; each is counted.
+pub const ACCEPT_TROUBLE_MS: u64 = 10_000;
 /// Connections that the kernel holds for an accept queue by which mostly strangers came. More would only be older when they are
 /// accepted, and stay in the way after their address was given another queue.
 pub const BACKLOG_STRANGE: i32 = 8;

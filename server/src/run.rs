@@ -1,6 +1,7 @@
 //! Puts the parts together: files, node, pool, one thread per shard; and takes them apart again.
 
 use std::{
+    cell::Cell,
     io::Write,
     path::Path,
     sync::{Arc, mpsc},
@@ -105,9 +106,11 @@ impl Prepared {
             mvt_sys::host::lock_memory().map_err(|source| Fatal::Os { what, source })?;
         }
         warn_of_clock(self.behind_ms);
-        let mut signals = Signals::new([SIGTERM, SIGINT])
-            .map_err(|source| Fatal::Os { what: "cannot wait for signals", source })?;
-        let running = Running::start(self)?;
+        let shard_count = self.shard_count;
+        let started = Signals::new([SIGTERM, SIGINT])
+            .map_err(|source| Fatal::Os { what: "cannot wait for signals", source })
+            .and_then(|signals| Ok((signals, Running::start(self)?)));
+        let (mut signals, running) = started.map_err(|fatal| name_scarcity(fatal, shard_count))?;
         for _ in signals.forever().take(1) {
             tracing::info!("stopping");
         }
@@ -118,7 +121,7 @@ impl Prepared {
 
 /// A server whose shards run.
 pub struct Running {
-    shards: Vec<JoinHandle<()>>,
+    shards: Vec<JoinHandle<std::io::Result<()>>>,
     mailboxes: Arc<[Mailbox]>,
     counters: Vec<Arc<Counters>>,
     control: Control,
@@ -148,8 +151,7 @@ impl Running {
 
         let counters: Vec<Arc<Counters>> = (0..shard_count).map(|_| Arc::default()).collect();
         let cores = cores(&config, shard_count);
-        let mut shards = Vec::new();
-        let (started, all_started) = mpsc::channel();
+        let mut starting = Vec::new();
         let mut listeners = listeners.into_iter();
         for (index, waiter) in waiters.into_iter().enumerate() {
             let shard = Shard::new(Parts {
@@ -174,13 +176,9 @@ impl Running {
                 connections_max,
                 spin,
             };
-            shards.push(spawn(index, mechanism, seat, started.clone())?);
+            starting.push(spawn(index, mechanism, seat)?);
         }
-        drop(started);
-        for _ in 0..shard_count {
-            // A shard that cannot start aborts the process: see `spawn`.
-            let _ = all_started.recv();
-        }
+        let shards = starting.into_iter().map(Starting::started).collect::<Result<_, _>>()?;
         let control = Control::start(admin, registry, feed, node.clone(), mailboxes.clone())?;
         let backend = mechanism.name();
         tracing::info!(%address, backend, shards = shard_count, clients = node.enrolment.load().len(), "serving");
@@ -273,12 +271,29 @@ fn cores(config: &Config, shard_count: usize) -> Vec<usize> {
     cores
 }
 
-fn spawn(
-    index: usize,
-    mechanism: Mechanism,
-    seat: Seat,
-    started: mpsc::Sender<()>,
-) -> Result<JoinHandle<()>, Fatal> {
+/// A shard's thread, and where it says that it has all that it needs.
+struct Starting {
+    thread: JoinHandle<std::io::Result<()>>,
+    is_ready: mpsc::Receiver<()>,
+}
+
+impl Starting {
+    /// Waits until it runs.
+    fn started(self) -> Result<JoinHandle<std::io::Result<()>>, Fatal> {
+        let Self { thread, is_ready } = self;
+        match is_ready.recv() {
+            Ok(()) => Ok(thread),
+            Err(_) => {
+                let ended = thread.join().unwrap_or(Ok(())).err();
+                let source = ended.unwrap_or_else(|| std::io::Error::other("its thread has ended"));
+                Err(Fatal::Os { what: "a shard cannot start", source })
+            }
+        }
+    }
+}
+
+fn spawn(index: usize, mechanism: Mechanism, seat: Seat) -> Result<Starting, Fatal> {
+    let (ready, is_ready) = mpsc::channel();
     let serve = move || {
         if let Some(core) = seat.core
             && !mvt_sys::affinity::pin_to(core)
@@ -288,17 +303,41 @@ fn spawn(
         if let Err(error) = mvt_sys::slice::shorten_to(SHARD_SLICE_NS) {
             tracing::warn!(shard = index, %error, "waits for the slices of login threads");
         }
-        drop(started);
-        if let Err(error) = driver::drive(mechanism, seat) {
-            // No half-dead server: a shard that cannot run takes all down.
+        let runs = Cell::new(false);
+        let driven = driver::drive(mechanism, seat, &|| {
+            runs.set(true);
+            let _ = ready.send(());
+        });
+        if let Err(error) = &driven
+            && runs.get()
+        {
+            // No half-dead server: a shard that cannot go on takes all down.
             tracing::error!(shard = index, %error, "the shard's driver failed");
             std::process::abort();
         }
+        driven
     };
-    thread::Builder::new()
+    let thread = thread::Builder::new()
         .name(format!("mvt-shard-{index}"))
         .spawn(serve)
-        .map_err(|source| Fatal::Os { what: "cannot start a shard's thread", source })
+        .map_err(|source| Fatal::Os { what: "cannot start a shard's thread", source })?;
+    Ok(Starting { thread, is_ready })
+}
+
+/// Says what is scarce where it is descriptors, whatever wanted the one too many.
+fn name_scarcity(fatal: Fatal, shards: usize) -> Fatal {
+    let source = match &fatal {
+        Fatal::Os { source, .. }
+        | Fatal::Listen { source, .. }
+        | Fatal::AdminSocket { source, .. }
+        | Fatal::Backend { source, .. } => source,
+        _ => return fatal,
+    };
+    if source.raw_os_error() != Some(rustix::io::Errno::MFILE.raw_os_error()) {
+        return fatal;
+    }
+    let limit = mvt_sys::host::open_files_limits().0.unwrap_or_default();
+    Fatal::OpenFiles { limit, shards, each: QUEUE_COUNT }
 }
 
 /// A bug in one thread must not leave a server that looks alive.

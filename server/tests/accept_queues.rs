@@ -7,6 +7,9 @@ mod support;
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::OwnedFd,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use mvt_proto::{Limits, Suite};
@@ -31,7 +34,7 @@ use rustix::{
         AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with,
     },
 };
-use support::{Server, Wire, counted};
+use support::{PATIENCE, Server, Wire, counted};
 
 /// The one that is flooded.
 const FLOODED: usize = 5;
@@ -382,5 +385,51 @@ fn clients_of_other_addresses_do_not_wait_behind_a_flood() {
             // One of them may share the queue of the flood, or two.
             assert!(before_flood >= 12, "{before_flood} of 16 by {backend}, {shards} shards: {log}");
         }
+    }
+}
+
+/// How many connections the kernel is to hold for each listener of `address`; `None` without `ss`.
+fn backlogs(address: SocketAddr) -> Option<Vec<u32>> {
+    let filter = format!("sport = :{}", address.port());
+    let output = Command::new("ss").args(["-Hltn", &filter]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).collect())
+}
+
+/// When a flood is over the kernel holds as many as before, whether anybody comes or not.
+#[test]
+fn the_kernel_holds_few_for_as_long_as_a_queue_is_flooded() {
+    let narrow = Backlog::Narrow.count() as u32;
+    for backend in ["uring", "epoll"] {
+        let server = Server::start(&format!("io.backend = \"{backend}\"\nio.shards = 1\n"));
+        let Some(before) = backlogs(server.address) else { return eprintln!("SKIPPED: 1 test needs ss") };
+        assert!(before.len() == QUEUE_COUNT && before.iter().all(|count| *count > narrow), "{before:?}");
+        let mut forged = server.hello(&server.client_keys(), Suite::Hs256).1;
+        forged[511] ^= 1;
+        let source = Ipv4Addr::new(127, 66, 0, 1);
+        let wait = |what: &str, count: usize, is_so: &dyn Fn(&[u32]) -> bool| {
+            let deadline = Instant::now() + PATIENCE;
+            while !is_so(&backlogs(server.address).expect("as before")) {
+                assert!(Instant::now() < deadline, "{what} by {backend}");
+                // So slowly that the next is waited for whenever one comes, also behind the last.
+                let _flood = Flood::new(source, server.address, &forged, count);
+                thread::sleep(Duration::from_millis(20));
+            }
+        };
+        wait("it is flooded", 1, &|counts| counts.contains(&narrow));
+        wait("the flood is over", 0, &|counts| counts == before);
+    }
+}
+
+/// What waits in the kernel when the server stops is not taken in, to be cut off when it ends.
+#[test]
+fn a_server_that_stops_in_a_flood_takes_nobody_in() {
+    for backend in ["uring", "epoll"] {
+        let server = Server::start(&format!("io.backend = \"{backend}\"\nio.shards = 1\n"));
+        // They say nothing, so that the server does not end them by itself.
+        let _flood = Flood::new(Ipv4Addr::new(127, 66, 0, 1), server.address, &[], 4_000);
+        let log = server.stop();
+        assert!(counted(&log, "accepts_paused") > 0, "{log}");
+        assert_eq!(counted(&log, "connections_opened"), counted(&log, "connections_closed"), "{log}");
     }
 }

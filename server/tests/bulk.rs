@@ -68,14 +68,51 @@ fn a_file_of_names_is_revoked_in_pieces_and_stays_so() {
     server.kill();
     let server = server.restart();
     assert_eq!(revoked_count(&server), count + 1);
-    // Nobody of them is let in by a name that is not there, and one that is no name says where it stands.
-    for (text, status, told) in
-        [("m1\nnobody\n", 2, "nobody: no such client"), ("m1\nm 2\n", 2, "wrong:2: "), ("", 2, "no client")]
-    {
-        fs::write(server.path("wrong"), text).expect("a file");
-        let output = mvt_server(&server.path(""), &["revoke", "--from", "wrong"]);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(status) && said.contains(told), "{said}");
+    // One that is no name says where it stands, before anything is done.
+    for (text, told) in [("m1\nm 2\n", "wrong:2: "), ("", "no client")] {
+        let (printed, status, said) = revoke_from(&server, text);
+        assert!(printed.is_empty() && status == Some(2) && said.len() == 1, "{said:?}");
+        assert!(said[0].starts_with(told), "{said:?}");
+    }
+}
+
+/// What it prints, its status, and the lines it says.
+fn revoke_from(server: &Server, text: &str) -> (String, Option<i32>, Vec<String>) {
+    fs::write(server.path("wrong"), text).expect("a file");
+    let output = mvt_server(&server.path(""), &["revoke", "--from", "wrong"]);
+    let said = String::from_utf8(output.stderr).expect("text");
+    let said = said.lines().map(|line| line.strip_prefix("mvt-server: ").expect("who says it").to_owned());
+    (String::from_utf8(output.stdout).expect("text"), output.status.code(), said.collect())
+}
+
+/// Names that no client has keep nobody else of the file in, with a server and without, and all of them are told.
+#[test]
+fn names_of_no_client_are_passed_over_and_told_with_their_lines() {
+    let server = Server::start("io.shards = 1");
+    for is_running in [true, false] {
+        write_clients(&server, 4);
+        run(&server, &["import", "many"]);
+        if !is_running {
+            server.kill();
+        }
+        let said = [
+            "wrong:5: else: no such client",
+            "wrong:2: nobody: no such client",
+            "2 of 4 names are of no client; the others are revoked",
+        ];
+        let text = "m1\nnobody\n# who left\nm3\nelse\nnobody\n";
+        let told = revoke_from(&server, text);
+        assert_eq!(told, ("revoked 2\n".into(), Some(2), said.map(String::from).into()), "{is_running}");
+        assert_eq!(revoked_count(&server), 2);
+        let told = revoke_from(&server, "nobody\n");
+        assert_eq!((told.0.as_str(), told.1, told.2.len()), ("revoked 0\n", Some(2), 2));
+        // On the command line all or none, also beside a file.
+        fs::write(server.path("two"), "m2\n").expect("a file");
+        let output = mvt_server(&server.path(""), &["revoke", "m0", "nobody", "--from", "two"]);
+        assert_eq!((output.status.code(), revoked_count(&server)), (Some(2), 2));
+        let both = run(&server, &["revoke", "m0", "--from", "two"]);
+        assert_eq!((both.as_str(), revoked_count(&server)), ("revoked 1\nrevoked 1\n", 4));
+        assert_eq!(run(&server, &["audit"]).matches("nobody").count(), 0, "nothing was done to them");
     }
 }
 
@@ -94,7 +131,7 @@ fn a_mass_revocation_that_is_killed_keeps_what_it_acknowledged() {
             scope.spawn(|| {
                 let mut caller = Caller::connect(&socket).expect("allowed").expect("a server listens");
                 for piece in names.chunks(PIECE).skip(acknowledged.load(Ordering::SeqCst)) {
-                    match caller.ask(&Request::Revoke { names: piece.to_vec() }) {
+                    match caller.ask(&Request::Revoke { names: piece.to_vec(), skip_unknown: false }) {
                         Ok(Answer::Revoked { revoked: PIECE, .. }) => {
                             acknowledged.fetch_add(1, Ordering::SeqCst)
                         }

@@ -2,7 +2,12 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
 
 use support::{Server, mvt_server};
 
@@ -95,6 +100,50 @@ fn a_port_in_use_is_refused_before_anything_starts() {
     assert_eq!(output.status.code(), Some(69));
     assert!(String::from_utf8(output.stderr).unwrap().contains("cannot listen on"));
     assert!(output.stdout.is_empty());
+}
+
+/// Each shard listens with 33 sockets, so this is met by whoever has many cores and a low limit.
+#[test]
+fn with_too_few_open_files_nothing_starts_and_one_line_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    assert!(mvt_server(path, &["keygen", "server.key"]).status.success());
+    assert!(mvt_server(path, &["init"]).status.success());
+    for backend in ["uring", "epoll"] {
+        let config = format!("listen.tcp = \"127.0.0.1:0\"\n[io]\nshards = 2\nbackend = \"{backend}\"\n");
+        fs::write(path.join("mvt.toml"), config).unwrap();
+        let is_ready = |count: u32| {
+            let limited = format!(
+                "ulimit -n {count}; exec \"{}\" run --config mvt.toml",
+                env!("CARGO_BIN_EXE_mvt-server")
+            );
+            let mut process = Command::new("sh")
+                .args(["-c", &limited])
+                .current_dir(path)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            if line.starts_with("ready") {
+                process.kill().unwrap();
+            }
+            let output = process.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let left = fs::remove_file(path.join("mvt-admin.sock")).is_ok();
+            if line.is_empty() {
+                assert_eq!(output.status.code(), Some(71), "{count} files by {backend}: {said}");
+                let last = said.lines().last().unwrap_or_default();
+                let told = format!("mvt-server: too few open files: {count} are allowed");
+                assert!(last.starts_with(&told), "{count} files by {backend}: {said}");
+                assert!(!left, "no socket stays where nobody listens");
+            }
+            !line.is_empty()
+        };
+        assert!([16, 40, 70].into_iter().all(|count| !is_ready(count)));
+        assert!((71..=100).any(is_ready), "as soon as there are enough");
+    }
 }
 
 #[test]

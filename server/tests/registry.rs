@@ -84,7 +84,7 @@ fn a_command_about_more_clients_than_the_list_holds_is_a_floor_at_once() {
     let lines: Vec<_> = names.iter().zip(1..).map(|(name, seed)| line(name, seed)).collect();
     registry_now.enroll(at(1), &lines, false).unwrap();
     revoke(&mut registry_now, &names[0], 1000);
-    let request = Request::Revoke { names: names[..60].to_vec() };
+    let request = Request::Revoke { names: names[..60].to_vec(), skip_unknown: false };
     let answer = execute(&mut registry_now, &mut diary, 0, &request).unwrap();
     assert!(matches!(answer, Answer::Revoked { revoked: 60, .. }), "{answer:?}");
     let judge = |registry: &Registry| {
@@ -218,13 +218,20 @@ fn a_revocation_is_not_older_than_the_last_login_that_found_the_client() {
     let medium = Medium::with_store();
     let (mut registry, mut diary) = (registry(&medium, 32), Diary { now_ms: 100, ..Diary::default() });
     registry.enroll(at(1), &[line("a", 1)], false).unwrap();
-    let answer = execute(&mut registry, &mut diary, 0, &Request::Revoke { names: vec!["a".into()] }).unwrap();
+    let answer = execute(
+        &mut registry,
+        &mut diary,
+        0,
+        &Request::Revoke { names: vec!["a".into()], skip_unknown: false },
+    )
+    .unwrap();
     assert!(matches!(answer, Answer::Revoked { revoked: 1, .. }), "{answer:?}");
     assert_eq!(diary.lines, ["publish 0", "publish 0", "erase", "publish 0"]);
     let a = ClientId::of_name("a");
     // 100 is the last time at which a login may have found it.
     assert!(diary.revoked.as_ref().unwrap().refuses(&a, 100) && registry.revocations().refuses(&a, 101));
-    let none = execute(&mut registry, &mut diary, 0, &Request::Revoke { names: vec![] }).unwrap();
+    let none = execute(&mut registry, &mut diary, 0, &Request::Revoke { names: vec![], skip_unknown: false })
+        .unwrap();
     assert!(matches!(none, Answer::Refused { status: 2, .. }), "{none:?}");
 }
 
@@ -278,7 +285,8 @@ fn a_recovery_is_recorded_once_and_a_revocation_wins_over_it() {
     // A revocation in between wins.
     let begun = diary.now_ms + 1;
     diary.now_ms += 10;
-    execute(&mut registry, &mut diary, 0, &Request::Revoke { names: vec!["a".into()] }).unwrap();
+    execute(&mut registry, &mut diary, 0, &Request::Revoke { names: vec!["a".into()], skip_unknown: false })
+        .unwrap();
     diary.lines.clear();
     record(&mut registry, &mut diary, claim(begun, 11)).unwrap();
     assert_eq!(diary.lines, ["publish 1", "recorded None"]);

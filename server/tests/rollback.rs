@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{fs, process::Output};
+use std::{fs, os::unix::fs::PermissionsExt, process::Output};
 
 use mvt_proto::Suite;
 use support::{Server, mvt_server};
@@ -84,6 +84,13 @@ fn changes_after_an_accepted_copy_are_later_than_those_it_forgot() {
     };
     let server = put_back();
     let forgotten = revision(&server);
+    let mode = |bits| {
+        let permissions = fs::Permissions::from_mode(bits);
+        fs::set_permissions(server.path("mvt.store.mark"), permissions).expect("changed");
+    };
+    mode(0o644);
+    assert_eq!(run(&server, &["accept-store"]).0, Some(77), "it is not passed over");
+    mode(0o600);
     assert_eq!(run(&server, &["accept-store"]).0, Some(0));
     assert_eq!(revision(&server), forgotten + 1);
     assert_eq!(forgotten, 2, "an enrolment, a revocation");
@@ -105,6 +112,28 @@ fn a_store_that_was_cut_or_bent_is_refused() {
     fs::write(server.path("mvt.store"), bent).expect("bent");
     assert_eq!(run(&server, &["run", "--config", "mvt.toml"]).0, Some(65));
     fs::write(server.path("mvt.store"), whole).expect("mended");
+    assert!(is_let_in(&server.restart()));
+}
+
+/// By a mistake in the configuration: nothing else is overwritten with a mark.
+#[test]
+fn what_is_no_mark_is_not_replaced_by_one() {
+    let server = Server::start("io.shards = 1");
+    server.kill();
+    for name in ["mvt.store", "server.key", "seal.key"] {
+        let before = fs::read(server.path(name)).expect("there");
+        fs::write(server.path("wrong.toml"), format!("store.mark_file = {name:?}")).expect("written");
+        for arguments in [&["list"][..], &["accept-store"]] {
+            let (status, said) = run(&server, &[arguments, &["--config", "wrong.toml"]].concat());
+            assert!(status == Some(65) && said.contains("not the mark of a store"), "{name}: {said}");
+        }
+        // To open a store writes to it.
+        let is_same = fs::read(server.path(name)).expect("there") == before;
+        assert!(is_same || name == "mvt.store", "{name}");
+    }
+    let text = "store.mark_file = \"new.store\"\nstore.file = \"new.store\"";
+    fs::write(server.path("wrong.toml"), text).expect("written");
+    assert_eq!(run(&server, &["init", "--config", "wrong.toml"]).0, Some(65));
     assert!(is_let_in(&server.restart()));
 }
 

@@ -48,7 +48,7 @@ fn load(socket: &Path, ledger: &Ledger, round: usize) {
     for number in 0.. {
         let (names, state, request) = if number % 3 == 2 {
             let names = vec![format!("c{round}-{}", number - 1), format!("c{round}-{}", number - 2)];
-            (names.clone(), State::Revoked, Request::Revoke { names })
+            (names.clone(), State::Revoked, Request::Revoke { names, skip_unknown: false })
         } else {
             let name = format!("c{round}-{number}");
             let clients = vec![client(&name)];

@@ -255,6 +255,22 @@ fn few_open_files_bound_the_connections_and_harm_nobody() {
     assert!(counted(&server.stop(), "accept_failed") > 0, "what was turned away was counted");
 }
 
+/// As long as nothing is closed it fails each time: at 33 accept queues that would be hundreds of lines a second.
+#[test]
+fn that_there_are_too_few_open_files_is_said_once() {
+    for backend in ["uring", "epoll"] {
+        let server = Server::start_with_open_files(&format!("io.backend = \"{backend}\"\nio.shards = 1"), 60);
+        let _others: Vec<TcpStream> =
+            (0..100).map(|_| TcpStream::connect(server.address).expect("in the backlog")).collect();
+        thread::sleep(Duration::from_millis(500));
+        let log = server.stop();
+        assert!(counted(&log, "accept_failed") > 5, "{log}");
+        let said = log.lines().filter(|line| line.contains("accept failed")).collect::<Vec<_>>();
+        let of_admin = said.iter().filter(|line| line.contains("admin socket")).count();
+        assert!(of_admin <= 1 && said.len() - of_admin == 1, "{said:#?}");
+    }
+}
+
 #[test]
 fn a_reader_that_comes_back_gets_every_answer() {
     let server = Server::start(URING);

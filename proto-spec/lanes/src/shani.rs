@@ -74,6 +74,50 @@ impl<const N: usize> Kernel<N> for ShaNi {
     }
 }
 
+/// The compression function of SHA-256 in every stream: states before and words of `N` streams to states after.
+///
+/// A macro, because a function with `target_feature` cannot be `inline(always)`. Whether it is inlined is then decided anew in each
+/// binary, and where it was not its arrays went through memory: a request took a third longer.
+macro_rules! compress {
+    ($before:expr, $words:expr) => {{
+        let (before, mut words) = ($before, $words);
+        let mut states = before;
+        four_rounds!(states, words, &K[..4], 0, false);
+        four_rounds!(states, words, &K[4..8], 1, false);
+        four_rounds!(states, words, &K[8..12], 2, false);
+        four_rounds!(states, words, &K[12..16], 3, false);
+        for constants in K[16..].chunks_exact(16) {
+            four_rounds!(states, words, &constants[..4], 0, true);
+            four_rounds!(states, words, &constants[4..8], 1, true);
+            four_rounds!(states, words, &constants[8..12], 2, true);
+            four_rounds!(states, words, &constants[12..], 3, true);
+        }
+        for (state, before) in states.iter_mut().zip(before) {
+            *state = [_mm_add_epi32(state[0], before[0]), _mm_add_epi32(state[1], before[1])];
+        }
+        states
+    }};
+}
+
+/// Four rounds on window position `$at`; `$schedule` makes its four words first.
+macro_rules! four_rounds {
+    ($states:ident, $words:ident, $constants:expr, $at:literal, $schedule:literal) => {
+        let k: &[u32] = $constants;
+        let [k0, k1, k2, k3] = [k[0], k[1], k[2], k[3]].map(u32::cast_signed);
+        let constants = _mm_set_epi32(k3, k2, k1, k0);
+        for ([abef, cdgh], words) in $states.iter_mut().zip(&mut $words) {
+            if $schedule {
+                let [w1, w2, w3] = [words[($at + 1) % 4], words[($at + 2) % 4], words[($at + 3) % 4]];
+                let sum = _mm_add_epi32(_mm_sha256msg1_epu32(words[$at], w1), _mm_alignr_epi8::<4>(w3, w2));
+                words[$at] = _mm_sha256msg2_epu32(sum, w3);
+            }
+            let sum = _mm_add_epi32(words[$at], constants);
+            *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
+            *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0e>(sum));
+        }
+    };
+}
+
 /// The two state registers of one stream: `abef` and `cdgh`.
 type State = [__m128i; 2];
 
@@ -95,7 +139,7 @@ fn absorb<const N: usize>(chains: &mut [Chain; N], blocks: &[Block; N]) {
             *word = swap_bytes(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
         }
     }
-    write_all(chains, compress(read_all(chains), words));
+    write_all(chains, compress!(read_all(chains), words));
 }
 
 /// The outer hash of every stream, in the place of the inner one.
@@ -107,7 +151,7 @@ fn finish<const N: usize>(streams: &mut Streams<N>) {
         let [low, high] = in_order(state);
         [low, high, end, length]
     });
-    write_all(&mut streams.inner, compress(read_all(&streams.outer), words));
+    write_all(&mut streams.inner, compress!(read_all(&streams.outer), words));
 }
 
 #[target_feature(enable = "sse4.1,ssse3")]
@@ -122,59 +166,21 @@ fn write_macs<const N: usize>(streams: &Streams<N>, out: &mut [[u8; MAC_BYTES]; 
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 fn write_keys<const N: usize>(streams: &Streams<N>, out: &mut [HmacKey; N]) {
-    let keys = read_all(&streams.inner).map(|state| in_order(state));
-    let start = read_words(&SHA256_IV);
-    let midstates = [0x3636_3636, 0x5c5c_5c5c].map(|pad| {
+    let keys = read_all(&streams.inner);
+    let start = [read_words(&SHA256_IV); N];
+    let mut midstates = [start; 2];
+    for (midstate, pad) in midstates.iter_mut().zip([0x3636_3636, 0x5c5c_5c5c]) {
         let pad = _mm_set1_epi32(pad);
-        let words = keys.map(|[low, high]| [_mm_xor_si128(low, pad), _mm_xor_si128(high, pad), pad, pad]);
-        compress([start; N], words)
-    });
+        let mut words = [[pad; 4]; N];
+        for (words, state) in words.iter_mut().zip(keys) {
+            let [low, high] = in_order(state);
+            (words[0], words[1]) = (_mm_xor_si128(low, pad), _mm_xor_si128(high, pad));
+        }
+        *midstate = compress!(start, words);
+    }
     for (lane, key) in out.iter_mut().enumerate() {
         write_words(&mut key.inner, midstates[0][lane]);
         write_words(&mut key.outer, midstates[1][lane]);
-    }
-}
-
-/// The compression function of SHA-256 in every stream.
-#[target_feature(enable = "sha,sse4.1,ssse3")]
-#[inline]
-fn compress<const N: usize>(before: [State; N], mut words: [[__m128i; 4]; N]) -> [State; N] {
-    let mut states = before;
-    four_rounds::<N, 0, false>(&mut states, &mut words, &K[..16]);
-    four_rounds::<N, 1, false>(&mut states, &mut words, &K[..16]);
-    four_rounds::<N, 2, false>(&mut states, &mut words, &K[..16]);
-    four_rounds::<N, 3, false>(&mut states, &mut words, &K[..16]);
-    for constants in K[16..].chunks_exact(16) {
-        four_rounds::<N, 0, true>(&mut states, &mut words, constants);
-        four_rounds::<N, 1, true>(&mut states, &mut words, constants);
-        four_rounds::<N, 2, true>(&mut states, &mut words, constants);
-        four_rounds::<N, 3, true>(&mut states, &mut words, constants);
-    }
-    for (state, before) in states.iter_mut().zip(before) {
-        *state = [_mm_add_epi32(state[0], before[0]), _mm_add_epi32(state[1], before[1])];
-    }
-    states
-}
-
-/// Four rounds on window position `AT`; `SCHEDULE` makes its four words first.
-#[target_feature(enable = "sha,sse4.1,ssse3")]
-#[inline]
-fn four_rounds<const N: usize, const AT: usize, const SCHEDULE: bool>(
-    states: &mut [State; N],
-    words: &mut [[__m128i; 4]; N],
-    constants: &[u32],
-) {
-    let k = |at: usize| constants[AT * 4 + at].cast_signed();
-    let constants = _mm_set_epi32(k(3), k(2), k(1), k(0));
-    for ([abef, cdgh], words) in states.iter_mut().zip(words) {
-        if SCHEDULE {
-            let [w1, w2, w3] = [words[(AT + 1) % 4], words[(AT + 2) % 4], words[(AT + 3) % 4]];
-            let sum = _mm_add_epi32(_mm_sha256msg1_epu32(words[AT], w1), _mm_alignr_epi8::<4>(w3, w2));
-            words[AT] = _mm_sha256msg2_epu32(sum, w3);
-        }
-        let sum = _mm_add_epi32(words[AT], constants);
-        *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, sum);
-        *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32::<0x0e>(sum));
     }
 }
 

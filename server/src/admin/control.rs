@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mvt_proto::ClientId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
@@ -31,7 +30,7 @@ use crate::{
     },
     mailbox::{Mail, Mailbox},
     node::Node,
-    registry::{Registry, RegistryError},
+    registry::{News, Registry, RegistryError},
     revocations::{Revocations, Revoked},
     store::{StoreError, feed::FeedWriter},
     tickets::Others,
@@ -81,6 +80,7 @@ impl Control {
             is_troubled: false,
             recorded: Recorded::default(),
             is_feed_troubled: false,
+            is_deaf: false,
         };
         // Followers may start as soon as we say that we are ready.
         desk.tell_followers();
@@ -119,6 +119,8 @@ struct Desk {
     recorded: Recorded,
     /// The same of the feed.
     is_feed_troubled: bool,
+    /// Callers cannot be accepted, for want of descriptors say.
+    is_deaf: bool,
 }
 
 impl Desk {
@@ -146,7 +148,8 @@ impl Desk {
     fn wait(&self) {
         let claims = &self.station.node.claims;
         let mut waits = vec![PollFd::new(claims.waiter(), PollFlags::IN)];
-        if self.peers.len() < ADMIN_PEERS_MAX {
+        // One who waits and cannot be accepted would be news for ever: each tick looks anyway.
+        if self.peers.len() < ADMIN_PEERS_MAX && !self.is_deaf {
             waits.push(PollFd::new(self.listener.as_fd(), PollFlags::IN));
         }
         waits.extend(self.peers.iter().map(|peer| PollFd::new(peer.stream(), peer.interest())));
@@ -161,9 +164,14 @@ impl Desk {
             match self.listener.accept() {
                 Ok(Some((stream, uid))) => self.peers.push(Peer::new(stream, uid, now)),
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.is_deaf = false;
+                    return;
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "admin socket: accept failed");
+                    if !std::mem::replace(&mut self.is_deaf, true) {
+                        tracing::warn!(%error, "admin socket: accept failed");
+                    }
                     return;
                 }
             }
@@ -222,14 +230,21 @@ impl Desk {
         match self.registry.follow() {
             Ok(news) => {
                 self.is_troubled = false;
-                if let Some(revoked) = news {
-                    self.take_news(&revoked);
+                if let Some(news) = news {
+                    self.take_news(&news);
                 }
             }
             Err(error) => self.note(&error),
         }
         self.station.node.freshness.note(self.registry.as_of_ms());
-        if self.registry.as_of_ms().is_some() || now.duration_since(self.pruned) < PRUNE_INTERVAL {
+        if now.duration_since(self.pruned) < PRUNE_INTERVAL {
+            return;
+        }
+        if self.registry.as_of_ms().is_some() {
+            self.pruned = now;
+            if self.registry.prune_here(self.station.now_ms()) > 0 {
+                self.station.publish(&self.registry);
+            }
             return;
         }
         match self.registry.prune(self.station.now_ms()) {
@@ -242,15 +257,19 @@ impl Desk {
     }
 
     /// Another node revoked: what its clients authenticated here since, before we knew, is as void.
-    fn take_news(&mut self, revoked: &[ClientId]) {
+    fn take_news(&mut self, News { revoked, beyond }: &News) {
         self.station.publish(&self.registry);
-        let revoked = self.registry.revoke_here(revoked.iter().copied(), self.station.now_ms());
+        let now_ms = self.station.now_ms();
+        let revoked = self.registry.revoke_here(revoked.iter().copied(), now_ms);
+        let beyond = self.registry.revoke_beyond_here(beyond, now_ms);
         self.station.publish(&self.registry);
-        if revoked.is_empty() {
-            return;
-        }
-        if let Err(Unconfirmed(shards)) = self.station.erase_sessions(revoked) {
-            tracing::error!(?shards, "shards did not confirm that revoked sessions are gone");
+        for revoked in [revoked, beyond] {
+            if revoked.is_empty() {
+                continue;
+            }
+            if let Err(Unconfirmed(shards)) = self.station.erase_sessions(revoked) {
+                tracing::error!(?shards, "shards did not confirm that revoked sessions are gone");
+            }
         }
     }
 

@@ -196,7 +196,7 @@ fn answer(
         Request::Show { name } => {
             Answer::Clients { clients: vec![registry.find(name)?.into()], is_more: false }
         }
-        Request::Revoke { names } => revoke(registry, host, uid, names)?,
+        Request::Revoke { names, skip_unknown } => revoke(registry, host, uid, (names, *skip_unknown))?,
         Request::RecoverKit { name } => {
             let kit = kit(registry, host, actor, name)?;
             host.publish(registry);
@@ -248,11 +248,14 @@ fn revoke(
     registry: &mut Registry,
     host: &mut dyn Host,
     uid: u32,
-    names: &[String],
+    (names, skip_unknown): (&[String], bool),
 ) -> Result<Answer, Refusal> {
-    let names: Vec<String> = names.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    let names = names.iter().collect::<BTreeSet<_>>().into_iter().cloned();
+    let is_unknown = |name: &String| matches!(registry.find(name), Err(RegistryError::Unknown(_)));
+    let (unknown, names): (Vec<_>, Vec<_>) = names.partition(|name| skip_unknown && is_unknown(name));
     if names.is_empty() {
-        return Err(Refusal::Nobody);
+        let none = Answer::Revoked { revoked: 0, revision: registry.revision(), unknown };
+        return if skip_unknown { Ok(none) } else { Err(Refusal::Nobody) };
     }
     registry.withdraw(&names)?;
     host.publish(registry);
@@ -266,5 +269,5 @@ fn revoke(
     })?;
     host.publish(registry);
     confirmed.map_err(|Unconfirmed(shards)| Refusal::Unconfirmed(shards))?;
-    Ok(Answer::Revoked { revoked: names.len(), revision: registry.revision() })
+    Ok(Answer::Revoked { revoked: names.len(), revision: registry.revision(), unknown })
 }

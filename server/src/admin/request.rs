@@ -38,6 +38,9 @@ pub enum Request {
     Revoke {
         /// Their names.
         names: Vec<String>,
+        /// Pass over names that no client has, and tell them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        skip_unknown: bool,
     },
     /// Make a new recovery secret.
     RecoverKit {
@@ -128,6 +131,9 @@ pub enum Answer {
         revoked: usize,
         /// The change after which it holds.
         revision: u64,
+        /// Names that were passed over.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unknown: Vec<String>,
     },
     /// A recovery secret was made.
     Kit(Kit),

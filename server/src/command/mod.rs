@@ -91,24 +91,38 @@ pub fn list(target: &Target) -> Result<(), Fatal> {
     }
 }
 
-/// Revokes clients, in pieces: those of each are out everywhere, or none of them is, and each piece is acknowledged by a line.
+/// Revokes clients, in pieces: those of each are out everywhere, or none of them is, and each piece is acknowledged by a line. A name of the
+/// file that no client has keeps none of the others in: it is told with its line, and passed over.
 ///
 /// # Errors
-/// The file's, and as [`ask`]: pieces that were acknowledged stand.
-pub fn revoke(target: &Target, mut names: Vec<String>, from: Option<&Path>) -> Result<(), Fatal> {
-    if let Some(path) = from {
-        // Neighbours in the store, so that a change touches few of its pages.
-        names.extend(bulk::names(path)?);
-    }
-    if names.is_empty() {
-        return ask(target, Request::Revoke { names });
+/// The file's, before anything is done; as [`ask`]: pieces that were acknowledged stand; and at the end that names were passed over.
+pub fn revoke(target: &Target, names: Vec<String>, from: Option<&Path>) -> Result<(), Fatal> {
+    let listed = from.map(bulk::names).transpose()?.unwrap_or_default();
+    if names.is_empty() && listed.is_empty() {
+        return ask(target, Request::Revoke { names, skip_unknown: false });
     }
     let mut desk = Desk::open(target, false)?;
     for names in bulk::pieces(&names, bulk::NAMED_BYTES_MAX) {
-        let answer = desk.ask(&Request::Revoke { names: names.to_vec() })?;
-        print(target, &answer);
+        print(target, &desk.ask(&Request::Revoke { names: names.to_vec(), skip_unknown: false })?);
     }
-    Ok(())
+    let mut passed_over = 0;
+    for piece in bulk::pieces(&listed, bulk::NAMED_BYTES_MAX) {
+        let names = piece.iter().map(|listed| listed.name.clone()).collect();
+        let answer = desk.ask(&Request::Revoke { names, skip_unknown: true })?;
+        print(target, &answer);
+        if let (Answer::Revoked { unknown, .. }, Some(path)) = (answer, from) {
+            passed_over += unknown.len();
+            for listed in piece.iter().filter(|listed| unknown.binary_search(&listed.name).is_ok()) {
+                let text = format!("{}:{}: {}: no such client", path.display(), listed.line, listed.name);
+                eprintln!("mvt-server: {}", Fatal::Refused { status: 2, text }.line());
+            }
+        }
+    }
+    if passed_over == 0 {
+        return Ok(());
+    }
+    let text = format!("{passed_over} of {} names are of no client; the others are revoked", listed.len());
+    Err(Fatal::Refused { status: 2, text })
 }
 
 /// Enrols the clients of an authorized file that are not enrolled just so already, in pieces as [`revoke`].

@@ -7,13 +7,14 @@ mod signal;
 mod udp;
 mod uring;
 
-use std::{net::TcpListener, os::unix::net::UnixStream, sync::Arc, time::Duration};
+use std::{io, net::TcpListener, os::unix::net::UnixStream, sync::Arc, time::Duration};
 
 use crate::{
     clock::ServerClock,
     config::{Backend, Packets},
     driver::placing::Placing,
     fatal::Fatal,
+    limits::ACCEPT_TROUBLE_MS,
     shard::Shard,
     transport::quic,
 };
@@ -40,6 +41,23 @@ pub struct Seat {
     pub connections_max: usize,
     /// How long to look for work before sleeping.
     pub spin: Duration,
+}
+
+/// Accepts that fail, for want of descriptors say, and do so each time until something is closed.
+#[derive(Debug, Default)]
+struct AcceptTrouble {
+    quiet_until_ms: u64,
+}
+
+impl AcceptTrouble {
+    /// Counts one, and says so now and then.
+    fn note(&mut self, shard: &Shard, error: &io::Error, now_ms: u64) {
+        shard.counters().accept_failed.add(1);
+        if now_ms >= self.quiet_until_ms {
+            self.quiet_until_ms = now_ms + ACCEPT_TROUBLE_MS;
+            tracing::warn!(%error, "accept failed");
+        }
+    }
 }
 
 /// How the kernel is asked to move bytes.
@@ -111,13 +129,13 @@ pub fn watches_socket(mechanism: Mechanism, wanted: Packets) -> bool {
     }
 }
 
-/// Runs the shard of `seat` on the calling thread until it is told to shut down.
+/// Runs the shard of `seat` on the calling thread until it is told to shut down; says `is_ready` when it has all that it needs for that.
 ///
 /// # Errors
-/// The OS's, when the ring or the epoll instance cannot be made.
-pub fn drive(mechanism: Mechanism, seat: Seat) -> std::io::Result<()> {
+/// The OS's, when the ring or the epoll instance cannot be made, before it is ready; or when the ring fails.
+pub fn drive(mechanism: Mechanism, seat: Seat, is_ready: &dyn Fn()) -> io::Result<()> {
     match mechanism {
-        Mechanism::Uring => uring::drive(seat),
-        Mechanism::MonoioUring | Mechanism::Epoll => monoio::drive(mechanism, seat),
+        Mechanism::Uring => uring::drive(seat, is_ready),
+        Mechanism::MonoioUring | Mechanism::Epoll => monoio::drive(mechanism, seat, is_ready),
     }
 }

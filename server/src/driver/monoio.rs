@@ -22,12 +22,12 @@ use ::monoio::{
     net::{TcpListener, TcpStream, UnixStream, udp::UdpSocket},
 };
 use hashbrown::HashMap;
-use mvt_sys::socket::set_backlog;
+use mvt_sys::{port_steering::QUEUE_COUNT, socket::set_backlog};
 
 use crate::{
     clock::ServerClock,
     driver::{
-        Mechanism, Seat,
+        AcceptTrouble, Mechanism, Seat,
         placing::{Glance, Placing},
         quic_port::QuicPort,
         signal::Signal,
@@ -50,7 +50,7 @@ const RECLAIM_PIECES: usize = 4;
 /// How long to wait when the process has no file descriptor left, or an accept queue is not to be taken from.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) fn drive(mechanism: Mechanism, seat: Seat) -> io::Result<()> {
+pub(super) fn drive(mechanism: Mechanism, seat: Seat, is_ready: &dyn Fn()) -> io::Result<()> {
     match mechanism {
         Mechanism::MonoioUring => {
             let mut ring = io_uring_monoio::IoUring::builder();
@@ -60,10 +60,10 @@ pub(super) fn drive(mechanism: Mechanism, seat: Seat) -> io::Result<()> {
                 .uring_builder(ring)
                 .enable_timer()
                 .build()?
-                .block_on(serve(seat))
+                .block_on(serve(seat, is_ready))
         }
         Mechanism::Uring | Mechanism::Epoll => {
-            RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?.block_on(serve(seat))
+            RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?.block_on(serve(seat, is_ready))
         }
     }
 }
@@ -77,6 +77,9 @@ struct Station {
     turn: Signal,
     quic: Option<RefCell<QuicPort>>,
     socket: Option<RefCell<PacketSocket>>,
+    trouble: RefCell<AcceptTrouble>,
+    /// One for each accept queue; none once we stop.
+    listeners: RefCell<Vec<Rc<TcpListener>>>,
 }
 
 /// The two tasks of one connection, as the others see them.
@@ -91,13 +94,15 @@ struct Wire {
     is_half: Cell<bool>,
 }
 
-async fn serve(seat: Seat) -> io::Result<()> {
+async fn serve(seat: Seat, is_ready: &dyn Fn()) -> io::Result<()> {
     let Seat { shard, listeners, placing, quic, waiter, clock, .. } = seat;
     let (quic, socket) = quic.map(QuicPort::open).transpose()?.unzip();
     // Two names of one socket: this driver waits on one, and reads and writes the other.
     let name = |(socket, _): &(std::net::UdpSocket, _)| UdpSocket::from_std(socket.try_clone()?);
     let packets = socket.as_ref().map(name).transpose()?;
     let socket = socket.map(|(socket, state)| PacketSocket::new(socket, state, shard.counters().clone()));
+    let listeners = listeners.into_iter().map(|listener| TcpListener::from_std(listener).map(Rc::new));
+    let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
     let station = Rc::new(Station {
         shard: RefCell::new(shard),
         clock,
@@ -105,14 +110,15 @@ async fn serve(seat: Seat) -> io::Result<()> {
         turn: Signal::default(),
         quic: quic.map(RefCell::new),
         socket: socket.map(RefCell::new),
+        trouble: RefCell::default(),
+        listeners: RefCell::new(listeners),
     });
     let waiter = UnixStream::from_std(waiter)?;
     let accepting = Rc::new(RefCell::new(Canceller::new()));
     let stopping = Rc::new(Signal::default());
 
-    for (queue, listener) in listeners.into_iter().enumerate() {
-        let listener = TcpListener::from_std(listener)?;
-        ::monoio::spawn(accept(station.clone(), queue, listener, accepting.clone()));
+    for queue in 0..QUEUE_COUNT {
+        ::monoio::spawn(accept(station.clone(), queue, accepting.clone()));
     }
     ::monoio::spawn(turn(station.clone()));
     ::monoio::spawn(read_mail(station.clone(), waiter, stopping.clone()));
@@ -120,8 +126,10 @@ async fn serve(seat: Seat) -> io::Result<()> {
     if let Some(packets) = packets {
         ::monoio::spawn(read_packets(station.clone(), packets));
     }
+    is_ready();
 
     stopping.wait().await;
+    station.listeners.borrow_mut().clear();
     cancel(&accepting);
     station.quic.iter().for_each(|quic| quic.borrow_mut().stop());
     station.shard.borrow_mut().close_all(station.clock.now_ms());
@@ -205,17 +213,25 @@ impl Station {
         self.quic.as_ref()?.borrow().patience(Instant::now())
     }
 
-    /// Until the next of an accept queue is to be accepted.
-    async fn await_turn(&self, queue: usize, listener: &TcpListener) {
+    /// The listener of an accept queue, when the next of it is to be accepted; `None` once we stop.
+    async fn await_turn(&self, queue: usize) -> Option<Rc<TcpListener>> {
         loop {
-            let backlog = self.shard.borrow_mut().next_backlog(queue);
-            if let Some(Err(error)) = backlog.map(|backlog| set_backlog(listener, backlog.count())) {
-                tracing::warn!(%error, "the kernel holds as many connections as before");
-            }
+            self.tell_backlog(queue);
+            let listener = self.listeners.borrow().get(queue).cloned()?;
             if self.shard.borrow().wants_accept(queue) {
-                return;
+                return Some(listener);
             }
             ::monoio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+
+    /// Tells the kernel how many connections of a queue it is to hold, where that has changed.
+    fn tell_backlog(&self, queue: usize) {
+        let listeners = self.listeners.borrow();
+        let Some(listener) = listeners.get(queue) else { return };
+        let backlog = self.shard.borrow_mut().next_backlog(queue);
+        if let Some(Err(error)) = backlog.map(|backlog| set_backlog(&**listener, backlog.count())) {
+            tracing::warn!(%error, "the kernel holds as many connections as before");
         }
     }
 
@@ -230,25 +246,20 @@ impl Station {
 }
 
 /// Accepts what comes by one queue.
-async fn accept(
-    station: Rc<Station>,
-    queue: usize,
-    listener: TcpListener,
-    canceller: Rc<RefCell<Canceller>>,
-) {
-    loop {
+async fn accept(station: Rc<Station>, queue: usize, canceller: Rc<RefCell<Canceller>>) {
+    while let Some(listener) = station.await_turn(queue).await {
         let handle = canceller.borrow().handle();
         match listener.cancelable_accept(handle).await {
+            // It came as we stopped: nobody would end it.
+            Ok(_) if station.listeners.borrow().is_empty() => return,
             Ok((stream, peer)) => {
                 take_accepted(&station, queue, stream, peer);
                 // What it sends is judged before many more like it are there, and other queues have their turn.
                 rest().await;
-                station.await_turn(queue, &listener).await;
             }
             Err(error) if is_cancelled(&error) => return,
             Err(error) => {
-                station.shard.borrow().counters().accept_failed.add(1);
-                tracing::warn!(%error, "accept failed");
+                station.trouble.borrow_mut().note(&station.shard.borrow(), &error, station.clock.now_ms());
                 ::monoio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -417,6 +428,8 @@ async fn sweep(station: Rc<Station>, placing: Arc<Placing>) {
         }
         let now_ms = station.clock.now_ms();
         placing.look_at(&mut station.shard.borrow_mut(), &mut glance, now_ms);
+        // Also of those in which nobody waits: their accept is under way.
+        (0..QUEUE_COUNT).for_each(|queue| station.tell_backlog(queue));
         let mut overdue = Vec::new();
         station.shard.borrow_mut().sweep(&mut hand, now_ms, |id| overdue.push(id));
         for id in overdue {

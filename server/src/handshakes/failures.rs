@@ -34,8 +34,11 @@ impl Failures {
 
     /// A login of `peer` was refused.
     pub(super) fn note(&self, peer: SocketAddr, now_ms: u64) {
+        // What had begun before an address was told to wait may be many; of what its neighbours have it takes its part and no more.
+        if !self.addresses.are_too_many(host_of(peer), now_ms) {
+            self.prefixes.note(prefix_of(peer), now_ms);
+        }
         self.addresses.note(host_of(peer), now_ms);
-        self.prefixes.note(prefix_of(peer), now_ms);
     }
 
     /// Whether the next of `peer` is to wait.
@@ -96,6 +99,16 @@ mod tests {
         assert!(!failures.are_too_many(peer(1), 6_000));
         failures.note(peer(1), 6_000);
         assert!(!failures.are_too_many(peer(1), 6_001), "counted anew");
+    }
+
+    /// As many as were queued before the first of them failed.
+    #[test]
+    fn however_many_of_one_address_fail_its_neighbours_go_on() {
+        let failures = Failures::new();
+        let peer = |last: u8| SocketAddr::from(([192, 0, 2, last], 7));
+        (0..10 * LOGIN_FAILURES_OF_PREFIX_MAX).for_each(|_| failures.note(peer(1), 5_000));
+        let waiting = (2..=255).filter(|last| failures.are_too_many(peer(*last), 5_999)).count();
+        assert!(waiting < 16, "{waiting} of 254 share its place; a quarter of one is to be expected");
     }
 
     #[test]

@@ -26,8 +26,8 @@ use crate::{
     store::{
         Record, Revision, Snapshot, Store, StoreError, Write,
         record::{
-            Audit, Content, Floor, Identity, Recovery, Revocation, State, client_of_key, identity_key,
-            is_name, to_value,
+            Audit, Content, FLOOR_KEY, Floor, Identity, Recovery, Revocation, State, client_of_key,
+            identity_key, is_name, to_value,
         },
         seal::SealKey,
     },
@@ -96,6 +96,15 @@ impl Entry {
     }
 }
 
+/// What another node revoked.
+#[derive(Debug)]
+pub struct News {
+    /// Clients whose revocation stands in the list.
+    pub revoked: Vec<ClientId>,
+    /// Clients of a command that named more than the list holds: the floor stands for their revocations.
+    pub beyond: Vec<ClientId>,
+}
+
 /// The store's records by what they say. `enrolment` and `revocations` are what the node publishes; a client that is being
 /// revoked leaves `enrolment` before its revocation is written.
 #[derive(Debug)]
@@ -148,30 +157,48 @@ impl Registry {
         Ok(registry)
     }
 
-    fn reload(&mut self) -> Result<(), StoreError> {
+    /// Gives what it read.
+    fn reload(&mut self) -> Result<Vec<Record>, StoreError> {
         let snapshot = self.store.load()?;
         self.entries.clear();
         self.keys.clear();
-        self.voids.clear();
+        let before = std::mem::take(&mut self.voids);
         self.floor = (Floor::default(), None);
         self.enrolment = Enrolment::default();
         // What is void stays so, also what there was no room to write.
         self.apply_all(&snapshot.records)?;
+        // But for what was taken away since: it has run out, or the floor holds for it.
+        for client in before.keys().filter(|client| !self.voids.contains_key(client)) {
+            self.revocations.forget(client);
+        }
         self.revision = snapshot.revision;
         self.is_stale = false;
-        Ok(())
+        Ok(snapshot.records)
     }
 
-    /// Takes in what others wrote; gives the clients they revoked, or `None` when nothing changed.
+    /// Takes in what others wrote; what they revoked by that, or `None` when nothing changed.
     ///
     /// # Errors
     /// The store's.
-    pub fn follow(&mut self) -> Result<Option<Vec<ClientId>>, StoreError> {
-        let records = self.store.watch(self.revision)?;
-        self.apply_all(&records)?;
-        self.revision = records.iter().map(|record| record.revision).fold(self.revision, Revision::max);
-        let revoked = records.iter().filter_map(|record| client_of_key(&record.key)).collect();
-        Ok((!records.is_empty()).then_some(revoked))
+    pub fn follow(&mut self) -> Result<Option<News>, StoreError> {
+        let from = self.revision;
+        let mut records = self.store.watch(from)?;
+        if records.iter().any(|record| record.key == FLOOR_KEY) {
+            // It stands for records that are gone: revocations, or all that a copy does not know that was put back and accepted.
+            records = self.reload()?;
+            records.retain(|record| record.revision > from);
+        } else {
+            self.apply_all(&records)?;
+            self.revision = records.iter().map(|record| record.revision).fold(self.revision, Revision::max);
+        }
+        let revoked: Vec<_> = records.iter().filter_map(|record| client_of_key(&record.key)).collect();
+        let names = records.iter().filter_map(|record| record.key.strip_prefix("identity/"));
+        let entries = names.filter_map(|name| self.entries.get(name));
+        let ids = entries
+            .filter(|entry| entry.identity.state == State::Revoked)
+            .map(|entry| ClientId::of_name(&entry.identity.name));
+        let beyond = ids.filter(|id| !self.voids.contains_key(id)).collect();
+        Ok((!records.is_empty()).then_some(News { revoked, beyond }))
     }
 
     /// Every record of the store.
@@ -280,7 +307,7 @@ impl Registry {
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {
-        if self.is_stale { self.reload() } else { Ok(()) }
+        if self.is_stale { self.reload().map(drop) } else { Ok(()) }
     }
 
     fn put(

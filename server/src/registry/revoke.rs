@@ -89,6 +89,17 @@ impl Registry {
         revoked
     }
 
+    /// The same of clients for which another node raised the floor: it is raised here up to `now_ms`, since this node may have let them
+    /// in for as long as it did not know.
+    pub fn revoke_beyond_here(&mut self, clients: &[ClientId], now_ms: u64) -> Revoked {
+        let mut revoked = Revoked::default();
+        clients.iter().for_each(|client| revoked.revoke(client, now_ms));
+        if !clients.is_empty() {
+            self.revocations.raise_floor(now_ms);
+        }
+        revoked
+    }
+
     /// Voids what anybody authenticated up to `actor.now_ms`, in the place of the list: revocations that this store does not know of any more may be among it.
     /// Clients whose revocation was lost have to be revoked again.
     ///
@@ -160,6 +171,14 @@ impl Registry {
         );
         writes.push(Write { key: FLOOR_KEY.into(), value: Some(to_value(&floor)), expected });
         writes
+    }
+
+    /// The same where another node keeps the list: it does not tell what it forgets.
+    pub fn prune_here(&mut self, now_ms: u64) -> usize {
+        let over = self.voids.extract_if(|_, (revocation, _)| revocation.until_ms <= now_ms);
+        let over: Vec<ClientId> = over.map(|(client, _)| client).collect();
+        over.iter().for_each(|client| self.revocations.forget(client));
+        over.len()
     }
 
     /// Forgets revocations that have run out; gives how many (SPEC §12.2.2).

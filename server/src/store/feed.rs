@@ -151,6 +151,8 @@ pub struct FeedStore {
     store_id: String,
     revision: Revision,
     as_of_ms: u64,
+    /// The owner has once been behind us: what it counts up to since is another history.
+    has_parted: bool,
 }
 
 impl std::fmt::Debug for FeedStore {
@@ -167,7 +169,7 @@ impl FeedStore {
     pub fn open(path: &Path, reset_secret: &Secret) -> Result<Self, StoreError> {
         let sheets = Sheets::new(path, reset_secret);
         let sheet = sheets.read(path)?;
-        Ok(Self { sheets, store_id: sheet.store_id, revision: 0, as_of_ms: 0 })
+        Ok(Self { sheets, store_id: sheet.store_id, revision: 0, as_of_ms: 0, has_parted: false })
     }
 
     /// Everything, if it is of our store and not older than what we know.
@@ -202,6 +204,13 @@ impl Store for FeedStore {
         if beat.store_id != self.store_id {
             return Ok(Vec::new());
         }
+        self.has_parted |= beat.revision < self.revision && beat.at_ms > self.as_of_ms;
+        if self.has_parted {
+            let text = "the owner's store was put back to an older copy than this node knows of: until the node is restarted it takes \
+                        nothing of it, and becomes stale";
+            let source = io::Error::new(io::ErrorKind::InvalidData, text);
+            return Err(StoreError::Open { path: self.sheets.beat.clone(), source });
+        }
         let mut news = Vec::new();
         if beat.revision > from
             && let Some(sheet) = self.sheet()?
@@ -211,7 +220,7 @@ impl Store for FeedStore {
             news.sort_by_key(|record| record.revision);
         }
         // A heartbeat counts when what it speaks of is here.
-        if beat.revision <= self.revision {
+        if beat.revision == self.revision {
             self.as_of_ms = self.as_of_ms.max(beat.at_ms);
         }
         Ok(news)

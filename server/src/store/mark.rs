@@ -15,8 +15,12 @@ use mvt_sys::keystore;
 
 use crate::store::{Record, Revision, Snapshot, Store, StoreError, Write, redb::RedbStore};
 
+/// How each begins.
+const BEGINS: &str = "mvt store mark\n";
 /// No mark is longer.
 const BYTES_MAX: usize = 128;
+/// No store has come further, and what is counted on from here does not overflow.
+const REVISION_MAX: Revision = Revision::MAX >> 1;
 
 /// The mark of one store.
 #[derive(Debug)]
@@ -35,13 +39,16 @@ struct Marked {
 impl Marked {
     fn to_text(&self) -> String {
         let id = u128::from_be_bytes(self.store_id);
-        format!("mvt store mark\nid {id:032x}\nrevision {:020}\n", self.revision)
+        format!("{BEGINS}id {id:032x}\nrevision {:020}\n", self.revision)
     }
 
     fn of_text(text: &str) -> Option<Self> {
         let mut lines = text.lines().skip(1);
         let id = u128::from_str_radix(lines.next()?.strip_prefix("id ")?, 16).ok()?;
         let revision = lines.next()?.strip_prefix("revision ")?.parse().ok()?;
+        if revision > REVISION_MAX {
+            return None;
+        }
         let marked = Self { store_id: id.to_be_bytes(), revision };
         (marked.to_text() == text).then_some(marked)
     }
@@ -126,8 +133,11 @@ impl MarkedStore {
     /// [`StoreError`].
     pub fn accept(mut store: RedbStore, path: &Path) -> Result<Self, StoreError> {
         let (store_id, mut revision) = (store.store_id(), store.revision()?);
-        if let Ok(Some((_, marked))) = Mark::open(path) {
-            revision = revision.max(marked.revision);
+        match Mark::open(path) {
+            Ok(Some((_, marked))) => revision = revision.max(marked.revision),
+            Ok(None) | Err(StoreError::Corrupted { .. }) => {}
+            // What it says can be had, by who mends its mode say.
+            Err(error) => return Err(error),
         }
         store.go_on_after(revision);
         let mark = make(path, &Marked { store_id, revision: revision + 1 })?;
@@ -148,7 +158,26 @@ impl MarkedStore {
 }
 
 fn make(path: &Path, marked: &Marked) -> Result<Mark, StoreError> {
-    Mark::make(path, marked).map_err(|source| StoreError::Open { path: path.to_owned(), source })
+    let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    if !may_be_replaced(path).map_err(failed)? {
+        let text =
+            "not the mark of a store, and left alone: name another `store.mark_file`, or take this away";
+        return Err(StoreError::Corrupted { path: path.to_owned(), text: text.into() });
+    }
+    Mark::make(path, marked).map_err(failed)
+}
+
+/// Whether what is at `path` was a mark, as far as can be seen, or there is nothing: by a mistake in the configuration it may be the store
+/// itself, or a key.
+fn may_be_replaced(path: &Path) -> io::Result<bool> {
+    let mut begins = [0; BEGINS.len()];
+    let length = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        opened => opened?.read(&mut begins)?,
+    };
+    let found = &begins[..length];
+    // A crash of the machine may leave nothing, or zeros.
+    Ok(BEGINS.as_bytes().starts_with(found) || found.iter().all(|byte| *byte == 0))
 }
 
 /// The mark of a store that was just made, in the place of one that a store before it left.
@@ -202,5 +231,9 @@ mod tests {
             assert_eq!(Marked::of_text(&text[..end]), None, "cut at {end}");
         }
         assert_eq!(Marked::of_text(&text.replace("mvt", "MVT")), None);
+        for (revision, is_one) in [(REVISION_MAX, true), (REVISION_MAX + 1, false), (Revision::MAX, false)] {
+            let text = Marked { store_id: [7; 16], revision }.to_text();
+            assert_eq!(Marked::of_text(&text).is_some(), is_one, "{revision}");
+        }
     }
 }

@@ -59,7 +59,7 @@ pub trait Store: Send + std::fmt::Debug {
     fn load(&mut self) -> Result<Snapshot, StoreError>;
 
     /// The records written after `from`, as they stand, in the order of their revisions, without waiting. Records that were
-    /// taken away are not reported: only those that have run out are.
+    /// taken away are not reported: only those that have run out are, and those that a floor stands for, which is written with that.
     ///
     /// # Errors
     /// [`StoreError`].

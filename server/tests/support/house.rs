@@ -152,7 +152,7 @@ fn spawn(
             connections_max: 1000,
             spin: Duration::ZERO,
         };
-        driver::drive(mechanism, seat).expect("driven");
+        driver::drive(mechanism, seat, &|| {}).expect("driven");
     })
 }
 

@@ -23,7 +23,7 @@ use mvt_sys::{
 use crate::{
     clock::ServerClock,
     driver::{
-        Seat,
+        AcceptTrouble, Seat,
         placing::{Glance, Placing},
         quic_port::QuicPort,
     },
@@ -60,15 +60,14 @@ struct Station {
     hung_up: Vec<ConnectionId>,
     /// Connections the sweep cuts off.
     overdue: Vec<ConnectionId>,
-    /// Whether a failed accept was logged since the last tick.
-    is_accept_failing: bool,
+    trouble: AcceptTrouble,
     /// Whether sessions are due that were not looked at yet.
     is_behind: bool,
     /// Set when told to stop: when to stop waiting for peers.
     stop_at_ms: Option<u64>,
 }
 
-pub(super) fn drive(seat: Seat) -> io::Result<()> {
+pub(super) fn drive(seat: Seat, is_ready: &dyn Fn()) -> io::Result<()> {
     let Seat {
         shard, listeners, placing, quic, waiter, clock, connections_max, spin, watches_socket, ..
     } = seat;
@@ -97,10 +96,11 @@ pub(super) fn drive(seat: Seat) -> io::Result<()> {
         touched: Vec::new(),
         hung_up: Vec::new(),
         overdue: Vec::new(),
-        is_accept_failing: false,
+        trouble: AcceptTrouble::default(),
         is_behind: false,
         stop_at_ms: None,
     };
+    is_ready();
     station.accept();
     station.watch_socket();
     station.await_packets();
@@ -177,12 +177,7 @@ impl Station {
             Completion::ReceiveEnded { line, end } => self.take_receive_end(line, &end),
             Completion::ShutDown { line } => self.touched.push(line),
             Completion::Accepted { line, peer, queue } => self.take_accepted(line, peer, queue),
-            Completion::AcceptFailed(error) => {
-                self.shard.counters().accept_failed.add(1);
-                if !std::mem::replace(&mut self.is_accept_failing, true) {
-                    tracing::warn!(%error, "accept failed");
-                }
-            }
+            Completion::AcceptFailed(error) => self.trouble.note(&self.shard, &error, self.now_ms),
             Completion::Rung => {
                 if self.shard.read_mail(self.now_ms) && self.stop_at_ms.is_none() {
                     self.stop();
@@ -264,7 +259,6 @@ impl Station {
         while let Some(id) = self.overdue.pop() {
             self.cut_off(id);
         }
-        self.is_accept_failing = false;
         self.forgive_failures();
         if self.stop_at_ms.is_none() {
             self.placing.look_at(&mut self.shard, &mut self.glance, self.now_ms);
