@@ -122,7 +122,7 @@ fn malformed_transport_parameters_end_the_handshake() {
 #[test]
 fn under_load_clients_prove_their_address_first() {
     let server = Server::start(CONFIG);
-    let strangers = load(&server, 0);
+    let strangers = load(&server);
     // Smaller than what asked for it.
     for stranger in
         strangers.iter().filter(|stranger| stranger.received.iter().any(|packet| is_retry(packet)))
