@@ -2,9 +2,10 @@
 
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, thread, time::Duration};
 
 use mvt_loadgen::{
+    connection::SILENCE_NS_MAX,
     report::Report,
     run::{Outcome, Plan, run},
     target::Protocol,
@@ -12,9 +13,11 @@ use mvt_loadgen::{
     workload::Payload,
 };
 use mvt_proto::{Limits, Suite};
+use rustix::process::{Pid, Signal, kill_process};
 use support::{
-    NEVER, plan,
+    Binary, NEVER, plan,
     stand_in::{self, Fault, honest},
+    stderr,
 };
 
 /// Bounded by requests, so that a slow machine changes nothing but the time it takes.
@@ -101,6 +104,22 @@ fn a_server_that_falls_silent_for_long_is_a_timeout() {
     let outcome = run(&plan, &NEVER).expect("the run begins");
     assert_eq!(outcome.tally.errors(), BTreeMap::from([("timeout", 2)]));
     assert!(outcome.interval_ns < 10_000_000_000, "it does not wait for the end of the interval");
+}
+
+/// It has not heard for longer than it waits, but the answers are there.
+#[test]
+fn a_generator_that_stood_still_does_not_take_that_for_the_server_s_silence() {
+    let binary = Binary::new();
+    let command = ["--duration", "7s", "--warmup", "0s", "--connections", "2", "--quiet"];
+    let mut command = binary.command(honest(), &command);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+    let id = Pid::from_child(&child);
+    thread::sleep(Duration::from_millis(500));
+    kill_process(id, Signal::STOP).expect("stopped");
+    thread::sleep(Duration::from_millis(SILENCE_NS_MAX / 1_000_000 + 300));
+    kill_process(id, Signal::CONT).expect("goes on");
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
 #[test]

@@ -14,9 +14,10 @@ use support::{Binary, stderr};
 
 const SHORT: [&str; 6] = ["--duration", "300ms", "--warmup", "20ms", "--connections", "2"];
 
-/// On a busy machine a handshake takes some hundred milliseconds, which QUIC takes for the way's; and after the path was found to take
-/// large packets its pacer waits for ten of them at such a pace, once.
-const LONGER: [&str; 6] = ["--duration", "2s", "--warmup", "20ms", "--connections", "2"];
+/// As many requests, however long a slow machine takes for them.
+const COUNTED: [&str; 6] = ["--requests", "4096", "--warmup", "20ms", "--connections", "2"];
+/// A generator takes a server for unreachable after some seconds; one that is there, on a machine that gives it no core, has another try.
+const TRIES: usize = 5;
 
 /// The echo of quinn, with the fingerprint of its certificate; ended when dropped.
 struct Echo {
@@ -43,7 +44,9 @@ impl Echo {
         let process = self.process.id().to_string();
         let peer = ["peer", "--protocol", "quinn", "--server", &server, "--server-pid", &process];
         let certificate = ["--server-certificate", &self.certificate];
-        Binary::call(&[&peer[..], &certificate, &LONGER, more].concat())
+        let load = || Binary::call(&[&peer[..], &certificate, &COUNTED, more].concat());
+        let reached = |output: &Output| output.status.code() != Some(5);
+        (1..TRIES).map(|_| load()).find(reached).unwrap_or_else(load)
     }
 }
 
@@ -62,7 +65,7 @@ fn a_stream_for_each_request_is_answered_and_the_server_s_time_is_read() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
     assert_eq!(report["workload"]["transport"], "quic-stream-each");
-    assert!(report["verified"].as_u64().is_some_and(|count| count > 512), "{report}");
+    assert_eq!(report["verified"], 4096, "{report}");
     assert_eq!((&report["unanswered"], &report["errors"]), (&0.into(), &serde_json::json!({})));
     assert!(report["server_cpu_ns_per_request"].as_f64().is_some_and(|cpu_ns| cpu_ns > 0.0));
 }
@@ -73,7 +76,9 @@ fn a_refused_certificate_exits_with_5_and_says_so() {
     let other = "ab".repeat(32);
     for transport in ["quic-stream", "quic-datagram"] {
         let more = ["--transport", transport, "--server-certificate", &other];
-        let output = binary.run(echo.address, &[&SHORT[..], &more].concat());
+        let run = || binary.run(echo.address, &[&SHORT[..], &more].concat());
+        let reached = |output: &Output| !stderr(output).contains("no QUIC connection");
+        let output = (1..TRIES).map(|_| run()).find(reached).unwrap_or_else(run);
         assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
         assert!(stderr(&output).contains("the certificate of 127.0.0.1:"), "{}", stderr(&output));
     }
@@ -83,7 +88,8 @@ fn a_refused_certificate_exits_with_5_and_says_so() {
 fn nobody_there_and_a_server_that_never_speaks_exit_with_5() {
     let binary = Binary::new();
     let silent = UdpSocket::bind("127.0.0.1:0").expect("bound");
-    let nobody = UdpSocket::bind("127.0.0.1:0").expect("bound").local_addr().expect("bound");
+    // A port that the kernel lends to nobody.
+    let nobody = "127.0.0.1:1".parse().expect("an address");
     for address in [silent.local_addr().expect("bound"), nobody] {
         let output = binary.run(address, &["--transport", "quic-stream"]);
         assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));

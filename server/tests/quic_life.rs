@@ -4,7 +4,7 @@
 mod support;
 
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,8 @@ use mvt_client::{
 };
 use rustix::process::Signal;
 use support::{
-    Server, counted,
+    PATIENCE, Server, counted,
+    quic::kept_address,
     relay::{Relay, Rules},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -25,10 +26,8 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// QUIC on a port that is free now, and the same after a restart.
 fn settings() -> String {
-    let free = UdpSocket::bind("127.0.0.1:0").expect("bound").local_addr().expect("bound");
-    format!("listen.quic = \"{free}\"\nservice.kind = \"echo\"\n")
+    format!("listen.quic = \"{}\"\nservice.kind = \"echo\"\n", kept_address())
 }
 
 fn address_of(server: &Server) -> SocketAddr {
@@ -42,7 +41,7 @@ fn config(server: &Server) -> Config {
 fn config_at(server: &Server, address: SocketAddr) -> Config {
     let identity = identity::load(server.path("client.key")).expect("an identity");
     let config = Config::new(address, &server.public_key, identity).expect("an address");
-    config.quic(ServerCertificate::CheckedByLogin).connect_timeout(Duration::from_secs(10))
+    config.quic(ServerCertificate::CheckedByLogin).connect_timeout(PATIENCE).request_timeout(PATIENCE)
 }
 
 async fn verified(client: &Client, payload: &[u8]) {
@@ -52,7 +51,7 @@ async fn verified(client: &Client, payload: &[u8]) {
 
 /// Waits for the first ticket, which follows the first answer.
 async fn ticket_of(client: &Client) -> Vec<u8> {
-    let patience = Instant::now() + support::PATIENCE;
+    let patience = Instant::now() + PATIENCE;
     loop {
         if let Some(ticket) = client.export_ticket().await {
             return ticket.to_vec();
@@ -149,25 +148,51 @@ fn where_the_ticket_is_refused_it_logs_in() {
     }
 }
 
+/// Asks until it is answered, on a machine that may be too slow for the client's patience; how often.
+async fn insist(client: &Client, payload: &[u8]) -> u64 {
+    let patience = Instant::now() + PATIENCE;
+    let mut asked = 1;
+    while let Err(error) = client.request(7, payload).await {
+        assert!(Instant::now() < patience, "{error:?} after {asked} requests");
+        asked += 1;
+    }
+    asked
+}
+
 /// A server that is gone says nothing: the silence is noticed, and the next server resumes.
 #[test]
 fn a_silent_server_is_left_for_the_next_one() {
-    let first = Server::start(&settings());
-    let second = first.twin(&settings());
-    runtime().block_on(async {
-        let config = config(&first).also_at(address_of(&second)).expect("an address");
-        let config = config.request_timeout(Duration::from_secs(4)).connect_timeout(Duration::from_secs(4));
-        let client = Client::connect(config, Way::Datagrams).await.expect("logged in");
-        verified(&client, b"one").await;
+    // Of a request; of a connection too, half of it for each server.
+    const SILENCE: Duration = Duration::from_secs(3);
+    let mut first = Server::start(&settings());
+    let there = kept_address();
+    let (second, asked) = runtime().block_on(async {
+        let patience = Instant::now() + PATIENCE;
+        let client = loop {
+            let config = config(&first).also_at(there).expect("an address");
+            let config = config.request_timeout(SILENCE).connect_timeout(SILENCE);
+            match Client::connect(config, Way::Datagrams).await {
+                Ok(client) => break client,
+                Err(error) => assert!(Instant::now() < patience, "{error:?}"),
+            }
+        };
+        insist(&client, b"one").await;
         ticket_of(&client).await;
+        let before = standing(&client).await;
+        // Not there before: the client is the first one's.
+        let second = first.twin(&format!("listen.quic = \"{there}\"\nservice.kind = \"echo\"\n"));
         first.signal(Signal::KILL);
+        first.wait();
         let outcome = client.request(7, b"two").await;
         assert_eq!(outcome, Err(Error::OutcomeUnknown(Unknown::TimedOut)));
-        verified(&client, b"three").await;
-        assert_eq!(counts(standing(&client).await), (1, 1));
+        let asked = insist(&client, b"three").await;
+        let after = standing(&client).await;
+        assert_eq!(after.login_count, before.login_count);
+        assert!(after.resume_count > before.resume_count, "{after:?}");
+        (second, asked)
     });
     let log = second.stop();
-    assert_eq!((counted(&log, "resumes"), counted(&log, "verified")), (1, 1), "{log}");
+    assert!(counted(&log, "resumes") >= 1 && (1..=asked).contains(&counted(&log, "verified")), "{log}");
 }
 
 /// A ticket of an earlier run; the same face over TCP wrote it, or this one.
@@ -177,6 +202,7 @@ fn a_later_run_begins_with_the_ticket_of_either_transport() {
     runtime().block_on(async {
         let identity = identity::load(server.path("client.key")).expect("an identity");
         let by_tcp = Config::new(server.address, &server.public_key, identity).expect("an address");
+        let by_tcp = by_tcp.connect_timeout(PATIENCE).request_timeout(PATIENCE);
         let mut by_tcp = mvt_client::Client::connect_with(by_tcp).expect("logged in");
         assert!(by_tcp.request(7, b"x").is_ok());
         let mut ticket = by_tcp.export_ticket().expect("a ticket").to_vec();
@@ -186,7 +212,7 @@ fn a_later_run_begins_with_the_ticket_of_either_transport() {
             verified(&client, b"one").await;
             assert_eq!(counts(standing(&client).await), (0, 1), "{way:?}");
             // §12.4.2: once the session is proved, its own ticket takes the old one's place.
-            let patience = Instant::now() + support::PATIENCE;
+            let patience = Instant::now() + PATIENCE;
             let next = loop {
                 match client.export_ticket().await {
                     Some(next) if *next != ticket => break next.to_vec(),
@@ -259,7 +285,8 @@ fn renewals_survive_loss() {
         relay.change(|now| *now = Rules { lost: 20, doubled: 10, late: 10, ..Rules::default() });
         let asked = renewed(&client, 3, 50).await;
         assert_eq!(counts(standing(&client).await), (0, 1), "renewed, not replaced");
-        assert!(client.export_ticket().await.is_some_and(|last| *last != ticket));
+        // Lost on the way, perhaps, and sent again by its stream.
+        assert_ne!(ticket_of(&client).await, ticket);
         asked
     });
     let log = server.stop();

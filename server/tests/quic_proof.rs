@@ -1,4 +1,4 @@
-//! What an address gets that has not proved that anybody is there (CASES ).
+//! What an address gets that has not proved that anybody is there, and what it proves that by (CASES ).
 
 #[path = "support/quic_house.rs"]
 mod quic_house;
@@ -8,10 +8,14 @@ mod support;
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
-use mvt_server::limits::QUIC_MOVES_PER_SECOND_MAX;
+use mvt_server::limits::{HANDSHAKES_UNPROVED_MAX, QUIC_MOVES_PER_SECOND_MAX};
 use quic_house::House;
 use quinn_proto::TransportConfig;
-use support::{initial::initial, quic::tls_config};
+use support::{
+    initial::{initial, initial_with},
+    quic::tls_config,
+    stranger::{good_parameters, is_retry, token_of},
+};
 
 /// initial_source_connection_id, empty as our packet's; then a parameter nobody knows, of so many bytes.
 fn parameters(byte_count: usize) -> Vec<u8> {
@@ -183,4 +187,68 @@ fn another_version_is_answered_with_less() {
         answered += sent.len();
     }
     assert_eq!(answered, 2);
+}
+
+/// What a server does with a first packet that bears a token.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// It goes on with the handshake.
+    Handshake,
+    /// It asks for a proof, as if there were no token.
+    Retry(Vec<u8>),
+    /// It closes.
+    Close,
+}
+
+fn ask(house: &mut House, from: SocketAddr, id: &[u8], token: &[u8]) -> Answer {
+    let first = initial_with(id, token, &good_parameters(), tls_config(b"mvt1"));
+    let mut sent = house.turn(&[(from, first)]);
+    // A turn begins one handshake at most.
+    while house.quic.has_work() {
+        sent.extend(house.turn(&[]));
+    }
+    match sent.into_iter().find_map(|(to, packet)| (to == from).then_some(packet)).expect("an answer") {
+        retry if is_retry(&retry) => Answer::Retry(retry),
+        // A server's first flight fills its packets; a close is short.
+        packet if packet.len() >= 1200 => Answer::Handshake,
+        _ => Answer::Close,
+    }
+}
+
+/// As many handshakes under way as may be before addresses must be proved.
+fn load(house: &mut House) {
+    for number in 0..HANDSHAKES_UNPROVED_MAX as u8 {
+        let stranger = ([127, 0, 10, number], 10).into();
+        assert_eq!(ask(house, stranger, &[number; 8], &[]), Answer::Handshake, "number {number}");
+    }
+}
+
+/// A token is good for ten seconds, again and again, and at the process alone that gave it: each house has the keys of one.
+#[test]
+fn a_retry_token_is_of_one_process_and_of_a_short_time() {
+    let (mut house, mut other) = (House::new(), House::new());
+    load(&mut house);
+    let honest = ([127, 0, 0, 9], 9).into();
+    let Answer::Retry(retry) = ask(&mut house, honest, &[201; 8], &[]) else { panic!("asked to prove it") };
+    let (id, token) = token_of(&retry);
+    assert_eq!(ask(&mut house, honest, &id, &token), Answer::Handshake, "the canary: it is good");
+    assert_eq!(ask(&mut house, honest, &[203; 8], &token), Answer::Handshake, "and when it comes again");
+    let elsewhere = ([127, 0, 0, 8], 9).into();
+    assert_eq!(ask(&mut house, elsewhere, &[204; 8], &token), Answer::Close, "another's");
+    let mut bent = token.clone();
+    *bent.last_mut().expect("bytes") ^= 1;
+    assert!(
+        matches!(ask(&mut house, honest, &[205; 8], &bent), Answer::Retry(_)),
+        "not ours: as good as none"
+    );
+    load(&mut other);
+    assert!(
+        matches!(ask(&mut other, honest, &id, &token), Answer::Retry(_)),
+        "another node's: as good as none"
+    );
+    for (seconds, answer) in [(9, Answer::Handshake), (2, Answer::Close)] {
+        house.now += Duration::from_secs(seconds);
+        assert_eq!(ask(&mut house, honest, &[210 + seconds as u8; 8], &token), answer, "{seconds} s later");
+    }
+    assert_eq!(house.counted("quic_opened"), 0);
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
 use mvt_client::{
     Config, Error, RecoveryKit, identity,
@@ -10,7 +10,7 @@ use mvt_client::{
 };
 use mvt_proto::{constants::FRAME_BYTES_MIN, login::Identity};
 use support::{
-    Server, counted, random,
+    PATIENCE, Server, counted, random,
     relay::{Relay, Rules},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -23,7 +23,7 @@ fn runtime() -> Runtime {
 
 fn config_at(server: &Server, address: std::net::SocketAddr, identity: Identity) -> Config {
     let config = Config::new(address, &server.public_key, identity).expect("an address");
-    config.quic(ServerCertificate::CheckedByLogin).connect_timeout(Duration::from_secs(15))
+    config.quic(ServerCertificate::CheckedByLogin).connect_timeout(PATIENCE).request_timeout(PATIENCE)
 }
 
 fn config(server: &Server, identity: Identity) -> Config {
@@ -71,10 +71,9 @@ fn a_kit_that_is_void_recovers_nothing() {
     let old = kit_of(&server);
     kit_of(&server);
     runtime().block_on(async {
-        let config = config(&server, Identity::new(random())).connect_timeout(Duration::from_secs(3));
-        let refused = Client::recover(config, &old, Way::Datagrams).await;
+        let refused = Client::recover(config(&server, Identity::new(random())), &old, Way::Datagrams).await;
         assert!(matches!(refused, Err(Error::Login(_))), "{:?}", refused.err());
-        let client = Client::connect(self::config(&server, old_identity(&server)), Way::Datagrams).await;
+        let client = Client::connect(config(&server, old_identity(&server)), Way::Datagrams).await;
         client.expect("the key is what it was").request(1, b"").await.expect("verified");
     });
     assert_eq!(counted(&server.stop(), "recoveries"), 0);

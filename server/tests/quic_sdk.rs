@@ -16,7 +16,7 @@ use mvt_client::{
     quic::{Client, ServerCertificate, Way},
 };
 use support::{
-    Server, counted,
+    PATIENCE, Server, counted,
     relay::{Relay, Rules},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -30,7 +30,7 @@ fn runtime() -> Runtime {
 fn config(server: &Server, address: SocketAddr, certificate: ServerCertificate) -> Config {
     let identity = identity::load(server.path("client.key")).expect("an identity");
     let config = Config::new(address, &server.public_key, identity).expect("an address");
-    config.quic(certificate).connect_timeout(Duration::from_secs(15))
+    config.quic(certificate).connect_timeout(PATIENCE).request_timeout(PATIENCE)
 }
 
 fn address_of(server: &Server) -> SocketAddr {

@@ -25,6 +25,8 @@ use crate::{
 
 /// Deadlines are looked at this often, ns.
 const TICK_NS: u64 = 50_000_000;
+/// A worker that did not come round for so long was not let run: it has not listened, ns.
+const AWAY_NS: u64 = 1_000_000_000;
 /// A worker that has to send sooner than this does not sleep: the kernel wakes late by up to a millisecond, ns.
 const SPIN_NS: u64 = 2_000_000;
 
@@ -37,6 +39,8 @@ struct Worker<'a> {
     budget: u64,
     tally: Tally,
     ticked_at_ns: u64,
+    /// Deadlines were put off once because it had not listened.
+    is_back: bool,
     /// None until every connection is logged in.
     phases: Option<Phases>,
     usage: Usage,
@@ -89,6 +93,7 @@ impl<'a> Worker<'a> {
             budget: orders.budget,
             tally: Tally::default(),
             ticked_at_ns: 0,
+            is_back: false,
             phases: None,
             usage: Usage::default(),
         })
@@ -190,13 +195,23 @@ impl<'a> Worker<'a> {
         phase == Phase::Drain || all_sent || self.connections.iter().all(Option::is_none)
     }
 
+    /// Whether deadlines are looked at now. After a long absence not at once: what the server said meanwhile is read first, or it would
+    /// be blamed for a silence of this worker's.
+    fn ticks(&mut self, now_ns: u64) -> bool {
+        let since_ns = now_ns.saturating_sub(self.ticked_at_ns);
+        if since_ns < TICK_NS {
+            return false;
+        }
+        self.ticked_at_ns = now_ns;
+        let was_away = since_ns >= AWAY_NS;
+        let is_back = std::mem::replace(&mut self.is_back, was_away);
+        !was_away || is_back
+    }
+
     /// One turn of every connection that has something to do; the last trouble that ended one.
     fn turns(&mut self) -> Option<Trouble> {
         let now_ns = self.orders.clock.now_ns();
-        let tick = now_ns.saturating_sub(self.ticked_at_ns) >= TICK_NS;
-        if tick {
-            self.ticked_at_ns = now_ns;
-        }
+        let tick = self.ticks(now_ns);
         let mut last = None;
         let mut turn = Turn {
             clock: self.orders.clock,

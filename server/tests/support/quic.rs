@@ -2,8 +2,11 @@
 
 use std::{
     future::Future,
-    net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,30 @@ pub fn client_config(alpn: &[u8], transport: TransportConfig) -> ClientConfig {
     let mut config = ClientConfig::new(Arc::new(tls));
     config.transport_config(Arc::new(transport));
     config
+}
+
+/// Whoever waits for something else, or is not let run for a while, is not idle: the server ends what is, after minutes.
+pub fn never_idle() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport.max_idle_timeout(None);
+    transport
+}
+
+/// An address for a server that is to have the same one after a restart. Its port is below those that the kernel gives out by itself: while no
+/// server has it, it is not lent to the socket of another test.
+pub fn kept_address() -> SocketAddr {
+    const PORTS: std::ops::Range<u32> = 10_000..30_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in PORTS {
+        // Processes that run beside each other begin apart from each other.
+        let number = std::process::id().wrapping_mul(61).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + number % (PORTS.end - PORTS.start);
+        let address = (Ipv4Addr::LOCALHOST, port as u16).into();
+        if UdpSocket::bind::<SocketAddr>(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("every port is taken");
 }
 
 /// A client's endpoint with a runtime of its own: one thread that runs while something is waited for.
@@ -99,7 +126,7 @@ impl Host {
 
     pub fn connect(&self, server: &Server) -> Connection {
         let (address, _) = server.quic.as_ref().expect("QUIC is on");
-        self.try_connect(*address, client_config(b"mvt1", TransportConfig::default())).expect("connected")
+        self.try_connect(*address, client_config(b"mvt1", never_idle())).expect("connected")
     }
 
     /// Connects, and logs in on a stream.
@@ -174,6 +201,11 @@ pub struct Stream<'h> {
 impl Stream<'_> {
     pub fn send(&mut self, bytes: &[u8]) {
         self.host.wait(self.send.write_all(bytes)).expect("sent");
+    }
+
+    /// The same to a server that may have ended the connection by now.
+    pub fn try_send(&mut self, bytes: &[u8]) {
+        let _ = self.host.wait(self.send.write_all(bytes));
     }
 
     /// The next frame that is no CTL; `None` when the server has ended the stream or the connection.

@@ -3,8 +3,11 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::BytesMut;
@@ -17,7 +20,8 @@ use mvt_server::{
     transport::quic::{Arrival, Parameters, Parts, Quic, Router, certificate::Certificate},
 };
 use quinn_proto::{
-    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Endpoint, EndpointConfig, TransportConfig,
+    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Endpoint, EndpointConfig, TimeSource,
+    TransportConfig,
 };
 
 use crate::{
@@ -85,6 +89,16 @@ impl Client {
     }
 }
 
+/// The wall clock of a house: as long after the epoch as the house is old, ms.
+#[derive(Debug, Default)]
+struct Wall(AtomicU64);
+
+impl TimeSource for Wall {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// A shard with QUIC, and a session that is used over TCP meanwhile.
 pub struct House {
     pub rig: Rig,
@@ -93,6 +107,8 @@ pub struct House {
     session: ClientSession,
     pub config: ClientConfig,
     pub now: Instant,
+    built: Instant,
+    wall: Arc<Wall>,
     pub answered: u64,
 }
 
@@ -107,7 +123,8 @@ impl House {
         let folder = tempfile::tempdir().expect("a folder");
         let (file, key) = (folder.path().join("quic.crt"), folder.path().join("quic.key"));
         let certificate = Certificate::load_or_make(&file, &key).expect("made");
-        let parameters = Parameters::new(certificate, &secret(9), Duration::from_secs(30)).expect("good");
+        let (idle, wall) = (Duration::from_secs(30), Arc::new(Wall::default()));
+        let parameters = Parameters::new(certificate, &secret(9), idle, wall.clone()).expect("good");
         let mut rig = Rig::new(ServiceKind::Verdict, Limits::DEFAULT, 8, 1);
         let quic = Quic::new(Parts {
             parameters: Arc::new(parameters),
@@ -120,11 +137,13 @@ impl House {
         let session = rig.sessions(1, Suite::Hs256, Limits::DEFAULT).remove(0);
         let tcp = rig.connect(1, ORIGIN_MS);
         let config = client_config(b"mvt1", TransportConfig::default());
-        Self { rig, quic, tcp, session, config, now: Instant::now(), answered: 0 }
+        let now = Instant::now();
+        Self { rig, quic, tcp, session, config, now, built: now, wall, answered: 0 }
     }
 
     /// Packets that arrive joined.
     pub fn receive(&mut self, remote: SocketAddr, bytes: &[u8], stride: usize) {
+        self.wall.0.store((self.now - self.built).as_millis() as u64, Ordering::Relaxed);
         self.quic.receive(Arrival { remote, local_ip: None, ecn: None, bytes, stride }, self.now);
     }
 

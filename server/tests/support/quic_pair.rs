@@ -64,8 +64,9 @@ impl Pair {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         let certificate = Certificate::load_or_make(&at("quic.crt"), &at("quic.key")).expect("made");
-        let parameters =
-            Parameters::new(certificate, &secret(9), Duration::from_secs(600)).expect("good parameters");
+        let idle = Duration::from_secs(600);
+        let clock = Arc::new(quinn_proto::StdSystemTime);
+        let parameters = Parameters::new(certificate, &secret(9), idle, clock).expect("good parameters");
         let server = Quic::new(Parts {
             parameters: Arc::new(parameters),
             router: Router::new(0, rig.mailboxes.clone()),

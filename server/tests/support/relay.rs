@@ -10,6 +10,14 @@ use std::{
     time::Duration,
 };
 
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    time::Timespec,
+};
+
+/// How long it looks for packets before it asks whether it is over.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// What happens to packets, in each direction.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rules {
@@ -75,7 +83,8 @@ impl Lane {
     }
 }
 
-fn outside() -> UdpSocket {
+/// A socket that is not waited for by itself.
+fn socket() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("bound");
     socket.set_nonblocking(true).expect("set");
     socket
@@ -83,8 +92,7 @@ fn outside() -> UdpSocket {
 
 impl Relay {
     pub fn to(server: SocketAddr, rules: Rules, seed: u64) -> Self {
-        let inside = UdpSocket::bind("127.0.0.1:0").expect("bound");
-        inside.set_read_timeout(Some(Duration::from_micros(200))).expect("set");
+        let inside = socket();
         let address = inside.local_addr().expect("bound");
         let rules = Arc::new(Mutex::new(rules));
         let is_over = Arc::new(AtomicBool::new(false));
@@ -119,7 +127,7 @@ fn relay(
     mut random: Random,
 ) {
     let (mut client, mut moved) = (None, 0);
-    let mut sockets = vec![outside()];
+    let mut sockets = vec![socket()];
     let (mut up, mut down) = (Lane::default(), Lane::default());
     let mut buffer = vec![0; 65536];
     let count = |at: usize, bytes: usize| {
@@ -127,15 +135,15 @@ fn relay(
         counts[at + 1].fetch_add(bytes as u64, Ordering::Relaxed);
     };
     while !is_over.load(Ordering::Relaxed) {
-        let arrived = inside.recv_from(&mut buffer);
-        // After the wait: an answer to what is sent from an address now left would find nobody.
-        let now = *rules.lock().expect("no panic");
-        while moved < now.moves {
-            sockets.push(outside());
-            moved += 1;
-        }
-        if let Ok((length, from)) = arrived {
+        wait_for([inside, sockets.last().expect("one at least")]);
+        while let Ok((length, from)) = inside.recv_from(&mut buffer) {
             client = Some(from);
+            // After the packet: an answer to what is sent from an address now left would find nobody.
+            let now = *rules.lock().expect("no panic");
+            while moved < now.moves {
+                sockets.push(socket());
+                moved += 1;
+            }
             let socket = sockets.last().expect("one at least");
             up.pass(&buffer[..length], &now, &mut random, |packet| {
                 count(0, packet.len());
@@ -146,9 +154,10 @@ fn relay(
             });
         }
         // What comes to an address that was left is lost, as behind a router that forgot it.
-        let socket = sockets.last().expect("one at least");
+        let now = *rules.lock().expect("no panic");
+        let outside = sockets.last().expect("one at least");
         let mut is_answered = false;
-        while let (Ok((length, _)), Some(client)) = (socket.recv_from(&mut buffer), client) {
+        while let (Ok((length, _)), Some(client)) = (outside.recv_from(&mut buffer), client) {
             is_answered = true;
             down.pass(&buffer[..length], &now, &mut random, |packet| {
                 count(2, packet.len());
@@ -156,9 +165,16 @@ fn relay(
             });
         }
         if is_answered && now.moves_at_answer && sockets.len() == 1 {
-            sockets.push(outside());
+            sockets.push(socket());
         }
     }
+}
+
+/// Until one of them has a packet, or for a while.
+fn wait_for(sockets: [&UdpSocket; 2]) {
+    let mut sockets = sockets.map(|socket| PollFd::new(socket, PollFlags::IN));
+    let pause = Timespec { tv_sec: 0, tv_nsec: PAUSE.subsec_nanos().into() };
+    let _ = poll(&mut sockets, Some(&pause));
 }
 
 impl Drop for Relay {

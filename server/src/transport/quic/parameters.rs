@@ -1,16 +1,20 @@
 //! What every connection is told and held to: TLS, windows, streams, paths.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use mvt_congestion::packets;
 use mvt_proto::{constants::QUIC_ALPN, secret::Secret};
 use quinn_proto::{
-    EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, ValidationTokenConfig, VarInt,
+    EndpointConfig, IdleTimeout, ServerConfig, TimeSource, TransportConfig, ValidationTokenConfig, VarInt,
     crypto::rustls::QuicServerConfig,
 };
 use ring::{hkdf, hmac};
 
 use crate::{
+    clock::ServerClock,
     fatal::Fatal,
     keys,
     limits::{
@@ -23,6 +27,13 @@ use crate::{
 /// How long a client may take to come back with a Retry token.
 const RETRY_LIFETIME: Duration = Duration::from_secs(10);
 
+/// Steps of the wall clock neither end a Retry token early nor prolong it.
+impl TimeSource for ServerClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.now_ms())
+    }
+}
+
 /// What all shards share.
 pub struct Parameters {
     server: Arc<ServerConfig>,
@@ -31,11 +42,17 @@ pub struct Parameters {
 
 impl Parameters {
     /// With the certificate. The key of stateless resets outlives the process, so that a restarted server can tell the
-    /// clients of the one before that it does not know them; that of Retry tokens is of this process alone.
+    /// clients of the one before that it does not know them; that of Retry tokens is of this process alone. How old those are
+    /// `clock` says.
     ///
     /// # Errors
     /// [`Fatal::Certificate`] when TLS refuses it, [`Fatal::Randomness`].
-    pub fn new(certificate: Certificate, reset: &Secret, idle: Duration) -> Result<Self, Fatal> {
+    pub fn new(
+        certificate: Certificate,
+        reset: &Secret,
+        idle: Duration,
+        clock: Arc<dyn TimeSource>,
+    ) -> Result<Self, Fatal> {
         let path = certificate.path.clone();
         let tls = tls_of(certificate).map_err(|source| Fatal::Certificate { path, source })?;
         let token_key =
@@ -44,6 +61,7 @@ impl Parameters {
         server
             .transport_config(Arc::new(transport(idle)))
             .retry_token_lifetime(RETRY_LIFETIME)
+            .time_source(clock)
             // SPEC §17.2.8.
             .migration(true)
             .max_incoming(HANDSHAKES_AT_ONCE_MAX)

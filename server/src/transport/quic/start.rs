@@ -41,7 +41,8 @@ impl Start {
         let certificate = Certificate::load_or_make(&files.certificate_file, &files.key_file)?;
         let fingerprint = certificate.fingerprint();
         let idle = Duration::from_millis(node.idle_ms);
-        let parameters = Arc::new(Parameters::new(certificate, &node.quic_reset, idle)?);
+        let clock = Arc::new(node.clock);
+        let parameters = Arc::new(Parameters::new(certificate, &node.quic_reset, idle, clock)?);
         let refused = |source| Fatal::Listen { address: wanted, source };
         let sockets = mvt_sys::socket::bind_udp(wanted, shard_count).map_err(refused)?;
         if shard_count > 1
