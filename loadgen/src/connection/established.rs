@@ -14,6 +14,7 @@ use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::Rng as _};
 use zeroize::Zeroizing;
 
 use super::{
+    SILENCE_NS_MAX,
     outgoing::{self, Outgoing, Sent, Twice},
     repeats::Repeats,
 };
@@ -26,8 +27,8 @@ use crate::{
 
 /// Answers opened together.
 pub(super) const SOME: usize = 32;
-/// How far ahead of the server's time a stale frame is.
-const STALE_AHEAD_MS: u64 = FUTURE_BOUND_MS + 1_000;
+/// How far ahead of the server's time a stale frame is: still too far when it has been on its way for as long as a server may be silent.
+const STALE_AHEAD_MS: u64 = FUTURE_BOUND_MS + SILENCE_NS_MAX / 1_000_000;
 
 /// The payloads and the bad frames of one connection.
 #[derive(Debug)]
