@@ -27,8 +27,25 @@ fn of_requests(count: u64, mut plan: Plan) -> Outcome {
     run(&plan, &NEVER).expect("the run begins")
 }
 
-fn outcome(fault: Fault) -> Outcome {
-    run(&plan(stand_in::serve(fault, Limits::DEFAULT)), &NEVER).expect("the run begins")
+/// Of connections that end, and the run with the last of them.
+fn until_the_end(fault: Fault) -> Result<Outcome, StartError> {
+    let mut plan = plan(stand_in::serve(fault, Limits::DEFAULT));
+    plan.extent.duration = Duration::from_secs(60);
+    run(&plan, &NEVER)
+}
+
+/// For as long as it takes: a machine that has no time for it does nothing in an interval that is short.
+fn as_long_as_needed(fault: Fault, is_meant: impl Fn(&Outcome) -> bool) -> Outcome {
+    let mut plan = plan(stand_in::serve(fault, Limits::DEFAULT));
+    let mut outcome = run(&plan, &NEVER).expect("the run begins");
+    for seconds in [2, 20] {
+        if is_meant(&outcome) {
+            break;
+        }
+        plan.extent.duration = Duration::from_secs(seconds);
+        outcome = run(&plan, &NEVER).expect("the run begins");
+    }
+    outcome
 }
 
 /// `sent = verified + Σ rejected + unanswered`.
@@ -58,9 +75,7 @@ fn an_honest_server_s_answers_all_verify() {
 
 #[test]
 fn a_flipped_tag_is_counted_and_never_verified() {
-    let mut plan = plan(stand_in::serve(Fault::FlippedTag, Limits::DEFAULT));
-    plan.extent.duration = Duration::from_secs(1);
-    let outcome = run(&plan, &NEVER).expect("the run begins");
+    let outcome = as_long_as_needed(Fault::FlippedTag, |outcome| outcome.tally.failed_verifications > 0);
     assert!(outcome.tally.failed_verifications > 0);
     assert_eq!(outcome.tally.unanswered, outcome.tally.failed_verifications);
     assert!(!outcome.is_clean());
@@ -69,10 +84,10 @@ fn a_flipped_tag_is_counted_and_never_verified() {
 
 #[test]
 fn a_closed_connection_is_an_error_and_what_waited_is_unanswered() {
-    let outcome = outcome(Fault::Closes);
+    let outcome = until_the_end(Fault::Closes).expect("the run begins");
     assert_eq!(outcome.tally.errors(), BTreeMap::from([("closed", 2)]));
     assert!(outcome.tally.verified >= 200 - 32 && outcome.tally.unanswered > 0);
-    assert!(outcome.interval_ns < 300_000_000, "the interval ends with the last connection");
+    assert!(outcome.interval_ns < 30_000_000_000, "the interval ends with the last connection");
     assert!(!outcome.is_clean());
     assert_adds_up(&outcome);
 }
@@ -91,7 +106,7 @@ fn a_run_whose_connections_end_in_the_warm_up_measures_nothing_and_says_so() {
 
 #[test]
 fn a_server_that_never_answers_leaves_everything_unanswered() {
-    let outcome = outcome(Fault::NeverAnswers);
+    let outcome = as_long_as_needed(Fault::NeverAnswers, |outcome| outcome.tally.sent == 32);
     assert_eq!((outcome.tally.sent, outcome.tally.unanswered), (32, 32));
     assert!(!outcome.is_clean(), "nothing was verified");
     assert_adds_up(&outcome);
@@ -100,10 +115,10 @@ fn a_server_that_never_answers_leaves_everything_unanswered() {
 #[test]
 fn a_server_that_falls_silent_for_long_is_a_timeout() {
     let mut plan = plan(stand_in::serve(Fault::NeverAnswers, Limits::DEFAULT));
-    plan.extent.duration = Duration::from_secs(20);
+    plan.extent.duration = Duration::from_secs(60);
     let outcome = run(&plan, &NEVER).expect("the run begins");
     assert_eq!(outcome.tally.errors(), BTreeMap::from([("timeout", 2)]));
-    assert!(outcome.interval_ns < 10_000_000_000, "it does not wait for the end of the interval");
+    assert!(outcome.interval_ns < 30_000_000_000, "it does not wait for the end of the interval");
 }
 
 /// It has not heard for longer than it waits, but the answers are there.
@@ -143,14 +158,14 @@ fn a_second_answer_is_unsolicited() {
 
 #[test]
 fn answers_may_come_in_any_order() {
-    let outcome = outcome(Fault::Reversed);
+    let outcome = of_requests(1_000, plan(stand_in::serve(Fault::Reversed, Limits::DEFAULT)));
     assert!(outcome.is_clean(), "{:?}", outcome.tally);
     assert_adds_up(&outcome);
 }
 
 #[test]
 fn a_cookie_and_a_busy_are_followed() {
-    let outcome = outcome(Fault::Retries);
+    let outcome = of_requests(200, plan(stand_in::serve(Fault::Retries, Limits::DEFAULT)));
     assert!(outcome.is_clean(), "{:?}", outcome.tally);
     assert_eq!(outcome.tally.logins, 2);
 }
@@ -173,8 +188,7 @@ fn a_login_that_fails_ends_the_run_with_its_cause() {
 
 #[test]
 fn bytes_that_are_no_frame_end_the_connection() {
-    let outcome = run(&plan(stand_in::serve(Fault::Garbage, Limits::DEFAULT)), &NEVER);
-    match outcome {
+    match until_the_end(Fault::Garbage) {
         Ok(outcome) => assert_eq!(outcome.tally.errors(), BTreeMap::from([("malformed", 2)])),
         Err(error) => assert!(matches!(error, StartError::NotMvt { .. }), "{error}"),
     }

@@ -73,17 +73,20 @@ fn a_server_that_says_nothing_leaves_requests_unsent_and_percentiles_unknown() {
 /// half of the requests would be late by the half of a tick, 25 ms, and more.
 #[test]
 fn a_request_that_is_due_waits_for_no_answer() {
-    let server = stand_in::serve(Fault::NeverAnswers, Limits::DEFAULT);
+    let (silent, honest) = (stand_in::serve(Fault::NeverAnswers, Limits::DEFAULT), honest());
     let more = "--rate 500 --arrivals constant --warmup 100ms --duration 1s --connections 1 --in-flight 4096 --json - --quiet";
     let more: Vec<&str> = more.split(' ').collect();
-    let median_ns = || {
+    let median_ns = |server| {
         let output = Binary::new().run(server, &more);
         let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         report["slip_ns"]["p50"].as_u64().expect("a median")
     };
-    // A busy machine may be late by itself, now and then.
-    let least_ns = (0..3).map(|_| median_ns()).find(|median_ns| *median_ns < 12_000_000);
-    assert!(least_ns.is_some(), "late every time");
+    // A busy machine is late by itself, of answers that come too.
+    let is_prompt = |_| {
+        let of_silent_ns = median_ns(silent);
+        of_silent_ns < 12_000_000 || of_silent_ns < 12_000_000 + median_ns(honest)
+    };
+    assert!((0..5).any(is_prompt), "late every time");
 }
 
 #[test]
@@ -130,10 +133,12 @@ fn a_rate_that_no_generator_reaches_is_void() {
 fn a_stopped_run_still_writes_its_report() {
     let binary = Binary::new();
     let path = binary.path("report.json");
+    let (server, answered) = stand_in::serve_counted(Fault::None, Limits::DEFAULT);
     let more = ["--duration", "60s", "--warmup", "0", "--connections", "2", "--json", path.to_str().unwrap()];
     let child =
-        binary.command(honest(), &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
+        binary.command(server, &more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    // Some of them it has counted: of those on their way there are fewer.
+    stand_in::wait_for(&answered, 1_000);
     let id = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill runs").success());
     let output = child.wait_with_output().expect("ends");

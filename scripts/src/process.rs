@@ -233,12 +233,14 @@ mod tests {
     fn a_pinned_process_keeps_its_id_and_its_core() {
         let folder = tempfile::tempdir().unwrap();
         let script = "echo $$; grep Cpus_allowed_list /proc/self/status";
+        let may = rustix::thread::sched_getaffinity(None).unwrap();
+        let core = (0..rustix::thread::CpuSet::MAX_CPU).find(|core| may.is_set(*core)).unwrap();
         let mut process =
-            Process::start("shell", Some(0), Path::new("sh"), ["-c", script], folder.path()).unwrap();
+            Process::start("shell", Some(core), Path::new("sh"), ["-c", script], folder.path()).unwrap();
         assert!(process.finish(START_PATIENCE, &Stop::default()).unwrap().success());
         let output = process.output().unwrap();
         assert_eq!(output.lines().next(), Some(&*process.id().to_string()));
-        assert!(output.ends_with(":\t0\n"), "{output}");
+        assert!(output.ends_with(&format!(":\t{core}\n")), "{output}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use mvt_proto::{
     session::ClientSession,
 };
 use support::{
-    Server, Wire, random,
+    PATIENCE, Server, Wire, random,
     resuming::{resume, with_ticket},
 };
 
@@ -26,7 +26,8 @@ fn kit_of(server: &Server) -> RecoveryKit {
 }
 
 fn config_of(server: &Server, identity: Identity) -> Config {
-    Config::new(server.address, &server.public_key, identity).expect("an address")
+    let config = Config::new(server.address, &server.public_key, identity).expect("an address");
+    config.connect_timeout(PATIENCE).request_timeout(PATIENCE)
 }
 
 fn new_identity() -> (Identity, Identity) {

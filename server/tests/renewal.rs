@@ -26,8 +26,16 @@ struct Party {
     outstanding: Outstanding<()>,
 }
 
+impl Party {
+    fn seal(&mut self, out: &mut Vec<u8>) {
+        let sealed = self.session.seal_request(3, b"twenty bytes of load", now_ms(), out);
+        self.outstanding.push(&sealed.expect("far from every hard limit"), ());
+    }
+}
+
 /// Connections, and sessions that are used on another connection than the one they logged in on.
-struct Crowd {
+struct Crowd<'a> {
+    server: &'a Server,
     wires: Vec<Wire>,
     parties: Vec<Party>,
     by_key_id: HashMap<u64, usize>,
@@ -36,41 +44,46 @@ struct Crowd {
     patience: Duration,
     verified: u64,
     tickets: u64,
+    shares: u64,
 }
 
 fn now_ms() -> u64 {
     mvt_sys::clock::boottime_ms()
 }
 
-impl Crowd {
-    fn gather(server: &Server, wires: usize, sessions: usize) -> Self {
-        let mut wires: Vec<_> = (0..wires).map(|_| server.connect()).collect();
-        let parties: Vec<_> = (0..sessions)
-            .map(|number| {
-                let suite = Suite::ALL[number % 2].0;
-                let at = number % wires.len();
-                let session = server.login_on(&mut wires[at], suite);
-                Party { session, outstanding: Outstanding::default() }
-            })
-            .collect();
-        let key_ids = parties.iter().map(|party: &Party| party.session.key_id());
-        let by_key_id = key_ids.enumerate().map(|(number, key_id)| (key_id, number)).collect();
-        let (batch, patience) = (BATCH, PATIENCE);
-        Self { wires, parties, by_key_id, batch, patience, verified: 0, tickets: 0 }
+impl<'a> Crowd<'a> {
+    fn gather(server: &'a Server, wires: usize, sessions: usize) -> Self {
+        let wires: Vec<_> = (0..wires).map(|_| server.connect()).collect();
+        let (parties, by_key_id) = Default::default();
+        let (batch, patience, verified, tickets, shares) = (BATCH, PATIENCE, 0, 0, 0);
+        let mut this = Self { server, wires, parties, by_key_id, batch, patience, verified, tickets, shares };
+        for number in 0..sessions {
+            let at = number % this.wires.len();
+            let session = server.login_on(&mut this.wires[at], Suite::ALL[number % 2].0);
+            // What came for others before the answer to the HELLO.
+            for frame in std::mem::take(&mut this.wires[at].controls) {
+                this.hear(frame);
+            }
+            this.by_key_id.insert(session.key_id(), number);
+            this.parties.push(Party { session, outstanding: Outstanding::default() });
+            // Used at once: what nobody uses for ten seconds ends.
+            let mut first = Vec::new();
+            this.parties[number].seal(&mut first);
+            this.wires[at].send(&first);
+            while this.take(at) == 0 {}
+        }
+        this
     }
 
     /// A batch of requests for each session of a connection, then all their answers.
     fn round(&mut self) {
-        let (count, batch) = (self.wires.len(), self.batch);
+        let (count, batch, shares) = (self.wires.len(), self.batch, self.shares);
         let mut waiting = vec![0; count];
         for (number, waiting) in waiting.iter_mut().enumerate() {
             let mut out = Vec::new();
             // The connection next to the one of the login: often another shard's.
             for party in self.parties.iter_mut().skip((number + 1) % count).step_by(count) {
-                for _ in 0..batch {
-                    let sealed = party.session.seal_request(3, b"twenty bytes of load", now_ms(), &mut out);
-                    party.outstanding.push(&sealed.expect("far from every hard limit"), ());
-                }
+                (0..batch).for_each(|_| party.seal(&mut out));
                 *waiting += batch;
             }
             self.wires[number].send(&out);
@@ -80,27 +93,47 @@ impl Crowd {
                 waiting -= self.take(number);
             }
         }
+        // Once a pool that others keep from its core has its time, before a request needs what it computes.
+        if shares == 0 && self.shares > 0 {
+            self.server.settle();
+        }
     }
 
     /// One frame; how many requests it answers.
     fn take(&mut self, number: usize) -> usize {
-        let mut frame = self.wires[number].any_frame().expect("the connection stays");
-        let header = Header::parse(&frame, Role::Client).expect("well formed");
+        let frame = self.wires[number].any_frame().expect("the connection stays");
+        let (count, share) = self.hear(frame);
+        self.shares += u64::from(!share.is_empty());
+        self.wires[number].send(&share);
+        count
+    }
+
+    /// How many requests a frame answers, and what is said to it.
+    fn hear(&mut self, mut frame: Vec<u8>) -> (usize, Vec<u8>) {
+        let (header, mut share) = (Header::parse(&frame, Role::Client).expect("well formed"), Vec::new());
         let Party { session, outstanding } = &mut self.parties[self.by_key_id[&header.key_id]];
         if header.kind == Kind::Ctl {
-            let mut share = Vec::new();
             let told = session.control(&header, &mut frame, random(), now_ms(), &mut share);
             self.tickets += u64::from(matches!(told, Ok(Told::Ticket(_))));
             assert!(matches!(told, Ok(Told::Renewed | Told::Nothing | Told::Ticket(_))), "{told:?}");
-            self.wires[number].send(&share);
-            return 0;
+            return (0, share);
         }
         let (pending, ()) = outstanding.get(header.generation, header.counter).expect("it waits");
         let answer = session.open_answer(pending, &header, &mut frame, now_ms());
         assert!(matches!(answer, Ok(Answer::Response { status: 0, .. })), "{answer:?}");
         outstanding.remove(header.generation, header.counter);
         self.verified += 1;
-        1
+        (1, share)
+    }
+
+    /// Ends every connection, and hears what the server had said before it ends them too.
+    fn end(&mut self) {
+        for number in 0..self.wires.len() {
+            self.wires[number].stream.shutdown(std::net::Shutdown::Write).expect("half closed");
+            while let Some(frame) = self.wires[number].any_frame() {
+                self.hear(frame);
+            }
+        }
     }
 
     fn renewals(&self) -> u64 {
@@ -132,6 +165,7 @@ fn run(config: &str, sessions: usize, times: u16) {
     let server = Server::start(&format!("{config}{LIMITS}"));
     let mut crowd = Crowd::gather(&server, 4, sessions);
     crowd.renew(times);
+    crowd.end();
     let renewals = crowd.renewals();
     assert!(renewals >= sessions as u64 * u64::from(times));
     let tickets = crowd.tickets;

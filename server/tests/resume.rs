@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use mvt_client::{Client, Config, Error, identity};
 use mvt_proto::{Suite, frame::resume::Mode, frame::retry::Retry, login::Mac1};
 use support::{
-    Server, Wire, judge,
+    PATIENCE, Server, Wire, judge,
     resuming::{copy, resume, resume_frame, use_first, with_ticket},
+    wait_for,
 };
 
 const MODES: [Mode; 2] = [Mode::DiffieHellman, Mode::PskAlone];
@@ -16,7 +17,8 @@ const PSK: &str = "tickets.psk_alone = true\n";
 
 fn config_of(server: &Server) -> Config {
     let identity = identity::load(server.path("client.key")).expect("an identity");
-    Config::new(server.address, &server.public_key, identity).expect("an address")
+    let config = Config::new(server.address, &server.public_key, identity).expect("an address");
+    config.connect_timeout(PATIENCE).request_timeout(PATIENCE)
 }
 
 /// Sends recorded frames and asserts that nothing of it is executed.
@@ -169,9 +171,15 @@ fn a_rotated_ticket_key_is_taken_in_by_every_server() {
     let (_, _, old, _) = with_ticket(&first, Suite::Gcm256);
     let told = first.command(&["rotate-ticket-key"]);
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    std::thread::sleep(Duration::from_millis(1_500));
-    let (_, _, new, _) = with_ticket(&first, Suite::Gcm256);
-    assert_ne!(old.ticket[1..5], new.ticket[1..5], "sealed under the new key");
+    let mut new = None;
+    wait_for("sealed under the new key", || {
+        let (_, _, kept, _) = with_ticket(&first, Suite::Gcm256);
+        new = Some(kept).filter(|kept| kept.ticket[1..5] != old.ticket[1..5]);
+        new.is_some()
+    });
+    let new = new.expect("waited for");
+    // The other one looks at the ring when its thread gets to it.
+    wait_for("taken in", || resume(&second, &new, Mode::DiffieHellman).is_some());
     for server in [&first, &second] {
         for kept in [&old, &new] {
             assert!(resume(server, kept, Mode::DiffieHellman).is_some());

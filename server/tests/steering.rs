@@ -9,7 +9,7 @@ use mvt_proto::{
     session::ClientSession,
     steering::{ports_of_shard_byte, shard_byte_of_port},
 };
-use support::{Server, Wire, counted};
+use support::{PATIENCE, Server, Wire, counted};
 
 /// Connections made in each case.
 const RECONNECTIONS: u64 = 40;
@@ -29,6 +29,7 @@ fn each_server(test: impl Fn(&Server, usize)) -> Vec<(usize, String)> {
 fn client(server: &Server) -> Client {
     let identity = identity::load(server.path("client.key")).expect("an identity");
     let config = Config::new(server.address, &server.public_key, identity).expect("resolved");
+    let config = config.connect_timeout(PATIENCE).request_timeout(PATIENCE);
     Client::connect_with(config.keep_session(true)).expect("logged in")
 }
 

@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mvt_proto::{
@@ -71,6 +71,7 @@ struct State {
     started: Instant,
     skew_ms: AtomicI64,
     connection_count: AtomicU64,
+    ended_count: AtomicU64,
     random: AtomicU64,
     faults: Mutex<VecDeque<Fault>>,
     executed: Mutex<Vec<Vec<u8>>>,
@@ -94,6 +95,7 @@ impl Server {
             started: Instant::now(),
             skew_ms: AtomicI64::new(0),
             connection_count: AtomicU64::new(0),
+            ended_count: AtomicU64::new(0),
             random: AtomicU64::new(1),
             faults: Mutex::new(faults.iter().copied().collect()),
             executed: Mutex::default(),
@@ -104,7 +106,10 @@ impl Server {
             for stream in listener.incoming().map_while(Result::ok) {
                 shared.connection_count.fetch_add(1, Ordering::Relaxed);
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || shared.serve(stream));
+                thread::spawn(move || {
+                    shared.serve(stream);
+                    shared.ended_count.fetch_add(1, Ordering::Release);
+                });
             }
         });
         Self { address, state }
@@ -129,6 +134,15 @@ impl Server {
 
     pub fn connection_count(&self) -> u64 {
         self.state.connection_count.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many connections were closed from here.
+    pub fn wait_for_ended(&self, count: u64) {
+        while self.state.ended_count.load(Ordering::Acquire) < count {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // What tells the client may still be on its way.
+        thread::sleep(Duration::from_millis(50));
     }
 
     pub fn executed(&self) -> Vec<Vec<u8>> {

@@ -5,7 +5,7 @@ pub(crate) mod joining;
 pub(crate) mod stand_in;
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Command, Output},
     sync::atomic::AtomicBool,
@@ -104,10 +104,36 @@ impl Binary {
         command
     }
 
+    /// [`Self::run`] for 300 ms, and where that came to something else than what `is_meant` tells, for longer and longer: a machine that has
+    /// no time for it does nothing in an interval that is short. The last outcome.
+    pub(crate) fn run_as_long_as_needed(
+        &self,
+        address: SocketAddr,
+        more: &[&str],
+        is_meant: impl Fn(&Output) -> bool,
+    ) -> Output {
+        let run = |duration| self.run(address, &[more, &["--duration", duration]].concat());
+        let mut output = run("300ms");
+        for duration in ["3s", "30s"] {
+            if is_meant(&output) {
+                break;
+            }
+            output = run(duration);
+        }
+        output
+    }
+
     pub(crate) fn call(arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mvt-loadgen"));
         command.args(arguments).output().expect("the binary runs")
     }
+}
+
+/// An address at which nobody listens, for as long as what it comes with is kept: one end of a connection has its port.
+pub(crate) fn nobody() -> (SocketAddr, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let stream = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+    (stream.local_addr().expect("bound"), stream)
 }
 
 /// What a failed assertion on the binary shows.

@@ -4,9 +4,12 @@ use std::{
     collections::HashMap,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use mvt_proto::{
@@ -64,16 +67,38 @@ pub(crate) enum Fault {
 
 /// Listens until the test process ends.
 pub(crate) fn serve(fault: Fault, limits: Limits) -> SocketAddr {
+    serve_counted(fault, limits).0
+}
+
+/// The same, with the count of requests that were answered.
+pub(crate) fn serve_counted(fault: Fault, limits: Limits) -> (SocketAddr, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
+    let answered = Arc::<AtomicU64>::default();
+    let counted = answered.clone();
     thread::spawn(move || {
         let sessions = Sessions::default();
         for stream in listener.incoming().flatten() {
-            let sessions = Sessions::clone(&sessions);
-            thread::spawn(move || Conversation::new(fault, limits, sessions).hold(stream));
+            let (sessions, answered) = (Sessions::clone(&sessions), counted.clone());
+            thread::spawn(move || {
+                Conversation::new(fault, limits, sessions, answered).hold(stream);
+                // The time of a thread that has ended is no part of its process's: whoever looks at that looks late, perhaps.
+                loop {
+                    thread::park();
+                }
+            });
         }
     });
-    address
+    (address, answered)
+}
+
+/// Waits until so many requests were answered.
+pub(crate) fn wait_for(answered: &AtomicU64, count: u64) {
+    let begun = Instant::now();
+    while answered.load(Ordering::Relaxed) < count {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not {count} answers");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// An honest stand-in with the limits of SPEC §2.
@@ -88,6 +113,8 @@ struct Conversation {
     fault: Fault,
     limits: Limits,
     sessions: Sessions,
+    /// Requests on any connection that were answered.
+    answered: Arc<AtomicU64>,
     /// Requests on this connection that did not verify (SPEC §9.4).
     unverified_count: u32,
     hello_count: u32,
@@ -101,11 +128,12 @@ struct Close;
 const LOST_KEY: [u8; 16] = [9; 16];
 
 impl Conversation {
-    fn new(fault: Fault, limits: Limits, sessions: Sessions) -> Self {
+    fn new(fault: Fault, limits: Limits, sessions: Sessions, answered: Arc<AtomicU64>) -> Self {
         Self {
             fault,
             limits,
             sessions,
+            answered,
             unverified_count: 0,
             hello_count: 0,
             answer_count: 0,
@@ -265,6 +293,7 @@ impl Conversation {
         now_ms: u64,
     ) -> Result<(), Close> {
         self.answer_count += 1;
+        self.answered.fetch_add(1, Ordering::Relaxed);
         let start = self.out.len();
         match (self.fault, self.answer_count) {
             (Fault::NeverAnswers, _) => return Ok(()),

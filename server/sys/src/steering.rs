@@ -55,7 +55,7 @@ mod tests {
     fn receiver_of(sockets: &[UdpSocket], sender: &UdpSocket, packet: &[u8]) -> usize {
         sender.send_to(packet, sockets[0].local_addr().expect("bound")).expect("sent");
         let mut buffer = [0; 64];
-        for _ in 0..200 {
+        for _ in 0..4000 {
             for (index, socket) in sockets.iter().enumerate() {
                 if socket.recv(&mut buffer).is_ok() {
                     return index;

@@ -1,5 +1,8 @@
 //! Packets on the ring, against real sockets: trains, odd sizes, buffers and sockets that are full, cut control data.
 
+#[path = "../../tests/support/stopwatch.rs"]
+mod stopwatch;
+
 use std::{
     io::IoSliceMut,
     net::{SocketAddr, TcpListener, UdpSocket},
@@ -9,8 +12,11 @@ use std::{
 
 use mvt_sys::uring::{Completion, Inbound, Outbound, Ring, RingOptions, Wait};
 use quinn_udp::{EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
+use stopwatch::Stopwatch;
 
 const TICK: Duration = Duration::from_millis(20);
+/// How long what must come may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Bench {
     ring: Ring,
@@ -41,14 +47,13 @@ fn bench_with(socket: UdpSocket) -> Bench {
 }
 
 impl Bench {
-    /// The next completion that is no tick; `None` when nothing comes for a while.
-    fn next(&mut self) -> Option<Completion> {
+    /// The next completion that is no tick.
+    fn next(&mut self) -> Completion {
         let started = Instant::now();
         loop {
             match self.ring.next_completion() {
-                Some(Completion::Ticked) if started.elapsed() > 10 * TICK => return None,
-                Some(Completion::Ticked) => {}
-                Some(completion) => return Some(completion),
+                Some(Completion::Ticked) => assert!(started.elapsed() < PATIENCE, "nothing came"),
+                Some(completion) => return completion,
                 None => {
                     self.ring.receive_packets();
                     self.ring.enter(Wait::Sleep).expect("entered");
@@ -59,7 +64,7 @@ impl Bench {
 
     fn packets(&mut self) -> Inbound {
         match self.next() {
-            Some(Completion::Packets(inbound)) => inbound,
+            Completion::Packets(inbound) => inbound,
             other => panic!("{other:?}"),
         }
     }
@@ -237,7 +242,16 @@ fn packets_to_an_address_of_many_hosts_are_dropped() {
     sender.send_to(b"all", broadcast).expect("sent");
     sender.send_to(b"us", ours).expect("sent");
     assert_eq!(bench.cut(), [b"us"]);
-    assert_eq!(bench.ring.take_shortages().packets_unusable, 1);
+    // They come by two ways, and need not come in their order.
+    let (started, mut unusable) = (Instant::now(), 0);
+    while unusable == 0 && started.elapsed() < PATIENCE {
+        bench.ring.enter(Wait::SleepAtMost(TICK)).expect("entered");
+        while let Some(completion) = bench.ring.next_completion() {
+            assert!(matches!(completion, Completion::Ticked), "{completion:?}");
+        }
+        unusable += bench.ring.take_shortages().packets_unusable;
+    }
+    assert_eq!(unusable, 1);
 }
 
 /// A loopback interface of one's own that sends slowly, so that what is on its way fills the socket's account; gone when
@@ -297,7 +311,7 @@ fn a_full_socket_delays_and_loses_nothing() {
         received += drain(&receiver, &state);
     }
     let started = Instant::now();
-    while received < 1_000_000 && started.elapsed() < Duration::from_secs(5) {
+    while received < 1_000_000 && started.elapsed() < PATIENCE {
         bench.ring.enter(Wait::SleepAtMost(TICK)).expect("entered");
         while bench.ring.next_completion().is_some() {}
         received += drain(&receiver, &state);
@@ -329,7 +343,7 @@ fn a_refused_transmission_is_reported_and_harms_no_other() {
     bench.send(to(destination), b"good");
     let errors: Vec<_> = (0..3)
         .map(|_| match bench.next() {
-            Some(Completion::PacketsUnsent { error, is_segmented }) => (error.raw_os_error(), is_segmented),
+            Completion::PacketsUnsent { error, is_segmented } => (error.raw_os_error(), is_segmented),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -339,7 +353,12 @@ fn a_refused_transmission_is_reported_and_harms_no_other() {
         "{errors:?}"
     );
     assert_eq!(errors[2], (Some(libc::EINVAL), true));
-    assert_eq!(drain(&receiver, &state), 4);
+    let (started, mut received) = (Instant::now(), 0);
+    while received < 4 && started.elapsed() < PATIENCE {
+        received += drain(&receiver, &state);
+        std::thread::yield_now();
+    }
+    assert_eq!(received, 4);
 }
 
 #[test]
@@ -370,7 +389,7 @@ fn a_ring_with_packets_in_flight_is_dropped_soon() {
     }
     bench.ring.enter(Wait::Poll).expect("entered");
     while bench.ring.next_completion().is_some() {}
-    let started = Instant::now();
+    let started = Stopwatch::start(std::process::id());
     drop(bench);
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     drop(held);

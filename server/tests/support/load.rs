@@ -1,14 +1,14 @@
-//! Load of frames sealed beforehand, so that the generator is much faster than the server: by turns as much as is answered,
-//! or as much as is decided.
+//! Load without a clock: as much as is answered, or so many times as much, however fast the machine is.
 #![allow(dead_code)] // each test binary uses its part
 
 use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use mvt_proto::{Suite, session::ClientSession};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 
 use crate::support::{PATIENCE, Server, seal};
 
@@ -24,6 +24,11 @@ pub struct Tally {
     pub refused: usize,
 }
 
+/// Frames sealed at once. No more: a frame is judged by its age, and is to wait in sockets alone, where that is bounded.
+const PIECE: usize = 256;
+/// What the kernel keeps of ours before it is the server's, at most a few times this.
+const SEND_BYTES: usize = 64 * 1024;
+
 /// One connection with its session, and what it has on its way.
 pub struct Source {
     stream: TcpStream,
@@ -31,6 +36,8 @@ pub struct Source {
     /// Sealed frames, `sent` bytes of which the socket has taken.
     sealed: Vec<u8>,
     sent: usize,
+    /// Frames sealed in this run.
+    offered: usize,
     rest: Vec<u8>,
     tally: Tally,
 }
@@ -39,40 +46,43 @@ impl Source {
     pub fn new(server: &Server) -> Self {
         let (wire, session) = server.login(Suite::Hs256);
         wire.stream.set_nonblocking(true).expect("set");
+        set_socket_send_buffer_size(&wire.stream, SEND_BYTES).expect("set");
         Self {
             stream: wire.stream,
             session,
             sealed: Vec::new(),
             sent: 0,
+            offered: 0,
             rest: Vec::new(),
             tally: Tally::default(),
         }
     }
 
-    /// Seals the frames of the next run.
-    pub fn seal(&mut self, count: usize) {
-        self.sealed.clear();
-        self.sent = 0;
-        self.tally = Tally::default();
-        for _ in 0..count {
-            let (_, frame) = seal(&mut self.session, b"");
-            self.sealed.extend_from_slice(&frame);
-        }
+    fn begin(&mut self) {
+        assert_eq!(self.sent, self.sealed.len(), "the last run is over");
+        (self.offered, self.tally) = (0, Tally::default());
     }
 
     fn answered(&self) -> usize {
         self.tally.executed + self.tally.refused
     }
 
-    fn is_done(&self) -> bool {
-        self.answered() * FRAME_BYTES == self.sealed.len()
-    }
-
     /// Writes what the socket takes of the first `due` frames.
     fn write(&mut self, due: usize) {
-        let end = (due * FRAME_BYTES).min(self.sealed.len());
-        while self.sent < end {
-            match self.stream.write(&self.sealed[self.sent..end]) {
+        loop {
+            if self.sent == self.sealed.len() {
+                self.sealed.clear();
+                self.sent = 0;
+                for _ in self.offered..due.min(self.offered + PIECE) {
+                    let (_, frame) = seal(&mut self.session, b"");
+                    self.sealed.extend_from_slice(&frame);
+                    self.offered += 1;
+                }
+                if self.sealed.is_empty() {
+                    return;
+                }
+            }
+            match self.stream.write(&self.sealed[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => panic!("not written: {error}"),
@@ -112,32 +122,30 @@ pub struct Outcome {
     pub tally: Tally,
     /// Executed requests for each second the server spent on a core.
     pub goodput: f64,
-    pub elapsed: Duration,
     /// Frames that were due and not yet taken or answered, at most.
     pub behind_max: usize,
 }
 
-/// Sends `count` frames over each of `sources`, `due` of them by the time given, and waits for all answers.
-fn run(
-    server: &Server,
-    sources: &mut [Source],
-    count: usize,
-    due: impl Fn(&Source, Duration) -> usize,
-) -> Outcome {
-    sources.iter_mut().for_each(|source| source.seal(count));
-    let (started, before) = (Instant::now(), server.cpu_ns());
-    let mut behind_max = 0;
-    while !sources.iter().all(Source::is_done) {
-        let elapsed = started.elapsed();
-        assert!(elapsed < PATIENCE, "every frame is answered");
-        let mut behind = 0;
+/// Sends `count` frames over each of `sources`, `due` of them when so many were answered, and waits for all answers.
+fn run(server: &Server, sources: &mut [Source], count: usize, due: impl Fn(usize) -> usize) -> Outcome {
+    sources.iter_mut().for_each(Source::begin);
+    let before = server.cpu_ns();
+    let (mut behind_max, mut answered_before, mut moved) = (0, 0, Instant::now());
+    while sources.iter().any(|source| source.answered() < count) {
+        let (mut behind, mut answered) = (0, 0);
         for source in &mut *sources {
-            let due = due(source, elapsed).min(count);
+            let due = due(source.answered()).min(count);
             source.write(due);
             source.read();
             behind += due - source.answered();
+            answered += source.answered();
         }
         behind_max = behind_max.max(behind);
+        if answered > answered_before {
+            (answered_before, moved) = (answered, Instant::now());
+        }
+        // However long all of them take.
+        assert!(moved.elapsed() < PATIENCE, "every frame is answered");
         // The server may need this core.
         std::thread::yield_now();
     }
@@ -146,17 +154,22 @@ fn run(
         executed: sum.executed + source.tally.executed,
         refused: sum.refused + source.tally.refused,
     });
-    Outcome { tally, goodput: tally.executed as f64 / cpu_s, elapsed: started.elapsed(), behind_max }
+    Outcome { tally, goodput: tally.executed as f64 / cpu_s, behind_max }
 }
 
 /// Never more than `in_flight` frames of each source on their way: as much as the server does.
 pub fn closed_loop(server: &Server, sources: &mut [Source], count: usize, in_flight: usize) -> Outcome {
-    run(server, sources, count, |source, _| source.answered() + in_flight)
+    run(server, sources, count, |answered| answered + in_flight)
 }
 
-/// `count` frames of each source in `time`, whatever the server does.
-pub fn open_loop(server: &Server, sources: &mut [Source], count: usize, time: Duration) -> Outcome {
-    run(server, sources, count, |_, elapsed| {
-        (elapsed.as_secs_f64() / time.as_secs_f64() * count as f64) as usize
-    })
+/// The same and `times` as many as the server does, as long as there are any: each that is answered lets as many more be due. A rate by the
+/// clock would be an overload on some machines, and on others not.
+pub fn overload(
+    server: &Server,
+    sources: &mut [Source],
+    count: usize,
+    in_flight: usize,
+    times: usize,
+) -> Outcome {
+    run(server, sources, count, |answered| in_flight + times * answered)
 }

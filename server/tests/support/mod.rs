@@ -9,7 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use mvt_proto::{
@@ -26,10 +26,25 @@ pub mod forged;
 pub mod initial;
 pub mod quic;
 pub mod relay;
+pub mod stopwatch;
 pub mod stranger;
 
-/// How long a test waits for bytes that must come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for what must come: as long as a busy machine may take, for nobody waits that long where it does come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `is_so`.
+pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    loop {
+        // Before the look: who had no core between the two looks once more.
+        let is_late = begun.elapsed() > PATIENCE;
+        if is_so() {
+            return;
+        }
+        assert!(!is_late, "not {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
 
 pub fn mvt_server(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_mvt-server"))
@@ -87,6 +102,14 @@ impl Server {
         let (address, backend) = read_ready(&line, path);
         let quic = read_quic(&line);
         Self { address, public_key: self.public_key, backend, quic, process, folder }
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&self) -> bool {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        // It stays to be waited for.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        waitid(WaitId::Pid(Pid::from_child(&self.process)), options).expect("a child of ours").is_none()
     }
 
     /// Waits for its end; its exit status.
@@ -173,6 +196,20 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("a process").count()
     }
 
+    /// Waits until it has nothing to do any more: none of its threads runs, or waits for a core, at some looks in a row.
+    pub fn settle(&self) {
+        let tasks = format!("/proc/{}/task", self.process.id());
+        // Behind the name, which may hold anything in parentheses.
+        let is_awake = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'));
+        let (begun, mut asleep) = (Instant::now(), 0);
+        while asleep < 10 && begun.elapsed() < PATIENCE {
+            let tasks = fs::read_dir(&tasks).expect("a process").flatten();
+            let mut stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+            asleep = if stats.any(is_awake) { 0 } else { asleep + 1 };
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Time its threads have spent on a core, ns.
     pub fn cpu_ns(&self) -> u64 {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.process.id())).expect("a process");
@@ -195,13 +232,18 @@ impl Server {
         rustix::process::kill_process(id, signal).expect("signalled");
     }
 
-    /// Kills it, and comes back when its peers can see that: the kernel takes a while to close a ring's connections.
+    /// Kills it, and comes back when it has let go of all it had: locks, files, and connections, which the kernel takes a while to close
+    /// after the process has ended where they were a ring's.
     pub fn kill(&self) {
-        let mut witness = TcpStream::connect(self.address).expect("it still listens");
         self.signal(rustix::process::Signal::KILL);
-        // The end of the stream, or a reset.
-        let _ = witness.read(&mut [0]);
-        std::thread::sleep(Duration::from_millis(100));
+        wait_for("ended", || !self.is_running());
+        let begun = Instant::now();
+        // The port may be somebody else's by then.
+        while has_open_sockets(self.address.port()) && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // What was sent to its peers last may still be on its way.
+        std::thread::sleep(Duration::from_millis(50));
     }
 
     pub fn client_keys(&self) -> KeyFile {
@@ -257,6 +299,18 @@ impl Server {
         assert!(self.process.wait().expect("ended").success(), "the server stops without an error");
         fs::read_to_string(self.path("log")).expect("a log")
     }
+}
+
+/// Whether a TCP socket of this port listens, or has a peer that was not told of its end.
+fn has_open_sockets(port: u16) -> bool {
+    // ESTABLISHED, SYN_RECV, FIN_WAIT1, LISTEN, CLOSING. Of the thread: some tests have a network of their own.
+    const OPEN: [&str; 5] = ["01", "03", "04", "0A", "0B"];
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("a table");
+    let local = format!(":{port:04X}");
+    table.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.len() > 3 && words[1].ends_with(&local) && OPEN.contains(&words[3])
+    })
 }
 
 fn spawn(path: &Path) -> (Child, String) {

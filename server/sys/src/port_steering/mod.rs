@@ -109,7 +109,7 @@ mod tests {
     /// Which listener got the connection from each port.
     fn accepted(listeners: &[TcpListener], count: usize) -> BTreeMap<SocketAddr, usize> {
         let mut seen = BTreeMap::new();
-        for _ in 0..1000 {
+        for _ in 0..4000 {
             for (index, listener) in listeners.iter().enumerate() {
                 while let Ok((_, peer)) = listener.accept() {
                     seen.insert(peer, index);
