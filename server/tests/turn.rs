@@ -14,7 +14,7 @@ use mvt_proto::{
     suite::payload_of,
 };
 use mvt_server::{
-    limits::{LINGER_MS, SEND_MS_MAX},
+    limits::{LINGER_MS, OUTPUT_BYTES_HIGH, SEND_MS_MAX},
     mailbox::{Answered, Forwarded},
     service::ServiceKind,
 };
@@ -272,6 +272,34 @@ fn what_follows_a_malformed_frame_in_the_next_read_of_the_turn_has_no_effect() {
     let (output, is_last) = rig.output(id, now_ms);
     assert_eq!((output.len(), is_last), (28 + 5 + 16, true));
     assert_eq!(rig.counters.verified.get(), 1);
+}
+
+/// CASES F-13: while a send is under way the driver takes nothing, and must hear of each turn's output to see the watermark.
+#[test]
+fn output_that_waits_for_a_send_is_named_in_every_turn_until_it_stops_the_reading() {
+    let (mut rig, _, mut clients) = rig_and_reference(Engine::detect(), 1);
+    let now_ms = ORIGIN_MS + 5;
+    let id = rig.connect(1, now_ms);
+    let plan = Plan { session: 0, connection: 0, twist: Twist::Honest, payload_bytes: 16_384, off_ms: 0 };
+    let mut turn = |rig: &mut Rig| {
+        let honest = frame(&plan, &mut clients, now_ms, &[]);
+        rig.shard.ingest(id, &honest, now_ms);
+        rig.shard.turn(now_ms);
+        assert_eq!(rig.shard.next_dirty(), Some(id));
+        assert_eq!(rig.shard.next_dirty(), None, "once a turn");
+        honest.len()
+    };
+    turn(&mut rig);
+    let (under_way, _) = rig.output(id, now_ms);
+    let mut waiting_bytes = 0;
+    while rig.shard.wants_read(id) {
+        waiting_bytes += turn(&mut rig);
+        assert!(waiting_bytes < 2 * OUTPUT_BYTES_HIGH, "reading goes on");
+    }
+    assert!(waiting_bytes >= OUTPUT_BYTES_HIGH);
+    rig.shard.sent(id, under_way);
+    rig.output(id, now_ms);
+    assert!(rig.shard.wants_read(id), "what waited is being sent");
 }
 
 /// CASES D-05: a peer that reads nothing of what it was sent, and sends nothing more either.

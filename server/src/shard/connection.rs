@@ -46,6 +46,7 @@ pub(super) struct Connection {
     first: Lane,
     /// Lanes 1 and on, as far as they were used.
     others: Vec<Lane>,
+    /// It is in the list of those with something for the driver.
     pub(super) is_dirty: bool,
     /// The accept queue it came by, until it has shown that it belongs here.
     unknown_queue: Option<u8>,
@@ -251,7 +252,6 @@ impl Connection {
     }
 
     pub(super) fn take_output(&mut self, id: ConnectionId, spare: &mut Vec<u8>, now_ms: u64) -> bool {
-        self.is_dirty = false;
         if self.lane(id).is_some() {
             self.lane_mut(id).take_output(spare, now_ms);
         }

@@ -71,8 +71,13 @@ impl Connections {
         }
     }
 
+    /// Takes the next out of the list: what comes for it from now on puts it there again, be what it had taken or not.
     pub(super) fn next_dirty(&mut self) -> Option<ConnectionId> {
-        self.dirty.pop_front()
+        let id = self.dirty.pop_front()?;
+        if let Some(connection) = self.get_mut(id) {
+            connection.is_dirty = false;
+        }
+        Some(id)
     }
 
     pub(super) fn ids(&self) -> Vec<ConnectionId> {

@@ -294,7 +294,7 @@ impl Shard {
         self.finish(id, now_ms);
     }
 
-    /// The next connection that has output, or is to be closed.
+    /// The next connection that got output since it was last named, or is to be closed.
     pub fn next_dirty(&mut self) -> Option<ConnectionId> {
         self.connections.next_dirty()
     }
