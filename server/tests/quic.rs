@@ -149,18 +149,18 @@ fn a_frame_by_tcp_and_by_quic_is_accepted_once() {
     }
 }
 
-/// Ends one of two streams behind 200 requests; how long it took until the connection had ended.
+/// Ends one of two streams behind 200 requests; how long it took from the last answer until the connection had ended.
 fn end_behind_requests(server: &Server, host: &Host) -> Duration {
     let (connection, mut stream, mut session) = host.login(server, Suite::Hs256);
     let mut second = host.open(&connection);
     let (pending, frames) = burst(&mut session, 200);
-    let started = Instant::now();
     second.send(&frames.concat());
     second.send.finish().expect("finished");
     for pending in &pending {
         let mut frame = second.frame().expect("an answer");
         assert_eq!(judge(&mut session, pending, &mut frame), Ok(5));
     }
+    let started = Instant::now();
     assert_eq!(second.frame(), None);
     assert_eq!(stream.frame(), None, "the other stream ends with it");
     host.wait(connection.closed());
@@ -173,7 +173,7 @@ fn the_end_of_a_stream_ends_the_connection_after_its_answers() {
     for backend in BACKENDS {
         let server = server(backend, 1);
         let host = Host::new();
-        // Long before any deadline: where one is what ends it, it ends every one of them.
+        // Long before any deadline: where one is what ends it, it is what ends each of them.
         let mut took = (0..10).map(|_| end_behind_requests(&server, &host));
         assert!(took.any(|took| took < Duration::from_millis(900)), "{backend}");
         // And so does a reset.
