@@ -20,7 +20,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The fastest path of this CPU: AVX-512, then SHA-NI, then AVX2, then portable.
+    /// The fastest path of this CPU: SHA-NI, then AVX-512, then AVX2, then portable.
     ///
     /// Each candidate first answers a known question in every lane and is passed over if it errs; that takes
     /// microseconds, so call this at start-up, not for each batch.

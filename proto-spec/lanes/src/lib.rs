@@ -33,18 +33,17 @@
 //!
 //! | path | lanes | needs | chosen |
 //! |---|---|---|---|
-//! | [`Path::Avx512`] | 16 | AVX-512F, AVX2 | first |
-//! | [`Path::ShaNi`] | 2, interleaved | SHA, SSE4.1 | second |
+//! | [`Path::ShaNi`] | 2, interleaved | SHA, SSE4.1 | first |
+//! | [`Path::Avx512`] | 16 | AVX-512F, AVX2 | second |
 //! | [`Path::Avx2`] | 8 | AVX2 | third |
 //! | [`Path::Portable`] | 1 | nothing; `sha2` finds ARM and x86 instructions itself | last |
 //!
 //! [`Engine::detect`] asks CPUID and the operating system and takes the first path that passes a known-answer
-//! check in every lane. Interleaved
-//! SHA-NI stands above AVX2 because it was clearly faster where both were measured (Zen 3; bench `lanes`).
-//! A wide path gives groups that would leave most lanes idle to SHA-NI, or to the portable lane without it:
-//! six messages or fewer never ride sixteen lanes. AVX-512 stands first on figures from another machine;
-//! the build machine of this crate runs it under an emulator only (`cargo x emulate`), the tests say so when
-//! they skip it, and the check at start-up stands between a fault of a CPU and traffic.
+//! check in every lane. Interleaved SHA-NI stands first because it was as fast as full groups of sixteen lanes where both
+//! were measured (Zen 4; bench `lanes`), and needs no full groups: eight messages took half the time. It is clearly faster than
+//! AVX2 (Zen 3 and 4). No CPU whose AVX-512 does more a cycle than Zen 4's was at hand.
+//! Without SHA-NI a group that would leave most lanes idle goes to the portable lane: two messages or fewer
+//! never ride sixteen lanes, one never rides eight. The tests run every path of the CPU they are on, and say which it lacks.
 //!
 //! Messages of a batch may differ in length. Those of one block are taken as they come, four groups at a time, each step of
 //! one group after that of another, so that none waits for its own results. From the first longer one on, equal block counts share a

@@ -157,7 +157,8 @@ unsafe fn compress<const L: usize, W: Word<L>>(before: [W; 8], words: &mut [W; 1
     state
 }
 
-/// Eight rounds, after which every variable is back in its place; `SCHEDULE` makes the words first.
+/// Eight rounds, after which every variable is back in its place; `SCHEDULE` makes the word of each first, so that the rotations of
+/// both, the scarcest instructions, come evenly.
 #[inline(always)]
 unsafe fn eight_rounds<const L: usize, W: Word<L>, const AT: usize, const SCHEDULE: bool>(
     state: &mut [W; 8],
@@ -167,18 +168,14 @@ unsafe fn eight_rounds<const L: usize, W: Word<L>, const AT: usize, const SCHEDU
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
     // SAFETY: the caller's promise covers every use of `W`.
     unsafe {
-        if SCHEDULE {
-            schedule::<L, W, AT>(words);
-        }
-        let t = |at: usize| words[AT + at].plus(W::splat(constants[AT + at]));
-        round(a, b, c, &mut d, e, f, g, &mut h, t(0));
-        round(h, a, b, &mut c, d, e, f, &mut g, t(1));
-        round(g, h, a, &mut b, c, d, e, &mut f, t(2));
-        round(f, g, h, &mut a, b, c, d, &mut e, t(3));
-        round(e, f, g, &mut h, a, b, c, &mut d, t(4));
-        round(d, e, f, &mut g, h, a, b, &mut c, t(5));
-        round(c, d, e, &mut f, g, h, a, &mut b, t(6));
-        round(b, c, d, &mut e, f, g, h, &mut a, t(7));
+        round(a, b, c, &mut d, e, f, g, &mut h, next::<L, W, SCHEDULE>(words, constants, AT + 0));
+        round(h, a, b, &mut c, d, e, f, &mut g, next::<L, W, SCHEDULE>(words, constants, AT + 1));
+        round(g, h, a, &mut b, c, d, e, &mut f, next::<L, W, SCHEDULE>(words, constants, AT + 2));
+        round(f, g, h, &mut a, b, c, d, &mut e, next::<L, W, SCHEDULE>(words, constants, AT + 3));
+        round(e, f, g, &mut h, a, b, c, &mut d, next::<L, W, SCHEDULE>(words, constants, AT + 4));
+        round(d, e, f, &mut g, h, a, b, &mut c, next::<L, W, SCHEDULE>(words, constants, AT + 5));
+        round(c, d, e, &mut f, g, h, a, &mut b, next::<L, W, SCHEDULE>(words, constants, AT + 6));
+        round(b, c, d, &mut e, f, g, h, &mut a, next::<L, W, SCHEDULE>(words, constants, AT + 7));
     }
     *state = [a, b, c, d, e, f, g, h];
 }
@@ -197,16 +194,30 @@ unsafe fn round<const L: usize, W: Word<L>>(a: W, b: W, c: W, d: &mut W, e: W, f
     }
 }
 
-/// Replaces words `AT..AT + 8` of the window by the ones sixteen later.
+/// Word `at` of the window with its constant.
 #[inline(always)]
-unsafe fn schedule<const L: usize, W: Word<L>, const AT: usize>(words: &mut [W; 16]) {
-    for at in AT..AT + 8 {
-        let (w1, w9, w14) = (words[(at + 1) & 15], words[(at + 9) & 15], words[(at + 14) & 15]);
-        // SAFETY: the caller's promise covers every use of `W`.
-        unsafe {
-            let sigma0 = w1.rotate::<7, 25>().xor3(w1.rotate::<18, 14>(), w1.shift3());
-            let sigma1 = w14.rotate::<17, 15>().xor3(w14.rotate::<19, 13>(), w14.shift10());
-            words[at] = words[at].plus(w9).plus(sigma0).plus(sigma1);
+unsafe fn next<const L: usize, W: Word<L>, const SCHEDULE: bool>(
+    words: &mut [W; 16],
+    constants: &[u32],
+    at: usize,
+) -> W {
+    // SAFETY: the caller's promise covers every use of `W`.
+    unsafe {
+        if SCHEDULE {
+            schedule::<L, W>(words, at);
         }
+        words[at].plus(W::splat(constants[at]))
+    }
+}
+
+/// Replaces word `at` of the window by the one sixteen later.
+#[inline(always)]
+unsafe fn schedule<const L: usize, W: Word<L>>(words: &mut [W; 16], at: usize) {
+    let (w1, w9, w14) = (words[(at + 1) & 15], words[(at + 9) & 15], words[(at + 14) & 15]);
+    // SAFETY: the caller's promise covers every use of `W`.
+    unsafe {
+        let sigma0 = w1.rotate::<7, 25>().xor3(w1.rotate::<18, 14>(), w1.shift3());
+        let sigma1 = w14.rotate::<17, 15>().xor3(w14.rotate::<19, 13>(), w14.shift10());
+        words[at] = words[at].plus(w9).plus(sigma0).plus(sigma1);
     }
 }

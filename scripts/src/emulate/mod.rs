@@ -15,9 +15,10 @@ use clap::Args;
 
 use crate::{stop::Stop, workspace};
 
-/// CPUs as Bochs names them. The first has no SHA instructions, so its narrow groups ride AVX-512 too; the second has them, so
-/// AVX-512 and SHA-NI share a batch.
-const MODELS: [&str; 2] = ["corei7_skylake_x", "corei3_cnl"];
+/// CPUs as Bochs names them, with the path to be detected. The first has no SHA instructions, so its narrow groups ride AVX-512 too; the
+/// second has them, so a batch forced on AVX-512 shares it with SHA-NI.
+const MODELS: [(&str, Option<&str>); 2] =
+    [("corei7_skylake_x", Some("avx512")), ("corei3_cnl", Some("sha-ni"))];
 
 /// What `cargo x emulate` takes.
 #[derive(Debug, Args)]
@@ -45,12 +46,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let tests = test_programs().context("cannot build the tests")?;
     let system = debian::System::obtain(&folder)?;
     let image = guest::image(&system, &tests, &folder)?;
-    let models: Vec<&str> = arguments.cpu.as_deref().map_or(MODELS.to_vec(), |cpu| vec![cpu]);
-    for model in models {
+    let models = arguments.cpu.as_deref().map_or(MODELS.to_vec(), |cpu| vec![(cpu, None)]);
+    for (model, detected) in models {
         println!("emulate: booting {model}");
         let patience = Duration::from_secs(60 * arguments.minutes);
         let said = machine::boot(model, &image, &folder, patience, &stop)?;
-        let passed = verdict::judge(&said, &guest::names(&tests), &arguments.path)
+        let passed = verdict::judge(&said, &guest::names(&tests), &arguments.path, detected)
             .with_context(|| format!("{model}; all it said is in {}", folder.join("serial").display()))?;
         println!("emulate: {model}: {passed} tests passed, {} among their paths", arguments.path);
     }
