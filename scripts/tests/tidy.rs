@@ -161,7 +161,7 @@ fn public_text_names_no_machine_path() {
 }
 
 #[test]
-fn the_lock_file_keeps_the_least_versions() {
+fn the_lock_file_keeps_the_versions_wanted() {
     let lock: toml::Table = read(Path::new("Cargo.lock")).parse().expect("TOML");
     let deny: toml::Table = read(Path::new("deny.toml")).parse().expect("TOML");
     let bans = deny["bans"]["deny"].as_array().expect("a list");
@@ -171,16 +171,31 @@ fn the_lock_file_keeps_the_least_versions() {
         let (name, version) = (package["name"].as_str().unwrap(), package["version"].as_str().unwrap());
         for ban in bans {
             let ban = ban["crate"].as_str().expect("a crate");
-            let is_banned = match ban.split_once("@<") {
-                Some((banned, least)) => banned == name && numbers(version) < numbers(least),
-                None => ban == name,
-            };
-            if is_banned {
+            if is_banned(name, version, ban) {
                 faults.push(format!("{name} {version} is banned by {ban}"));
             }
         }
     }
     assert!(faults.is_empty(), "{faults:?}");
+}
+
+/// Whether `ban` (`name`, `name@<version` or `name@>=version`) means this.
+fn is_banned(name: &str, version: &str, ban: &str) -> bool {
+    let Some((banned, range)) = ban.split_once('@') else { return ban == name };
+    let is_in_range = match (range.strip_prefix(">="), range.strip_prefix('<')) {
+        (Some(first), _) => numbers(version) >= numbers(first),
+        (None, Some(least)) => numbers(version) < numbers(least),
+        (None, None) => panic!("{ban}: a range of another kind"),
+    };
+    banned == name && is_in_range
+}
+
+#[test]
+fn a_ban_is_of_a_name_and_a_range() {
+    assert!(is_banned("a", "1.0.0", "a") && !is_banned("b", "1.0.0", "a"));
+    assert!(is_banned("a", "0.9.9", "a@<0.9.10") && !is_banned("a", "0.9.10", "a@<0.9.10"));
+    assert!(is_banned("a", "0.9.3", "a@>=0.9.3") && !is_banned("a", "0.9.2", "a@>=0.9.3"));
+    assert!(!is_banned("b", "0.9.3", "a@>=0.9.3"));
 }
 
 fn numbers(version: &str) -> Vec<u64> {

@@ -40,7 +40,7 @@ pub(crate) fn open(key: &Secret, frame: &mut [u8], bound_to: &[u8]) -> bool {
 #[derive(Clone)]
 pub(crate) struct Scheduled(Cipher);
 
-const _: () = assert!(size_of::<Scheduled>() <= 384, "kept for every request under way");
+const _: () = assert!(size_of::<Scheduled>() <= 1104, "kept for every request that is answered alone");
 
 impl Scheduled {
     pub(crate) fn new(key: &Secret) -> Self {
