@@ -168,7 +168,7 @@ unsafe fn eight_rounds<const L: usize, W: Word<L>, const AT: usize, const SCHEDU
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
     // SAFETY: the caller's promise covers every use of `W`.
     unsafe {
-        round(a, b, c, &mut d, e, f, g, &mut h, next::<L, W, SCHEDULE>(words, constants, AT + 0));
+        round(a, b, c, &mut d, e, f, g, &mut h, next::<L, W, SCHEDULE>(words, constants, AT));
         round(h, a, b, &mut c, d, e, f, &mut g, next::<L, W, SCHEDULE>(words, constants, AT + 1));
         round(g, h, a, &mut b, c, d, e, &mut f, next::<L, W, SCHEDULE>(words, constants, AT + 2));
         round(f, g, h, &mut a, b, c, d, &mut e, next::<L, W, SCHEDULE>(words, constants, AT + 3));
