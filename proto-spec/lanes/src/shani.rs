@@ -1,7 +1,7 @@
 //! One stream, or two interleaved, on the SHA extensions of x86.
 //!
-//! `sha256rnds2` waits four cycles for itself but can start every two: one stream leaves the unit half idle,
-//! two fill it. Three or four run out of the sixteen registers and were slower.
+//! `sha256rnds2` waits four cycles for itself but can start every two (Zen 3): one stream leaves the unit half idle,
+//! two fill it. Three or four run out of the sixteen registers and were slower; on Zen 4, where it can start in each, no faster.
 
 use core::arch::x86_64::*;
 
