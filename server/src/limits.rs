@@ -10,7 +10,7 @@ pub const BATCH_FRAMES_MAX: usize = 1024;
 pub const BATCH_BYTES_MAX: usize = 512 * 1024;
 /// Bytes asked of a socket at once.
 pub const READ_BYTES: usize = 64 * 1024;
-/// Output of one connection above which it is not read any more.
+/// Output of one connection that is not sent, from which on it is not read any more.
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Logins of one connection under way at once.
 pub const LOGINS_PER_CONNECTION_MAX: u32 = 4;

@@ -102,6 +102,35 @@ fn what_waits_to_be_read_is_bounded() {
     }
 }
 
+/// D-01: however much of one connection waits, a turn takes what is read of it at once, and then others have theirs; so what it adds to
+/// what its watermark has seen is bounded too.
+#[test]
+fn what_waits_of_one_connection_is_read_in_more_than_one_turn() {
+    const FRAMES: usize = 200;
+    for config in BACKENDS {
+        let server = Server::start(&format!("{config}service.kind = \"echo\"\n"));
+        let (mut wire, mut session) = server.login(Suite::Hs256);
+        let (pending, _) = wire.request(&mut session, b"");
+        assert_eq!(wire.answer(&mut session, &pending), Ok(5));
+        server.signal(Signal::STOP);
+        let mut all = Vec::new();
+        for _ in 0..FRAMES {
+            let (pending, frame) = seal(&mut session, &[7; 1_000]);
+            wire.send(&frame);
+            all.push(pending);
+        }
+        server.signal(Signal::CONT);
+        for pending in &all {
+            assert_eq!(wire.answer(&mut session, pending), Ok(5));
+        }
+        let is_epoll = server.backend.contains("epoll");
+        let turns = counted(&server.stop(), "turns");
+        // The login, the first request, and so many reads, each of twice as much as the one before until it is READ_BYTES.
+        let reads = if is_epoll { 6 } else { 1 };
+        assert!(turns >= 2 + reads, "{turns} turns for {config}");
+    }
+}
+
 /// A frame that never gets whole: one byte after another.
 struct Slow {
     wire: Wire,
@@ -306,8 +335,13 @@ impl Besieged {
 
     fn end(self) {
         let grown = self.memory_max.saturating_sub(self.memory_before);
-        // The watermark and what one turn may add to it, in memory that grows by doubling, and as much again under way.
+        // The watermark and what one turn may add to it, in memory that grows by doubling, and what the allocator keeps of that.
         let most = Self::DEAF * 8 * OUTPUT_BYTES_HIGH + (16 << 20);
+        eprintln!(
+            "{}: {} KiB for each client that never reads",
+            self.server.backend,
+            grown / Self::DEAF / 1024
+        );
         assert!(grown < most, "{grown} bytes for {} clients", Self::DEAF);
         let log = self.server.stop();
         assert!(counted(&log, "reads_paused") >= Self::DEAF as u64, "{log}");

@@ -274,7 +274,8 @@ fn what_follows_a_malformed_frame_in_the_next_read_of_the_turn_has_no_effect() {
     assert_eq!(rig.counters.verified.get(), 1);
 }
 
-/// CASES F-13: while a send is under way the driver takes nothing, and must hear of each turn's output to see the watermark.
+/// CASES F-13: while a send is under way the driver takes nothing, and must hear of each turn's output to see the watermark, which counts
+/// what is under way.
 #[test]
 fn output_that_waits_for_a_send_is_named_in_every_turn_until_it_stops_the_reading() {
     let (mut rig, _, mut clients) = rig_and_reference(Engine::detect(), 1);
@@ -287,19 +288,28 @@ fn output_that_waits_for_a_send_is_named_in_every_turn_until_it_stops_the_readin
         rig.shard.turn(now_ms);
         assert_eq!(rig.shard.next_dirty(), Some(id));
         assert_eq!(rig.shard.next_dirty(), None, "once a turn");
-        honest.len()
     };
     turn(&mut rig);
     let (under_way, _) = rig.output(id, now_ms);
+    let under_way_bytes = under_way.len();
     let mut waiting_bytes = 0;
     while rig.shard.wants_read(id) {
-        waiting_bytes += turn(&mut rig);
+        turn(&mut rig);
+        waiting_bytes += under_way_bytes;
         assert!(waiting_bytes < 2 * OUTPUT_BYTES_HIGH, "reading goes on");
     }
-    assert!(waiting_bytes >= OUTPUT_BYTES_HIGH);
+    let unsent_bytes = under_way_bytes + waiting_bytes;
+    assert!(
+        (OUTPUT_BYTES_HIGH..OUTPUT_BYTES_HIGH + under_way_bytes).contains(&unsent_bytes),
+        "{unsent_bytes}"
+    );
     rig.shard.sent(id, under_way);
-    rig.output(id, now_ms);
-    assert!(rig.shard.wants_read(id), "what waited is being sent");
+    assert_eq!(rig.shard.wants_read(id), waiting_bytes < OUTPUT_BYTES_HIGH, "that was sent");
+    let (under_way, _) = rig.output(id, now_ms);
+    assert_eq!(under_way.len(), waiting_bytes);
+    assert_eq!(rig.shard.wants_read(id), waiting_bytes < OUTPUT_BYTES_HIGH, "taken is not sent");
+    rig.shard.sent(id, under_way);
+    assert!(rig.shard.wants_read(id));
 }
 
 /// CASES D-05: a peer that reads nothing of what it was sent, and sends nothing more either.

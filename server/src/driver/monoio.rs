@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -75,6 +75,8 @@ struct Station {
     wires: RefCell<HashMap<ConnectionId, Rc<Wire>>>,
     /// Something was ingested, or mail was read: turn the shard.
     turn: Signal,
+    /// Tasks that wait until it has turned.
+    resting: RefCell<Vec<Waker>>,
     quic: Option<RefCell<QuicPort>>,
     socket: Option<RefCell<PacketSocket>>,
     trouble: RefCell<AcceptTrouble>,
@@ -108,6 +110,7 @@ async fn serve(seat: Seat, is_ready: &dyn Fn()) -> io::Result<()> {
         clock,
         wires: RefCell::default(),
         turn: Signal::default(),
+        resting: RefCell::default(),
         quic: quic.map(RefCell::new),
         socket: socket.map(RefCell::new),
         trouble: RefCell::default(),
@@ -208,6 +211,25 @@ impl Station {
         }
     }
 
+    /// Lets every task that can run do so first, and the shard turn. A task that wakes itself is the runtime's next one; so another wakes it.
+    async fn rest(&self) {
+        let mut is_rested = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut is_rested, true) {
+                return Poll::Ready(());
+            }
+            self.resting.borrow_mut().push(context.waker().clone());
+            self.turn.set();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Wakes those that wait for a turn to be over.
+    fn wake_resting(&self) {
+        self.resting.borrow_mut().drain(..).for_each(Waker::wake);
+    }
+
     /// How long to wait for news before a turn is due anyway.
     fn patience(&self) -> Option<Duration> {
         self.quic.as_ref()?.borrow().patience(Instant::now())
@@ -255,7 +277,7 @@ async fn accept(station: Rc<Station>, queue: usize, canceller: Rc<RefCell<Cancel
             Ok((stream, peer)) => {
                 take_accepted(&station, queue, stream, peer);
                 // What it sends is judged before many more like it are there, and other queues have their turn.
-                rest().await;
+                station.rest().await;
             }
             Err(error) if is_cancelled(&error) => return,
             Err(error) => {
@@ -264,19 +286,6 @@ async fn accept(station: Rc<Station>, queue: usize, canceller: Rc<RefCell<Cancel
             }
         }
     }
-}
-
-/// Lets every task that can run do so first.
-async fn rest() {
-    let mut is_rested = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut is_rested, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 fn take_accepted(station: &Rc<Station>, queue: usize, stream: TcpStream, peer: SocketAddr) {
@@ -308,6 +317,7 @@ async fn turn(station: Rc<Station>) {
         }
         station.turn_once();
         station.wake_dirty();
+        station.wake_resting();
     }
 }
 
@@ -339,6 +349,8 @@ async fn read(station: Rc<Station>, wire: Rc<Wire>, id: ConnectionId, mut reader
                 if length == buffer.len() && length < READ_BYTES {
                     buffer = vec![0u8; 2 * length];
                 }
+                // Whether or not there is more: what this brought is judged and answered first, together with what others did.
+                station.rest().await;
             }
         }
     }

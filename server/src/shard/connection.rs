@@ -247,8 +247,8 @@ impl Connection {
         !self.is_over() && self.closing_since_ms.is_some_and(|then| now_ms.saturating_sub(then) > STALL_MS)
     }
 
-    pub(super) fn output_bytes(&self, id: ConnectionId) -> usize {
-        self.lane(id).map_or(0, |lane| lane.output.len())
+    pub(super) fn unsent_bytes(&self, id: ConnectionId) -> usize {
+        self.lane(id).map_or(0, Lane::unsent_bytes)
     }
 
     pub(super) fn take_output(&mut self, id: ConnectionId, spare: &mut Vec<u8>, now_ms: u64) -> bool {

@@ -19,6 +19,8 @@ pub(super) struct Lane {
     /// When the carried frame began to arrive.
     carry_since_ms: u64,
     pub(super) output: Vec<u8>,
+    /// Bytes of output that the driver has and has not sent.
+    sending_bytes: usize,
     /// When a sweep first saw output waiting for the driver.
     output_since_ms: Option<u64>,
     /// Since when the driver has had output of it that is not sent.
@@ -31,6 +33,7 @@ impl Lane {
             carry: Vec::new(),
             carry_since_ms: now_ms,
             output: Vec::new(),
+            sending_bytes: 0,
             output_since_ms: None,
             sending_since_ms: None,
         }
@@ -93,11 +96,18 @@ impl Lane {
         self.output_since_ms = None;
         std::mem::swap(&mut self.output, spare);
         if !spare.is_empty() {
+            self.sending_bytes += spare.len();
             self.sending_since_ms.get_or_insert(now_ms);
         }
     }
 
+    /// Bytes that are not sent yet, whoever has them.
+    pub(super) const fn unsent_bytes(&self) -> usize {
+        self.output.len() + self.sending_bytes
+    }
+
     pub(super) const fn note_sent(&mut self) {
+        self.sending_bytes = 0;
         self.sending_since_ms = None;
     }
 

@@ -327,7 +327,7 @@ impl Shard {
     /// Whether `id` may be read: not at the watermark, and not held up.
     pub fn wants_read(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
-        let wanted = connection.output_bytes(id) < OUTPUT_BYTES_HIGH;
+        let wanted = connection.unsent_bytes(id) < OUTPUT_BYTES_HIGH;
         if !wanted {
             self.counters.reads_paused.add(1);
         }

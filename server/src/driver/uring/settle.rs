@@ -2,7 +2,7 @@
 
 use mvt_sys::uring::LineId;
 
-use crate::{driver::uring::Station, shard::ConnectionId};
+use crate::{driver::uring::Station, limits::OUTPUT_BYTES_HIGH, shard::ConnectionId};
 
 impl Station {
     /// Settles every line that the turn has touched.
@@ -64,7 +64,8 @@ impl Station {
         let mut buffer = Vec::new();
         let is_last = self.shard.take_output(wire.id, &mut buffer, self.now_ms);
         if !buffer.is_empty() {
-            wire.awaits_send = is_last;
+            // At the watermark already, it is not to be read until this is sent.
+            wire.awaits_send = is_last || buffer.len() >= OUTPUT_BYTES_HIGH;
             self.ring.send(line, buffer);
             return;
         }
