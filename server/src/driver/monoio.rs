@@ -331,6 +331,7 @@ async fn read_packets(station: Rc<Station>, packets: UdpSocket) {
 
 async fn read(station: Rc<Station>, wire: Rc<Wire>, id: ConnectionId, mut reader: OwnedReadHalf<TcpStream>) {
     let mut buffer = vec![0u8; READ_BYTES_FIRST];
+    let mut brought = 0;
     loop {
         // At the watermark the peer must read first. A closing connection is read on, and what comes is dropped, so that
         // the peer sees our last bytes and not a reset.
@@ -349,8 +350,13 @@ async fn read(station: Rc<Station>, wire: Rc<Wire>, id: ConnectionId, mut reader
                 if length == buffer.len() && length < READ_BYTES {
                     buffer = vec![0u8; 2 * length];
                 }
-                // Whether or not there is more: what this brought is judged and answered first, together with what others did.
-                station.rest().await;
+                brought += length;
+                // What was brought is judged and answered before more is read of it: after little, since most likely nothing is left, and after
+                // as much as a connection may bring to a turn.
+                if length < READ_BYTES_FIRST || brought >= READ_BYTES {
+                    brought = 0;
+                    station.rest().await;
+                }
             }
         }
     }
