@@ -43,8 +43,7 @@ fn client(name: &str) -> NewClient {
 }
 
 /// Enrols and revokes until the server is gone.
-fn load(socket: &Path, ledger: &Ledger, round: usize) {
-    let mut caller = caller(socket);
+fn load(mut caller: Caller, ledger: &Ledger, round: usize) {
     for number in 0.. {
         let (names, state, request) = if number % 3 == 2 {
             let names = vec![format!("c{round}-{}", number - 1), format!("c{round}-{}", number - 2)];
@@ -98,8 +97,11 @@ fn what_was_acknowledged_survives_any_kill() {
         // Some changes are acknowledged in every round, on a slow disk too; then any moment of the next ones.
         let count = ledger.acknowledged.load(Ordering::SeqCst) + (random >> 33) % 4;
         let moment = Duration::from_micros((random >> 40) % 12_000);
+        // Before the moment is chosen: on a busy machine the server could be gone before the thread begins.
+        let caller = caller(&socket);
+        let ledger = &ledger;
         std::thread::scope(|scope| {
-            let loading = scope.spawn(|| load(&socket, &ledger, round));
+            let loading = scope.spawn(move || load(caller, ledger, round));
             while ledger.acknowledged.load(Ordering::SeqCst) < count && !loading.is_finished() {
                 std::thread::sleep(Duration::from_micros(100));
             }
