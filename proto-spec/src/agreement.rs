@@ -1,7 +1,5 @@
 //! X25519 that refuses what RFC 7748 leaves to the protocol: other encodings, and an all-zero result (SPEC §10.3.1).
 
-use x25519_dalek::{PublicKey, StaticSecret};
-
 use crate::{constants::KEY_BYTES, secret::Secret};
 
 /// A key pair that serves one agreement.
@@ -23,7 +21,7 @@ impl Ephemeral {
 /// The public key of a private one.
 #[must_use]
 pub fn public_of(private: &Secret) -> [u8; KEY_BYTES] {
-    PublicKey::from(&StaticSecret::from(*private.expose())).to_bytes()
+    mvt_x25519::public_of(private.expose())
 }
 
 /// The points whose order divides 8, on the curve or its twist, each in its one encoding (RFC 7748 §6.1).
@@ -58,8 +56,8 @@ pub fn agree(private: &Secret, public: &[u8; KEY_BYTES]) -> Option<Secret> {
     if !is_canonical(public) {
         return None;
     }
-    let shared = StaticSecret::from(*private.expose()).diffie_hellman(&PublicKey::from(*public));
-    shared.was_contributory().then(|| Secret::new(shared.to_bytes()))
+    let mut shared = Secret::blank();
+    mvt_x25519::agree(private.expose(), public, shared.expose_mut()).then_some(shared)
 }
 
 /// Whether a u-coordinate is below 2^255 − 19, its one encoding. Public keys only: may branch.

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use crate::workspace;
 
 /// The crates with `unsafe`, whose tests run under AddressSanitizer.
-const UNSAFE_CRATES: [&str; 2] = ["mvt-sys", "mvt-lanes"];
+const UNSAFE_CRATES: [&str; 3] = ["mvt-sys", "mvt-lanes", "mvt-x25519"];
 /// For AddressSanitizer the standard library's target is named, so that build scripts are not built with it.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
