@@ -14,13 +14,15 @@ use crate::workspace;
 const UNSAFE_CRATES: [&str; 3] = ["mvt-sys", "mvt-lanes", "mvt-x25519"];
 /// For AddressSanitizer the standard library's target is named, so that build scripts are not built with it.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+const SANITIZER: &str = "-Zsanitizer=address";
 
 /// What to look for.
 #[derive(Debug, Subcommand)]
 pub enum Search {
     /// The tests of the crates with `unsafe` under AddressSanitizer; needs the nightly toolchain.
     Memory,
-    /// Branches and addresses that depend on a key, by valgrind, on the portable path (CASES P-01).
+    /// Branches and addresses that depend on a key, by valgrind, on the portable path of the lanes and with both libraries of X25519
+    /// (CASES P-01).
     Secrets,
     /// Times that depend on where a tag is wrong, by statistics, on each lanes path of this CPU (CASES P-02, P-04).
     Timing,
@@ -52,30 +54,32 @@ fn memory() -> anyhow::Result<()> {
     let target = workspace::target().join("harden");
     for package in UNSAFE_CRATES {
         let mut tests = nightly();
-        tests.args(["test", "--target", TARGET, "-p", package]);
-        tests.env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", &target);
+        tests.args(["test", "--target", TARGET, "--all-features", "-p", package]);
+        tests.env("RUSTFLAGS", SANITIZER).env("RUSTDOCFLAGS", SANITIZER).env("CARGO_TARGET_DIR", &target);
         finish(&mut tests, package)?;
     }
     fs::remove_dir_all(&target).context("cannot take away what was built")
 }
 
 fn secrets() -> anyhow::Result<()> {
-    let program = example("secrets")?;
     let exceptions = workspace::folder().join("proto-spec/examples/secrets.supp");
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--quiet", "--num-callers=30", "--error-limit=no", "--read-inline-info=yes"]);
-    valgrind.arg(format!("--suppressions={}", exceptions.display())).arg(program);
-    finish(&mut valgrind, "a secret decides, or the harness sees nothing: valgrind")
+    for features in ["", "aws-lc"] {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--quiet", "--num-callers=30", "--error-limit=no", "--read-inline-info=yes"]);
+        valgrind.arg(format!("--suppressions={}", exceptions.display())).arg(example("secrets", features)?);
+        finish(&mut valgrind, "a secret decides, or the harness sees nothing: valgrind")?;
+    }
+    Ok(())
 }
 
 fn timing() -> anyhow::Result<()> {
-    finish(&mut Command::new(example("timing")?), "times differ, or the harness sees nothing:")
+    finish(&mut Command::new(example("timing", "")?), "times differ, or the harness sees nothing:")
 }
 
-/// The release build of an example of the protocol core.
-fn example(name: &str) -> anyhow::Result<std::path::PathBuf> {
+/// The release build of an example of the protocol core, with these of its features.
+fn example(name: &str, features: &str) -> anyhow::Result<std::path::PathBuf> {
     let mut build = workspace::cargo();
-    build.args(["build", "--release", "-p", "mvt-proto", "--example", name]);
+    build.args(["build", "--release", "-p", "mvt-proto", "--example", name, "--features", features]);
     finish(&mut build, "cargo build")?;
     Ok(workspace::target().join("release/examples").join(name))
 }

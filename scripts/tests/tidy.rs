@@ -179,9 +179,9 @@ fn the_lock_file_keeps_the_versions_wanted() {
     assert!(faults.is_empty(), "{faults:?}");
 }
 
-/// Whether `ban` (`name`, `name@<version` or `name@>=version`) means this.
+/// Whether `ban` (`name`, `name:<version` or `name:>=version`; after an `@` cargo-deny bans that one version alone) means this.
 fn is_banned(name: &str, version: &str, ban: &str) -> bool {
-    let Some((banned, range)) = ban.split_once('@') else { return ban == name };
+    let Some((banned, range)) = ban.split_once(':') else { return ban == name };
     let is_in_range = match (range.strip_prefix(">="), range.strip_prefix('<')) {
         (Some(first), _) => numbers(version) >= numbers(first),
         (None, Some(least)) => numbers(version) < numbers(least),
@@ -193,9 +193,9 @@ fn is_banned(name: &str, version: &str, ban: &str) -> bool {
 #[test]
 fn a_ban_is_of_a_name_and_a_range() {
     assert!(is_banned("a", "1.0.0", "a") && !is_banned("b", "1.0.0", "a"));
-    assert!(is_banned("a", "0.9.9", "a@<0.9.10") && !is_banned("a", "0.9.10", "a@<0.9.10"));
-    assert!(is_banned("a", "0.9.3", "a@>=0.9.3") && !is_banned("a", "0.9.2", "a@>=0.9.3"));
-    assert!(!is_banned("b", "0.9.3", "a@>=0.9.3"));
+    assert!(is_banned("a", "0.9.9", "a:<0.9.10") && !is_banned("a", "0.9.10", "a:<0.9.10"));
+    assert!(is_banned("a", "0.9.3", "a:>=0.9.3") && !is_banned("a", "0.9.2", "a:>=0.9.3"));
+    assert!(!is_banned("b", "0.9.3", "a:>=0.9.3"));
 }
 
 fn numbers(version: &str) -> Vec<u64> {
