@@ -162,6 +162,11 @@ impl Login {
         if now_ms >= self.deadline_ms { Err(Trouble::LoginTimeout) } else { Ok(()) }
     }
 
+    /// Puts its deadline off.
+    pub(super) const fn put_off(&mut self, away_ms: u64) {
+        self.deadline_ms += away_ms;
+    }
+
     fn say_hello(&mut self, parties: &Parties, out: &mut Vec<u8>) -> Result<(), Trouble> {
         self.hello_count += 1;
         self.asked = ask(parties, &self.wish, &self.by, self.cookie.as_ref(), out)?;

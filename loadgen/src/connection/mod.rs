@@ -244,15 +244,20 @@ impl Connection {
         }
     }
 
-    /// Deadlines: a login's, and that of a server that fell silent.
+    /// Deadlines, as of `now_ns`: a login's, and that of a server that fell silent.
     ///
     /// # Errors
     /// The trouble that ends this connection.
-    pub fn tick(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
-        let now_ns = turn.clock.now_ns();
+    pub fn tick(&mut self, now_ns: u64, turn: &mut Turn<'_>) -> Result<(), Trouble> {
         self.speech.tick(now_ns, turn, &mut self.socket.outbox)?;
         let silent = now_ns.saturating_sub(self.heard_at_ns) >= SILENCE_NS_MAX;
         if silent && self.waiting() > 0 { Err(Trouble::Timeout) } else { Ok(()) }
+    }
+
+    /// Puts deadlines off: nobody listened for `away_ns`.
+    pub fn put_off(&mut self, away_ns: u64) {
+        self.heard_at_ns += away_ns;
+        self.speech.put_off(away_ns);
     }
 
     /// Gives up what still waits and what is still to be sent, and closes: the run or the connection is over.
@@ -307,7 +312,8 @@ impl Connection {
                 Filled::Closed => return Err(self.speech.meaning_of_close()),
             },
         };
-        self.heard_at_ns = unread.at_ns;
+        // Later already where deadlines were put off since it arrived.
+        self.heard_at_ns = self.heard_at_ns.max(unread.at_ns);
         let arrival = Arrival { at_ns: unread.at_ns, boot_ms: clock::boot_ms(), phase: turn.phase };
         let is_open = self.pacing.is_open();
         let mut slice = if is_open { SLICE_BYTES } else { unread.bytes };

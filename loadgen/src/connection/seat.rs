@@ -85,6 +85,14 @@ impl Seat {
         Ok(given_up)
     }
 
+    /// Puts its deadlines off.
+    pub(super) fn put_off(&mut self, away_ns: u64) {
+        self.drain_until_ns += away_ns;
+        if let Some(login) = &mut self.login {
+            login.put_off(away_ns / 1_000_000);
+        }
+    }
+
     /// Its sessions that wait.
     pub(super) fn sessions(&mut self) -> impl Iterator<Item = &mut Established> {
         [&mut self.current, &mut self.draining].into_iter().flatten()

@@ -445,6 +445,10 @@ impl Seats {
         Ok(())
     }
 
+    pub(super) fn put_off(&mut self, away_ns: u64) {
+        self.seats.iter_mut().for_each(|seat| seat.put_off(away_ns));
+    }
+
     pub(super) fn abandon(&mut self, tally: &mut Tally) {
         self.seats.iter_mut().for_each(|seat| seat.abandon(tally));
         self.waiting = 0;

@@ -161,6 +161,14 @@ impl Speech {
         }
     }
 
+    /// Puts deadlines off.
+    pub(super) fn put_off(&mut self, away_ns: u64) {
+        match self {
+            Self::Mvt(seats) => seats.put_off(away_ns),
+            Self::Peer(_) => {}
+        }
+    }
+
     /// Gives up what still waits.
     pub(super) fn abandon(&mut self, tally: &mut Tally) {
         match self {

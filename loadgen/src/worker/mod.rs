@@ -25,7 +25,7 @@ use crate::{
 
 /// Deadlines are looked at this often, ns.
 const TICK_NS: u64 = 50_000_000;
-/// A worker that did not come round for so long was not let run: it has not listened, ns.
+/// A worker that did not come round for so long was not let run: it has not listened, and no deadline counts that time, ns.
 const AWAY_NS: u64 = 1_000_000_000;
 /// A worker that has to send sooner than this does not sleep: the kernel wakes late by up to a millisecond, ns.
 const SPIN_NS: u64 = 2_000_000;
@@ -39,8 +39,6 @@ struct Worker<'a> {
     budget: u64,
     tally: Tally,
     ticked_at_ns: u64,
-    /// Deadlines were put off once because it had not listened.
-    is_back: bool,
     /// None until every connection is logged in.
     phases: Option<Phases>,
     usage: Usage,
@@ -92,8 +90,7 @@ impl<'a> Worker<'a> {
             ready,
             budget: orders.budget,
             tally: Tally::default(),
-            ticked_at_ns: 0,
-            is_back: false,
+            ticked_at_ns: orders.clock.now_ns(),
             phases: None,
             usage: Usage::default(),
         })
@@ -195,17 +192,18 @@ impl<'a> Worker<'a> {
         phase == Phase::Drain || all_sent || self.connections.iter().all(Option::is_none)
     }
 
-    /// Whether deadlines are looked at now. After a long absence not at once: what the server said meanwhile is read first, or it would
-    /// be blamed for a silence of this worker's.
-    fn ticks(&mut self, now_ns: u64) -> bool {
+    /// When deadlines are looked at now, for when that is. They are put off by a long absence first: a server is not to blame for a
+    /// silence of this worker's, nor for what it is only now asked.
+    fn ticks(&mut self, now_ns: u64) -> Option<u64> {
         let since_ns = now_ns.saturating_sub(self.ticked_at_ns);
         if since_ns < TICK_NS {
-            return false;
+            return None;
         }
         self.ticked_at_ns = now_ns;
-        let was_away = since_ns >= AWAY_NS;
-        let is_back = std::mem::replace(&mut self.is_back, was_away);
-        !was_away || is_back
+        if since_ns >= AWAY_NS {
+            self.connections.iter_mut().flatten().for_each(|connection| connection.put_off(since_ns));
+        }
+        Some(now_ns)
     }
 
     /// One turn of every connection that has something to do; the last trouble that ended one.
@@ -226,7 +224,7 @@ impl<'a> Worker<'a> {
         for (place, ready) in self.connections.iter_mut().zip(&mut self.ready) {
             let Some(connection) = place else { continue };
             let due = !*ready && connection.next_ns().is_some_and(|next_ns| next_ns <= turn.clock.now_ns());
-            if !*ready && !due && !tick {
+            if !*ready && !due && tick.is_none() {
                 continue;
             }
             self.usage.worked |= *ready || due;
@@ -235,7 +233,7 @@ impl<'a> Worker<'a> {
                 turn.phase = phases.at(turn.clock.now_ns());
                 self.usage.note(turn.phase);
             }
-            let ticked = if tick { connection.tick(&mut turn) } else { Ok(()) };
+            let ticked = tick.map_or(Ok(()), |now_ns| connection.tick(now_ns, &mut turn));
             match ticked.and_then(|()| connection.turn(&mut turn)) {
                 Ok(again) => *ready = again,
                 Err(trouble) => {

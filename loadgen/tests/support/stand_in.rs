@@ -72,6 +72,19 @@ pub(crate) fn serve(fault: Fault, limits: Limits) -> SocketAddr {
 
 /// The same, with the count of requests that were answered.
 pub(crate) fn serve_counted(fault: Fault, limits: Limits) -> (SocketAddr, Arc<AtomicU64>) {
+    let (address, answered, _) = serve_gated(fault, limits);
+    (address, answered)
+}
+
+/// The same; nothing is sent while somebody else holds the gate.
+pub(crate) fn serve_gated(fault: Fault, limits: Limits) -> (SocketAddr, Arc<AtomicU64>, Gate) {
+    let gate = Gate::default();
+    let (address, answered) = listen(fault, limits, &gate);
+    (address, answered, gate)
+}
+
+fn listen(fault: Fault, limits: Limits, gate: &Gate) -> (SocketAddr, Arc<AtomicU64>) {
+    let gate = gate.clone();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     let answered = Arc::<AtomicU64>::default();
@@ -79,9 +92,9 @@ pub(crate) fn serve_counted(fault: Fault, limits: Limits) -> (SocketAddr, Arc<At
     thread::spawn(move || {
         let sessions = Sessions::default();
         for stream in listener.incoming().flatten() {
-            let (sessions, answered) = (Sessions::clone(&sessions), counted.clone());
+            let (sessions, answered, gate) = (Sessions::clone(&sessions), counted.clone(), gate.clone());
             thread::spawn(move || {
-                Conversation::new(fault, limits, sessions, answered).hold(stream);
+                Conversation::new(fault, limits, sessions, answered).hold(stream, &gate);
                 // The time of a thread that has ended is no part of its process's: whoever looks at that looks late, perhaps.
                 loop {
                     thread::park();
@@ -105,6 +118,9 @@ pub(crate) fn wait_for(answered: &AtomicU64, count: u64) {
 pub(crate) fn honest() -> SocketAddr {
     serve(Fault::None, Limits::DEFAULT)
 }
+
+/// What is sent passes it.
+pub(crate) type Gate = Arc<Mutex<()>>;
 
 /// Sessions are of the server, not of a connection.
 type Sessions = Arc<Mutex<HashMap<u64, ServerSession>>>;
@@ -141,7 +157,7 @@ impl Conversation {
         }
     }
 
-    fn hold(mut self, mut stream: TcpStream) {
+    fn hold(mut self, mut stream: TcpStream, gate: &Gate) {
         stream.set_nodelay(true).expect("nodelay");
         let mut inbox = vec![0; 256 * 1024];
         let mut filled = 0;
@@ -165,7 +181,9 @@ impl Conversation {
             }
             inbox.copy_within(start..filled, 0);
             filled -= start;
+            let passed = gate.lock().expect("no panic");
             let sent = stream.write_all(&self.out);
+            drop(passed);
             self.out.clear();
             if verdict.is_err() || sent.is_err() {
                 return;
