@@ -124,11 +124,20 @@ fn a_server_that_falls_silent_for_long_is_a_timeout() {
 /// It has not heard for longer than it waits, but hardly listened; the answers come some time after it goes on.
 #[test]
 fn a_generator_that_stood_still_does_not_take_that_for_the_server_s_silence() {
+    assert_stands_still("8s");
+}
+
+#[test]
+fn a_generator_that_stood_still_as_its_interval_ended_waits_for_the_answers() {
+    assert_stands_still("3s");
+}
+
+fn assert_stands_still(duration: &str) {
     let binary = Binary::new();
     let (address, answered, gate) = stand_in::serve_gated(Fault::None, Limits::DEFAULT);
-    let command = ["--duration", "8s", "--warmup", "0s", "--connections", "2", "--quiet"];
+    let command = ["--duration", duration, "--warmup", "0s", "--connections", "2", "--quiet"];
     let mut command = binary.command(address, &command);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
     let id = Pid::from_child(&child);
     stand_in::wait_for(&answered, 100);
     let silence = gate.lock().expect("no panic");
@@ -140,6 +149,8 @@ fn a_generator_that_stood_still_does_not_take_that_for_the_server_s_silence() {
     drop(silence);
     let output = child.wait_with_output().expect("ended");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.lines().any(|line| line.split_whitespace().eq(["unanswered", "0"])), "{report}");
 }
 
 #[test]

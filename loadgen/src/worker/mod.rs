@@ -38,6 +38,8 @@ struct Worker<'a> {
     ready: Vec<bool>,
     budget: u64,
     tally: Tally,
+    /// When this round began, or the last one did.
+    round_at_ns: u64,
     ticked_at_ns: u64,
     /// None until every connection is logged in.
     phases: Option<Phases>,
@@ -90,7 +92,8 @@ impl<'a> Worker<'a> {
             ready,
             budget: orders.budget,
             tally: Tally::default(),
-            ticked_at_ns: orders.clock.now_ns(),
+            round_at_ns: orders.clock.now_ns(),
+            ticked_at_ns: 0,
             phases: None,
             usage: Usage::default(),
         })
@@ -100,7 +103,8 @@ impl<'a> Worker<'a> {
     fn log_in(&mut self) -> Result<IpAddr, StartError> {
         let server = self.orders.target.address;
         while !self.connections.iter().flatten().all(Connection::is_established) {
-            let trouble = self.turns();
+            let now_ns = self.come_round();
+            let trouble = self.turns(now_ns);
             if let Some(trouble) = trouble {
                 return Err(StartError::of_login(trouble, server));
             }
@@ -116,7 +120,7 @@ impl<'a> Worker<'a> {
         let mut told = false;
         self.begin(phases);
         loop {
-            let now_ns = clock.now_ns();
+            let now_ns = self.come_round();
             let phases = self.phases_now(now_ns);
             if self.interval_is_over(phases.at(now_ns)) {
                 self.usage.note(Phase::Drain);
@@ -129,7 +133,7 @@ impl<'a> Worker<'a> {
                 }
             }
             let begun_ns = clock.now_ns();
-            self.turns();
+            self.turns(now_ns);
             let ended_ns = clock.now_ns();
             self.usage.end_round(&phases, begun_ns, ended_ns);
             self.orders.live.publish(&self.tally, ended_ns);
@@ -155,6 +159,8 @@ impl<'a> Worker<'a> {
         self.ready.fill(true);
         self.tally.begin(phases);
         self.phases = Some(*phases);
+        // Until then others were waited for.
+        self.round_at_ns = self.orders.clock.now_ns();
     }
 
     /// The phases, cut when the run was told to stop.
@@ -192,23 +198,30 @@ impl<'a> Worker<'a> {
         phase == Phase::Drain || all_sent || self.connections.iter().all(Option::is_none)
     }
 
-    /// When deadlines are looked at now, for when that is. They are put off by a long absence first: a server is not to blame for a
-    /// silence of this worker's, nor for what it is only now asked.
-    fn ticks(&mut self, now_ns: u64) -> Option<u64> {
-        let since_ns = now_ns.saturating_sub(self.ticked_at_ns);
-        if since_ns < TICK_NS {
-            return None;
-        }
-        self.ticked_at_ns = now_ns;
+    /// Begins a round; when that is. After a long absence deadlines are put off by as much: a server is not to blame for a silence of
+    /// this worker's, nor for what it is only now asked.
+    fn come_round(&mut self) -> u64 {
+        let now_ns = self.orders.clock.now_ns();
+        let since_ns = now_ns - self.round_at_ns;
+        self.round_at_ns = now_ns;
         if since_ns >= AWAY_NS {
             self.connections.iter_mut().flatten().for_each(|connection| connection.put_off(since_ns));
+            self.phases.iter_mut().for_each(|phases| phases.drain_until_ns += since_ns);
         }
-        Some(now_ns)
+        now_ns
+    }
+
+    /// Whether deadlines are looked at in this round.
+    fn ticks(&mut self, now_ns: u64) -> bool {
+        let ticks = now_ns >= self.ticked_at_ns + TICK_NS;
+        if ticks {
+            self.ticked_at_ns = now_ns;
+        }
+        ticks
     }
 
     /// One turn of every connection that has something to do; the last trouble that ended one.
-    fn turns(&mut self) -> Option<Trouble> {
-        let now_ns = self.orders.clock.now_ns();
+    fn turns(&mut self, now_ns: u64) -> Option<Trouble> {
         let tick = self.ticks(now_ns);
         let mut last = None;
         let mut turn = Turn {
@@ -224,7 +237,7 @@ impl<'a> Worker<'a> {
         for (place, ready) in self.connections.iter_mut().zip(&mut self.ready) {
             let Some(connection) = place else { continue };
             let due = !*ready && connection.next_ns().is_some_and(|next_ns| next_ns <= turn.clock.now_ns());
-            if !*ready && !due && tick.is_none() {
+            if !*ready && !due && !tick {
                 continue;
             }
             self.usage.worked |= *ready || due;
@@ -233,7 +246,7 @@ impl<'a> Worker<'a> {
                 turn.phase = phases.at(turn.clock.now_ns());
                 self.usage.note(turn.phase);
             }
-            let ticked = tick.map_or(Ok(()), |now_ns| connection.tick(now_ns, &mut turn));
+            let ticked = if tick { connection.tick(now_ns, &mut turn) } else { Ok(()) };
             match ticked.and_then(|()| connection.turn(&mut turn)) {
                 Ok(again) => *ready = again,
                 Err(trouble) => {
